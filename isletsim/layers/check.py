@@ -1,0 +1,81 @@
+"""Every dimension of a stack is checked: laws, balances, adds, scales, ports and reports."""
+
+from __future__ import annotations
+
+from isletsim.dimensions import ANY, same
+from isletsim.expressions import Name
+from isletsim.layers.stack import PER_TIME, Stack
+from isletsim.model import ModelFile, Port, Term
+from isletsim.source import Law
+from isletsim.units import PURE, Dimension, base_unit, describe, times
+
+__all__ = ["check_dimensions"]
+
+
+def check_dimensions(stack: Stack) -> None:
+    for name, entry in stack.entries.items():
+        file = stack.files[stack.owner[name]]
+        wanted = stack.dimension(name)
+        if entry.kind == "state" and entry.law is not None:
+            stack.demand(file, entry.law, wanted, f"The start of {entry.name} is {describe(wanted)}.")
+        elif entry.kind == "held" and entry.law is not None:
+            stack.demand(file, entry.law, wanted, f"{entry.name} is {describe(wanted)}.")
+        elif entry.kind == "unknown" and entry.law is not None:
+            stack.measure(file, entry.law)
+    for target, whole in stack.wholes.items():
+        wanted = stack.dimension(target)
+        for contributor, law, _ in whole.adds:
+            rule = f"What joins {target} is {describe(wanted)}."
+            stack.demand(stack.files[contributor], law, wanted, rule)
+        for contributor, law, _ in whole.scales:
+            stack.demand(stack.files[contributor], law, PURE, "A scale must be a pure number.")
+    for state, terms in stack.balances.items():
+        for contributor, term in terms:
+            _check_term(stack, state, stack.files[contributor], term)
+    for file in stack.files.values():
+        for port in file.ports.values():
+            _check_port(stack, file, port)
+        for name, (law, unit, _) in file.reports.items():
+            if unit is not None:
+                stack.demand(file, law, unit.dimension, f"{name} is shown in {unit.text}, {describe(unit.dimension)}.")
+            else:
+                stack.measure(file, law)
+
+
+def _check_term(stack: Stack, state: str, file: ModelFile, term: Term) -> None:
+    entry_law = Law(Name(term.name, term.span), _term_text(stack, file, term), term.keys)
+    name = stack.qualify(file, term.name, entry_law, term.span)
+    if not name:
+        return
+    if stack.entries[name].kind not in ("rate", "quantity"):
+        message = f'"{term.name}" is a {stack.entries[name].kind}; a balance is a sum of rates.'
+        file.page.fault(term.keys, message, "", entry_law.text, term.span)
+        return
+    wanted, found = times(stack.dimension(state), PER_TIME), stack.dimension(name)
+    if not same(found, wanted):
+        message = f"{term.name} is {describe(found)}; what changes {state} is {describe(wanted)}."
+        file.page.fault(term.keys, message, "", entry_law.text, term.span)
+
+
+def _term_text(stack: Stack, file: ModelFile, term: Term) -> str:
+    value: object = file.page.data
+    for key in term.keys:
+        value = value.get(key, "") if isinstance(value, dict) else ""
+    return value if isinstance(value, str) else ""
+
+
+def _check_port(stack: Stack, file: ModelFile, port: Port) -> None:
+    amount: Dimension | None = port.unit.dimension if port.unit is not None else None
+    for target, law in port.add.items():
+        found, state = stack.measure(file, law), stack.dimension(f"{file.name}.{target}")
+        if ANY in (found, state):
+            continue
+        needed = times(state, found, -1.0)
+        if amount is None:
+            amount = needed
+        elif amount != needed:
+            message = f"{target} is {describe(state)}, so the amount is {describe(needed)}, not {describe(amount)}."
+            file.page.fault(law.keys, message, "", law.text, (0, len(law.text)))
+    for law in port.multiply.values():
+        stack.demand(file, law, PURE, "A multiplier is a pure number.")
+    stack.port_units[f"{file.name}.{port.name}"] = port.unit or base_unit(amount or PURE)

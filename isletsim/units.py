@@ -1,0 +1,278 @@
+"""Quantity text in, plain number out, and back again.
+
+Inside the engine every number is in one coherent set of units (`BASE`); a `Unit` carries the factor and offset that
+lead there and its dimension. pint reads the unit texts against the project's own registry (`models/units.txt`); what
+it found is remembered in the user's cache, so that a start that meets no new unit text never imports pint.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from isletsim import cache as store
+from isletsim.faults import did_you_mean
+from isletsim.places import data_folder
+
+__all__ = [
+    "BASE",
+    "DAY",
+    "GLYCATION",
+    "PURE",
+    "Dimension",
+    "Quantity",
+    "Unit",
+    "UnitError",
+    "base_unit",
+    "convert",
+    "days",
+    "describe",
+    "quantity",
+    "raised",
+    "show",
+    "times",
+    "unit",
+]
+
+Dimension = tuple[tuple[str, float], ...]  # sorted (pint's dimension name, exponent), no zero exponents
+
+# The coherent set: everything inside the engine is a product of powers of these.
+BASE = {
+    "[time]": "day",
+    "[mass]": "mg",
+    "[length]": "dm",
+    "[substance]": "pmol",
+    "[cells]": "Mcell",
+    "[islet_equivalents]": "IEQ",
+    "[particles]": "particle",
+    "[glycation]": "percent_NGSP",
+    "[energy]": "kcal",
+    "[pressure]": "mmHg",
+}
+PURE: Dimension = ()
+GLYCATION: Dimension = (("[glycation]", 1.0),)
+TIME: Dimension = (("[time]", 1.0),)
+
+
+class UnitError(ValueError):
+    """A quantity or unit text that cannot be read, or a value of the wrong dimension; `cure` says what to write."""
+
+    def __init__(self, message: str, cure: str = "") -> None:
+        self.message, self.cure = message, cure
+        super().__init__(f"{message} {cure}".strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit as it was written: base value = factor * value + offset."""
+
+    text: str
+    factor: float
+    offset: float
+    dimension: Dimension
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number as it was written: its value in `BASE` units and the unit it was written in."""
+
+    value: float
+    unit: Unit
+
+
+# --- dimensions -------------------------------------------------------------------------------------------------------
+
+
+def times(left: Dimension, right: Dimension, power: float = 1.0) -> Dimension:
+    """The dimension of left * right ** power."""
+    if not right:
+        return left
+    exponents = dict(left)
+    for name, exponent in right:
+        exponents[name] = exponents.get(name, 0.0) + exponent * power
+    return tuple(sorted((name, exponent) for name, exponent in exponents.items() if abs(exponent) > 1e-12))
+
+
+def raised(dimension: Dimension, power: float) -> Dimension:
+    """The dimension of a quantity raised to a power."""
+    return times(PURE, dimension, power)
+
+
+def describe(dimension: Dimension) -> str:
+    """A dimension in words, for messages: ``[mass]/[length]**3``, or ``a pure number``."""
+    if not dimension:
+        return "a pure number"
+    above = [_powered(name, exponent) for name, exponent in dimension if exponent > 0]
+    below = [_powered(name, -exponent) for name, exponent in dimension if exponent < 0]
+    return ("*".join(above) or "1") + "".join(f"/{each}" for each in below)
+
+
+def _powered(name: str, exponent: float) -> str:
+    return name if exponent == 1 else f"{name}**{exponent:g}"
+
+
+@cache
+def base_unit(dimension: Dimension) -> Unit:
+    """The coherent unit of a dimension: factor 1."""
+    above = [_powered(BASE[name], exponent) for name, exponent in dimension if exponent > 0]
+    below = [_powered(BASE[name], -exponent) for name, exponent in dimension if exponent < 0]
+    text = "*".join(above) + "".join(f"/{each}" for each in below)
+    return Unit(f"1{text}" if text.startswith("/") else text, 1.0, 0.0, dimension)
+
+
+# --- reading units ----------------------------------------------------------------------------------------------------
+
+_SAFE = re.compile(r"[A-Za-z_µμ%][A-Za-z0-9_µμ% .*/()^-]{0,80}|1? */[A-Za-z0-9_µμ% .*/()^-]{1,80}|")
+_POWER = re.compile(r"(?:\*\*|\^)\s*\(?\s*-?\s*([0-9.]+)")
+
+
+@cache
+def _memory() -> tuple[str, dict[str, Any]]:
+    text = (data_folder("models") / "units.txt").read_text(encoding="utf-8")
+    name = store.fingerprint("units", text, json.dumps(BASE))
+    data = store.load("units", name)
+    known = {}
+    if data is not None:
+        try:
+            known = json.loads(data)
+        except ValueError:
+            known = {}
+    return name, known
+
+
+@cache
+def _registry() -> Any:
+    import pint
+
+    return pint.UnitRegistry(str(data_folder("models") / "units.txt"))
+
+
+@cache
+def unit(text: str) -> Unit:
+    """The unit a text names; ``""`` is the unit of pure numbers. Raises `UnitError` for what the registry lacks."""
+    name, known = _memory()
+    if text not in known:
+        found = _ask_pint(text)
+        known[text] = [found.factor, found.offset, list(found.dimension)]
+        store.save("units", name, json.dumps(known).encode())
+    factor, offset, dimension = known[text]
+    return Unit(text, factor, offset, tuple((key, power) for key, power in dimension))
+
+
+def _ask_pint(text: str) -> Unit:
+    spelled = text.strip().replace("%", " percent ").strip()
+    if spelled.startswith("/"):
+        spelled = "1" + spelled
+    if not _SAFE.fullmatch(text.strip()) or any(float(each) > 12 for each in _POWER.findall(spelled) if each != "."):
+        raise UnitError(f'"{text}" is not a unit.', 'Write it as "mg/dL" or "1/day".')
+    registry = _registry()
+    try:
+        parsed = registry.parse_units(spelled)
+        if len(dict(parsed._units)) == 1 and list(dict(parsed._units).values()) == [1]:
+            base = registry.Quantity(0.0, parsed).to_base_units()
+            offset = float(base.magnitude)
+            factor = float(registry.get_base_units(parsed, check_nonmult=False)[0])
+        else:
+            factor, offset = float(registry.get_base_units(parsed)[0]), 0.0
+        dimensions = registry.get_dimensionality(parsed)
+    except Exception as reason:  # noqa: BLE001 - pint raises many kinds for a bad text, all mean the same here
+        raise _unknown(text, spelled, reason) from None
+    dimension = tuple(sorted((str(key), float(power)) for key, power in dimensions.items() if power))
+    for key, power in dimension:
+        base_size = float(registry.get_base_units(registry.parse_units(BASE[key]))[0])
+        factor /= base_size**power
+    if not (math.isfinite(factor) and factor > 0):
+        raise UnitError(f'"{text}" is not a unit.')
+    return Unit(text, float(f"{factor:.15g}"), offset, dimension)
+
+
+def _unknown(text: str, spelled: str, reason: Exception) -> UnitError:
+    words = re.findall(r"[A-Za-z_µμ]+", spelled)
+    registry = _registry()
+    wrong = next((word for word in words if word not in registry), "")
+    if wrong:
+        shown = f'"{wrong}" in "{text}"' if wrong != text else f'"{text}"'
+        return UnitError(f"{shown} is not a unit of the registry.", did_you_mean(wrong, _common_units()))
+    return UnitError(f'"{text}" is not a unit ({str(reason) or type(reason).__name__}).')
+
+
+def _common_units() -> list[str]:
+    spelled = "mg kg g dL mL L mmol nmol pmol umol uU mU U IU day min hour week month year cell Mcell IEQ kIEQ particle"
+    return [*spelled.split(), "percent", "percent_NGSP", "mmol_per_mol_IFCC", "kcal", "mmHg", "kDa", "pg", "ng", "ug"]
+
+
+# --- reading quantities -----------------------------------------------------------------------------------------------
+
+_QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])\s*(.*?)\s*", re.DOTALL)
+
+
+def quantity(text: Any, like: Dimension | None = None, of: str = "") -> Quantity:
+    """The quantity a text (or bare number) says.
+
+    Parameters
+    ----------
+    text : ``"5 mmol/L"``, ``"0.76"`` or a number. A bare number is a pure number.
+    like : the dimension that is expected; None accepts any. Where it is HbA1c, "%" means NGSP
+        and "mmol/mol" IFCC.
+    of : the substance, so that mass and amount may stand for each other (through its molar mass).
+
+    Raises
+    ------
+    UnitError : unreadable, not finite, or of another dimension.
+    """
+    if isinstance(text, bool) or not isinstance(text, (str, int, float)):
+        raise UnitError(f"expected a quantity such as {_example(like)}, found {text!r}.")
+    match = _QUANTITY.fullmatch(text if isinstance(text, str) else repr(text))
+    if match is None:
+        raise UnitError(f'"{text}" is not a quantity.', f"Write a number and a unit, for example {_example(like)}.")
+    number, spelled = float(match.group(1)), match.group(2)
+    if not math.isfinite(number):
+        raise UnitError(f'"{text}" is beyond the range of numbers.')
+    if like == GLYCATION:
+        spelled = {"%": "percent_NGSP", "mmol/mol": "mmol_per_mol_IFCC"}.get(spelled, spelled)
+    if not spelled and like:
+        raise UnitError(f'"{text}" has no unit.', f"Expected {describe(like)}, for example {_example(like)}.")
+    found = unit(spelled)
+    value = found.factor * number + found.offset
+    if like is not None and found.dimension != like:
+        value *= _bridge(found.dimension, like, of, str(text))
+    return Quantity(value, found)
+
+
+def _bridge(found: Dimension, like: Dimension, of: str, text: str) -> float:
+    """The factor from one dimension to another through the molar mass of a substance; `UnitError` where none leads."""
+    wrong = UnitError(f'"{text}" is {describe(found)}; expected {describe(like)}.', f"For example {_example(like)}.")
+    if not of:
+        raise wrong
+    molar = unit(f"molar_mass_{of}")
+    for power in (1.0, -1.0):
+        if times(found, molar.dimension, power) == like:
+            return float(molar.factor**power)
+    raise wrong
+
+
+def _example(like: Dimension | None) -> str:
+    return f'"1 {base_unit(like).text}"'.replace("1 1/", "1 /") if like else '"1.5" or "5 mmol/L"'
+
+
+def convert(value: Any, target: Unit) -> Any:
+    """A value (or array) in base units, as a number in the target unit."""
+    return (value - target.offset) / target.factor
+
+
+def show(value: float, target: Unit) -> str:
+    """A base value as text in a unit, for people."""
+    label = {"percent_NGSP": "%", "mmol_per_mol_IFCC": "mmol/mol"}.get(target.text, target.text)
+    return f"{convert(value, target):.6g} {label}".strip()
+
+
+def days(text: Any) -> float:
+    """A span of time in days: ``"3 month"``, ``"30 min"``. Months are 30.4375 d; nothing is rounded here."""
+    return quantity(text, TIME).value
+
+
+DAY = Unit("day", 1.0, 0.0, TIME)
