@@ -1,0 +1,253 @@
+"""The command line: data on stdout, talk on stderr; exit 0 done, 1 a run failed, 2 wrong input, 130 interrupted.
+
+Every command imports what it needs when it is called, so that help answers at once.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from isletsim import __version__
+from isletsim.faults import Fault, InputError, RunError, did_you_mean
+
+if TYPE_CHECKING:
+    from isletsim.results import Result
+
+__all__ = ["main"]
+
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+# NO_COLOR (no-color.org) turns colours off; otherwise click drops them where the output is no terminal.
+_SETTINGS = {"help_option_names": ["-h", "--help"], "color": False if os.environ.get("NO_COLOR") else None}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The program ``isletsim``; ends the process with the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Greek letters is no reason to stop
+    sys.exit(_outcome(arguments))
+
+
+def _outcome(arguments: Sequence[str] | None) -> int:
+    try:
+        status = commands.main(arguments, prog_name="isletsim", standalone_mode=False)
+    except InputError as wrong:
+        return _say(str(wrong), WRONG_INPUT)
+    except RunError as failure:
+        return _say(str(failure), FAILED)
+    except click.ClickException as wrong:
+        wrong.show()
+        return WRONG_INPUT
+    except (click.Abort, KeyboardInterrupt):
+        return _say("Interrupted.", INTERRUPTED)
+    return status if isinstance(status, int) else DONE
+
+
+def _say(text: str, status: int) -> int:
+    click.echo(text, err=True)
+    return status
+
+
+@click.group(context_settings=_SETTINGS)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def commands() -> None:
+    """A mechanistic simulator of type 1 and type 2 diabetes.
+
+    \b
+    isletsim run t2d_msc -o out       a study: table, figures and data into out/
+    isletsim list                     what there is to run and to show
+    isletsim show topp2000            the equations of a model, its units and sources
+    isletsim check my/scenario.toml   what is wrong with a file, and how to mend it
+
+    For research and teaching; no treatment decisions.
+    """
+
+
+@commands.command()
+@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Write results and figures here.")
+@click.option("--set", "changes", multiple=True, metavar="PATH=VALUE", help='As in --set msc.potency="0.8".')
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the cohort, instead of the scenario's.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Threads; all cores when not given.")
+@click.option("--figures/--no-figures", default=True, help="Draw the figures (with -o).")
+@click.option("--dry-run", is_flag=True, help="Print the plan of arms, doses and visits, and run nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def run(
+    scenarios: tuple[str, ...],
+    output: Path | None,
+    changes: tuple[str, ...],
+    seed: int | None,
+    jobs: int | None,
+    figures: bool,
+    dry_run: bool,
+    quiet: bool,
+) -> None:
+    """Run every arm of a study.
+
+    SCENARIO is a name (see isletsim list) or the path of a file.
+
+    \b
+    isletsim run t2d_msc -o out
+    isletsim run my/study.toml --set msc.potency=0.5 --seed 7 -o out
+    """
+    from isletsim.scenario import load_scenario
+
+    wanted = _changes(changes)
+    loaded = [load_scenario(each, set=wanted, seed=seed) for each in scenarios]
+    for scenario in loaded:
+        if dry_run:
+            click.echo(scenario.describe())
+            continue
+        folder = output if output is None or len(loaded) == 1 else output / scenario.name
+        try:
+            result = scenario.run(jobs=jobs, progress=_progress(scenario.name, quiet))
+        except (RunError, KeyboardInterrupt) as stopped:
+            partial = getattr(stopped, "partial", None)
+            if partial is not None and folder is not None:
+                _write(partial, folder, figures=False)
+            raise
+        click.echo(result.table())
+        if folder is not None:
+            _write(result, folder, figures=figures)
+
+
+def _changes(texts: Sequence[str]) -> dict[str, str]:
+    """What ``--set`` asked for: the parameter or start value, and its new quantity."""
+    faults = [
+        Fault(f"--set {text}", "Expected PATH=VALUE.", 'For example --set msc.potency="0.8".')
+        for text in texts
+        if not all(part.strip() for part in text.partition("="))
+    ]
+    if faults:
+        raise InputError(faults)
+    pairs = (text.partition("=") for text in texts)
+    return {path.strip(): value.strip() for path, _, value in pairs}
+
+
+def _progress(name: str, quiet: bool) -> Callable[[int, int], None] | None:
+    """What is told of long work: one line on stderr that counts, in a terminal only."""
+    if quiet or not sys.stderr.isatty():
+        return None
+
+    def tell(done: int, total: int) -> None:
+        click.echo(f"\r{name}: {done} of {total}", err=True, nl=done >= total)
+
+    return tell
+
+
+def _write(result: Result, folder: Path, *, figures: bool) -> None:
+    try:
+        written = result.write(folder)
+        if figures:
+            from isletsim.figures import draw
+
+            written += draw(result, folder / "figures")
+    except OSError as reason:
+        raise InputError(Fault(f"-o {folder}", f"This folder cannot be written: {reason}.")) from None
+    click.echo("wrote " + " ".join(str(path) for path in written), err=True)
+
+
+@commands.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+def check(files: tuple[str, ...]) -> None:
+    """Find what is wrong with files; run nothing.
+
+    FILE is a model, a patient or a scenario, by name or by path.
+    """
+    from isletsim.places import find_any
+    from isletsim.scenario import check_file
+
+    faults: list[Fault] = []
+    for each in files:
+        try:
+            kind, path = find_any(each)
+            check_file(kind, path)
+        except InputError as wrong:
+            faults += wrong.faults
+        else:
+            click.echo(f"{path}: a {kind} without faults")
+    if faults:
+        raise InputError(faults)
+
+
+@commands.command()
+@click.argument("name", metavar="MODEL|SCENARIO")
+@click.option("--source", is_flag=True, help="The equations as plain NumPy, the reference of the compiled code.")
+def show(name: str, source: bool) -> None:
+    """Show equations, units, sources and grades."""
+    from isletsim.places import find_any
+    from isletsim.show import show_file, show_source
+
+    kind, path = find_any(name)
+    click.echo(show_source(kind, path) if source else show_file(kind, path))
+
+
+@commands.command()
+@click.argument("names", nargs=-1, required=True, metavar="SCENARIO|MODEL|KEY...")
+@click.option("--bibtex", is_flag=True, help="As BibTeX entries.")
+def cite(names: tuple[str, ...], bibtex: bool) -> None:
+    """Print the references of what is used.
+
+    Of a scenario or a model, by name or by path, or of keys of the bibliography.
+    """
+    from isletsim.references import citation, read
+
+    known = read()
+    keys = [key for name in names for key in ([name] if name in known else _keys_of(name, list(known)))]
+    for key in dict.fromkeys(keys):
+        if key not in known:
+            raise InputError(Fault(key, "This source is not in the bibliography.", did_you_mean(key, known)))
+        click.echo(known[key].entry if bibtex else f"{key}: {citation(known[key])}")
+
+
+def _keys_of(name: str, known: list[str]) -> list[str]:
+    """The keys of the references that a model, patient or scenario uses."""
+    from isletsim.places import KINDS, find_any, listing
+
+    try:
+        kind, path = find_any(name)
+    except InputError:
+        names = [file for each in KINDS for file, _ in listing(each)]
+        cure = did_you_mean(name, [*names, *known])
+        raise InputError(Fault(name, "This is no scenario, model, patient or key of the bibliography.", cure)) from None
+    from isletsim.show import sources
+
+    return sources(kind, path)
+
+
+@commands.command("list")
+@click.argument("kind", type=click.Choice(["models", "patients", "scenarios"]), required=False)
+def list_files(kind: str | None) -> None:
+    """List models, patients and scenarios."""
+    from isletsim.places import KINDS, listing, title
+
+    for each in KINDS if kind is None else [kind.removesuffix("s")]:
+        rows = listing(each)
+        width = max((len(name) for name, _ in rows), default=0)
+        if kind is None:
+            click.secho(f"{each}s", bold=True)
+        for name, path in rows:
+            click.echo(f"  {name:<{width}}  {title(path)}".rstrip())
+
+
+@commands.command()
+def doctor() -> int:
+    """Say whether isletsim is well.
+
+    Versions, cache, cores, and a run whose answer was published.
+    """
+    from isletsim.doctor import report
+
+    healthy = True
+    for name, finding, well in report():
+        click.echo(f"{name:<12}{finding}" if well else click.style(f"{name:<12}{finding}", fg="red"))
+        healthy = healthy and well
+    return DONE if healthy else FAILED
