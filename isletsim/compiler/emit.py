@@ -1,0 +1,328 @@
+"""The emitter: one walk over a routine, written as LLVM IR to run and as NumPy to read and to check against.
+
+A `Dialect` says how each operation of the tape is written; the walk knows nothing of the language it writes. Names in
+the written code are our own (`v12`, `y`, `p`): no text of a user ever stands in it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from isletsim.compiler.program import Program, Routine
+from isletsim.compiler.tape import TRUTHS, arguments_of
+
+__all__ = ["LLVM", "LIBRARY", "NUMPY", "Dialect", "body", "llvm_text", "numpy_text"]
+
+LIBRARY = ("exp", "log", "log1p", "pow", "tanh", "sin", "cos")  # functions taken from the C library
+SCALARS = ("t", "d", "amount")  # arguments that are numbers; all others are arrays
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How operations are written: templates with {0} for the result and {1}, {2}, {3} for operands.
+
+    `name` writes the name of a value from its number on the tape, `scalar` the name of an argument.
+    """
+
+    operations: Mapping[str, str]
+    number: Callable[[float], str]
+    name: str
+    scalar: str
+    load: str  # result, array, index
+    store: str  # array, index, value, a serial number
+    truth: str  # a truth from a number that is 1 or 0
+    constants: tuple[str, str]  # true and false
+
+
+def body(routine: Routine, dialect: Dialect) -> tuple[list[str], dict[int, str]]:
+    """The lines of a routine, and how every value that it computes is called."""
+    lines: list[str] = []
+    written: dict[int, str] = {}
+    serial = 0
+    for step in routine.steps:
+        for place in step.first:
+            _value(routine, dialect, place, lines, written)
+        for array, index, place in step.stores:
+            text = _value(routine, dialect, place, lines, written)
+            lines.append(dialect.store.format(array, index, text, serial))
+            serial += 1
+    if routine.check is not None:
+        _value(routine, dialect, routine.check, lines, written)
+    return lines, written
+
+
+def _value(routine: Routine, dialect: Dialect, root: int, lines: list[str], written: dict[int, str]) -> str:
+    """The text of a value, after the lines that compute it: operands first, each once."""
+    code, hoisted = routine.tape.code, routine.hoisted
+    stack = [root]
+    while stack:
+        place = stack[-1]
+        if place in written:
+            stack.pop()
+            continue
+        instruction = code[place]
+        operation = instruction[0]
+        if operation == "number":
+            written[place] = dialect.number(instruction[1])
+        elif operation == "scalar":
+            written[place] = dialect.scalar.format(instruction[1])
+        elif operation in ("true", "false"):
+            written[place] = dialect.constants[operation == "false"]
+        elif operation == "load" or place in hoisted:
+            name = written[place] = dialect.name.format(place)
+            array, index = instruction[1:] if operation == "load" else ("p", hoisted[place])
+            if operation in TRUTHS:
+                lines.append(dialect.load.format(name + "n", array, index))
+                lines.append(dialect.truth.format(name, name + "n"))
+            else:
+                lines.append(dialect.load.format(name, array, index))
+        else:
+            waiting = [each for each in arguments_of(instruction) if each not in written]
+            if waiting:
+                stack.extend(reversed(waiting))
+                continue
+            name = dialect.name.format(place)
+            if operation in ("value", "slope"):
+                operands = [instruction[1], written[instruction[2]]]
+            else:
+                operands = [written[each] for each in instruction[1:]]
+            lines.append(dialect.operations[operation].format(name, *operands))
+            written[place] = name
+        stack.pop()
+    return written[root]
+
+
+# LLVM IR
+
+LLVM = Dialect(
+    operations={
+        "add": "  {0} = fadd double {1}, {2}",
+        "sub": "  {0} = fsub double {1}, {2}",
+        "mul": "  {0} = fmul double {1}, {2}",
+        "div": "  {0} = fdiv double {1}, {2}",
+        "neg": "  {0} = fneg double {1}",
+        "pow": "  {0} = call double @pow(double {1}, double {2})",
+        "abs": "  {0} = call double @llvm.fabs.f64(double {1})",
+        "floor": "  {0} = call double @llvm.floor.f64(double {1})",
+        "sqrt": "  {0} = call double @llvm.sqrt.f64(double {1})",
+        "select": "  {0} = select i1 {1}, double {2}, double {3}",
+        "less": "  {0} = fcmp olt double {1}, {2}",
+        "less_equal": "  {0} = fcmp ole double {1}, {2}",
+        "equal": "  {0} = fcmp oeq double {1}, {2}",
+        "and": "  {0} = and i1 {1}, {2}",
+        "or": "  {0} = or i1 {1}, {2}",
+        "not": "  {0} = xor i1 {1}, true",
+        "value": "  {0} = call double @value_{1}(double {2})",
+        "slope": "  {0} = call double @slope_{1}(double {2})",
+    }
+    | {name: f"  {{0}} = call double @{name}(double {{1}})" for name in LIBRARY if name != "pow"},
+    number=lambda value: "0x" + struct.pack(">d", value).hex().upper(),
+    name="%v{0}",
+    scalar="%{0}",
+    load="  {0}a = getelementptr double, ptr %{1}, i64 {2}\n  {0} = load double, ptr {0}a",
+    store="  %s{3} = getelementptr double, ptr %{0}, i64 {1}\n  store double {2}, ptr %s{3}",
+    truth="  {0} = fcmp une double {1}, 0.0",
+    constants=("true", "false"),
+)
+
+# Piecewise linear data: the segment is found by bisection, outside the data are constant.
+_TABLE = """@x_{k} = private constant [{n} x double] [{xs}]
+@y_{k} = private constant [{n} x double] [{ys}]
+@s_{k} = private constant [{n} x double] [{ss}]
+define private i64 @segment_{k}(double %x) nounwind {{
+entry:
+  br label %halve
+halve:
+  %low = phi i64 [ -1, %entry ], [ %low2, %step ]
+  %high = phi i64 [ {n}, %entry ], [ %high2, %step ]
+  %gap = sub i64 %high, %low
+  %more = icmp sgt i64 %gap, 1
+  br i1 %more, label %step, label %found
+step:
+  %half = sdiv i64 %gap, 2
+  %middle = add i64 %low, %half
+  %a = getelementptr double, ptr @x_{k}, i64 %middle
+  %knot = load double, ptr %a
+  %right = fcmp ole double %knot, %x
+  %low2 = select i1 %right, i64 %middle, i64 %low
+  %high2 = select i1 %right, i64 %high, i64 %middle
+  br label %halve
+found:
+  ret i64 %low
+}}
+define private double @slope_{k}(double %x) nounwind {{
+  %i = call i64 @segment_{k}(double %x)
+  %before = icmp slt i64 %i, 0
+  %j = select i1 %before, i64 {last}, i64 %i
+  %a = getelementptr double, ptr @s_{k}, i64 %j
+  %s = load double, ptr %a
+  ret double %s
+}}
+define private double @value_{k}(double %x) nounwind {{
+  %i = call i64 @segment_{k}(double %x)
+  %before = icmp slt i64 %i, 0
+  %j = select i1 %before, i64 0, i64 %i
+  %a = getelementptr double, ptr @x_{k}, i64 %j
+  %b = getelementptr double, ptr @y_{k}, i64 %j
+  %c = getelementptr double, ptr @s_{k}, i64 %j
+  %x0 = load double, ptr %a
+  %y0 = load double, ptr %b
+  %s = load double, ptr %c
+  %from = fsub double %x, %x0
+  %rise = fmul double %s, %from
+  %sum = fadd double %y0, %rise
+  %last = icmp eq i64 %j, {last}
+  %flat = or i1 %before, %last
+  %nan = fcmp uno double %x, %x
+  %inner = xor i1 %flat, true
+  %use = or i1 %nan, %inner
+  %v = select i1 %use, double %sum, double %y0
+  ret double %v
+}}"""
+
+
+def slopes(abscissae: Sequence[float], ordinates: Sequence[float]) -> list[float]:
+    """The slope after every knot; 0 after the last."""
+    inner = [
+        (ordinates[i + 1] - ordinates[i]) / (abscissae[i + 1] - abscissae[i]) for i in range(len(abscissae) - 1)
+    ]
+    return [*inner, 0.0]
+
+
+def llvm_text(program: Program, more: Sequence[Routine] = ()) -> str:
+    """The module of a program and of further routines (the factorisation), as LLVM IR."""
+    parts = [f"declare double @{name}(double{', double' if name == 'pow' else ''}) nounwind memory(none)" for name in LIBRARY]
+    parts += [f"declare double @llvm.{name}.f64(double)" for name in ("fabs", "floor", "sqrt")]
+    for index, (abscissae, ordinates) in enumerate(_tables(program)):
+        row = [
+            ", ".join(f"double {LLVM.number(each)}" for each in values)
+            for values in (abscissae, ordinates, slopes(abscissae, ordinates))
+        ]
+        count = len(abscissae)
+        parts.append(_TABLE.format(k=index, n=count, last=count - 1, xs=row[0], ys=row[1], ss=row[2]))
+    parts += [_llvm_function(routine) for routine in (*program.routines, *program.actions, *more)]
+    parts.append(_llvm_act(len(program.actions)))
+    return "\n".join(parts) + "\n"
+
+
+def _llvm_function(routine: Routine) -> str:
+    lines, written = body(routine, LLVM)
+    stored = {array for step in routine.steps for array, _, _ in step.stores}
+    arguments = []
+    for each in routine.arguments:
+        if each in SCALARS:
+            arguments.append(f"double %{each}")
+        else:
+            arguments.append(f"ptr noalias {'' if each in stored else 'readonly '}%{each}")
+    if routine.check is None:
+        kind, last = "void", "  ret void"
+    else:
+        kind, last = "i32", f"  %bad = select i1 {written[routine.check]}, i32 0, i32 1\n  ret i32 %bad"
+    private = "private " if routine.name.startswith("act_") else ""
+    head = f"define {private}{kind} @{routine.name}({', '.join(arguments)}) nounwind {{"
+    return "\n".join([head, *lines, last, "}"])
+
+
+def _llvm_act(count: int) -> str:
+    cases = " ".join(f"i32 {index}, label %act{index}" for index in range(count))
+    lines = [
+        "define void @act(i32 %index, double %amount, double %t, ptr noalias %y, ptr noalias %p) nounwind {",
+        f"  switch i32 %index, label %none [{cases}]",
+    ]
+    for index in range(count):
+        call = f"  call void @act_{index}(double %amount, double %t, ptr %y, ptr %p)"
+        lines += [f"act{index}:", call, "  ret void"]
+    return "\n".join([*lines, "none:", "  ret void", "}"])
+
+
+def _tables(program: Program) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
+    return program.routines[0].tape.tables
+
+
+# NumPy
+
+
+def _python_number(value: float) -> str:
+    text = repr(value)
+    return f"np.{text.lstrip('-')}" if text in ("inf", "nan") else "-np.inf" if text == "-inf" else text
+
+
+NUMPY = Dialect(
+    operations={
+        "add": "    {0} = {1} + {2}",
+        "sub": "    {0} = {1} - {2}",
+        "mul": "    {0} = {1} * {2}",
+        "div": "    {0} = {1} / {2}",
+        "neg": "    {0} = -{1}",
+        "pow": "    {0} = np.power({1}, {2})",
+        "abs": "    {0} = np.abs({1})",
+        "select": "    {0} = np.where({1}, {2}, {3})",
+        "less": "    {0} = np.less({1}, {2})",
+        "less_equal": "    {0} = np.less_equal({1}, {2})",
+        "equal": "    {0} = np.equal({1}, {2})",
+        "and": "    {0} = np.logical_and({1}, {2})",
+        "or": "    {0} = np.logical_or({1}, {2})",
+        "not": "    {0} = np.logical_not({1})",
+        "value": "    {0} = value({2}, X{1}, Y{1}, S{1})",
+        "slope": "    {0} = slope({2}, X{1}, S{1})",
+    }
+    | {name: f"    {{0}} = np.{name}({{1}})" for name in (*LIBRARY, "floor", "sqrt") if name != "pow"},
+    number=_python_number,
+    name="v{0}",
+    scalar="{0}",
+    load="    {0} = {1}[{2}]",
+    store="    {0}[{1}] = {2}",
+    truth="    {0} = np.not_equal({1}, 0.0)",
+    constants=("True", "False"),
+)
+
+_NUMPY_HEAD = '''import numpy as np
+
+
+def value(x, knots, values, slopes):
+    """Piecewise linear data, constant outside."""
+    segment = np.searchsorted(knots, x, side="right") - 1
+    place = np.maximum(segment, 0)
+    outside = (segment < 0) | (segment == len(knots) - 1)
+    return np.where(outside & (x == x), values[place], values[place] + slopes[place] * (x - knots[place]))
+
+
+def slope(x, knots, slopes):
+    """The slope of piecewise linear data after x."""
+    return slopes[np.searchsorted(knots, x, side="right") - 1]
+'''
+
+
+def numpy_text(program: Program, more: Sequence[Routine] = (), titles: Mapping[str, Sequence[str]] | None = None) -> str:
+    """The same program as a module of plain NumPy.
+
+    `titles` gives a comment for every element of an array (`y`, `p`, `dy`, `out`); code to be executed is written
+    without any.
+    """
+    parts = [_NUMPY_HEAD]
+    for index, (abscissae, ordinates) in enumerate(_tables(program)):
+        for letter, values in zip("XYS", (abscissae, ordinates, slopes(abscissae, ordinates))):
+            parts.append(f"{letter}{index} = np.array([{', '.join(_python_number(each) for each in values)}])")
+    for routine in (*program.routines, *program.actions, *more):
+        lines, written = body(routine, NUMPY)
+        if routine.check is not None:
+            lines.append(f"    return 0 if {written[routine.check]} else 1")
+        if titles:
+            lines = [_titled(line, titles) for line in lines]
+        parts.append("\n".join(["", "", f"def {routine.name}({', '.join(routine.arguments)}):", *(lines or ["    pass"])]))
+    names = ", ".join(routine.name for routine in program.actions)
+    parts.append(f"\n\ndef act(index, amount, t, y, p):\n    [{names}][index](amount, t, y, p)")
+    return "\n".join(parts) + "\n"
+
+
+def _titled(line: str, titles: Mapping[str, Sequence[str]]) -> str:
+    """A load or store with the name of what it reads or writes."""
+    for piece in line.split(" = "):
+        array, bracket, rest = piece.strip().partition("[")
+        if bracket and rest.endswith("]") and array in titles and rest[:-1].isdigit():
+            index = int(rest[:-1])
+            if index < len(titles[array]):
+                return f"{line}  # {titles[array][index]}"
+    return line
