@@ -98,9 +98,9 @@ def run(
     isletsim run t2d_msc -o out
     isletsim run my/study.toml --set msc.potency=0.5 --seed 7 -o out
     """
+    wanted = _changes(changes)
     from isletsim.scenario import load_scenario
 
-    wanted = _changes(changes)
     loaded = [load_scenario(each, set=wanted, seed=seed) for each in scenarios]
     for scenario in loaded:
         if dry_run:
