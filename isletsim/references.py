@@ -6,6 +6,7 @@ Only as much of BibTeX as a plain list of entries needs: ``@kind{key, name = {te
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,8 @@ __all__ = ["Reference", "citation", "parse", "read", "short"]
 MANY = 3  # from so many authors on it is "et al."
 _ENTRY = re.compile(r"^[ \t]*@(\w+)\s*\{\s*([^\s,{}]+)\s*,", re.MULTILINE)
 _FIELD = re.compile(r"\s*,?\s*(\w[\w-]*)\s*=\s*")
+_ACCENTS = {"'": "\u0301", "`": "\u0300", "^": "\u0302", '"': "\u0308", "~": "\u0303"}  # combining marks
+_ACCENT = re.compile(r"""\\(['`^"~])\s*([A-Za-z])""")
 _SPACES = re.compile(r"\s+")
 
 
@@ -51,8 +54,11 @@ def parse(text: str) -> dict[str, Reference]:
 
 def short(reference: Reference) -> str:
     """The words that stand in running text: ``Topp et al. 2000``."""
-    surnames = _surnames(reference) or [reference.key]
-    names = " and ".join(surnames) if len(surnames) < MANY else f"{surnames[0]} et al."
+    surnames = _surnames(reference)
+    if not surnames:
+        return reference.key
+    few = len(surnames) < MANY and surnames[-1] != "others"
+    names = " and ".join(surnames) if few else f"{surnames[0]} et al."
     return f"{names} {reference.fields.get('year', '')}".strip()
 
 
@@ -64,7 +70,8 @@ def citation(reference: Reference) -> str:
     where = " ".join(part for part in (place, volume) if part)
     link = f"doi:{field['doi']}" if "doi" in field else field.get("url", "")
     parts = (short(reference), field.get("title", ""), where, link)
-    return ". ".join(part.rstrip(".") for part in parts if part) + "."
+    sentences = (part if part.endswith(("?", "!", ".")) else f"{part}." for part in parts if part)
+    return " ".join(sentences)
 
 
 def _braced(text: str, start: int, limit: int) -> tuple[str, int]:
@@ -85,8 +92,15 @@ def _fields(body: str) -> dict[str, str]:
     place = 0
     while match := _FIELD.match(body, place):
         value, place = _value(body, match.end())
-        found[match[1].lower()] = _SPACES.sub(" ", value.replace("{", "").replace("}", "")).strip()
+        found[match[1].lower()] = _plain(value)
     return found
+
+
+def _plain(value: str) -> str:
+    """Text without braces, with its accents as letters: ``Mar{\\'e}e`` is ``Marée``."""
+    bare = value.replace("{", "").replace("}", "")
+    accented = _ACCENT.sub(lambda found: unicodedata.normalize("NFC", found[2] + _ACCENTS[found[1]]), bare)
+    return _SPACES.sub(" ", accented.replace("\\&", "&")).strip()
 
 
 def _value(body: str, start: int) -> tuple[str, int]:

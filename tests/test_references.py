@@ -37,8 +37,13 @@ def test_the_words_in_running_text():
         "Topp et al. 2000",
         "Alpha and Beta 1999",
         "Nobody",
-        "Last 2001",
+        "Last",
     ]
+
+
+def test_accents_are_letters_and_others_are_et_al():
+    found = parse("@misc{M, author = {Mar{\\'e}e, A. and others}, year = 2006, title = {What for?}}")
+    assert citation(found["M"]) == "Marée et al. 2006. What for?"
 
 
 def test_the_line_at_the_end_of_a_paper():
