@@ -37,6 +37,7 @@ READING_ORDER = [
     "point",
     "solver",
     "regimen",
+    "trajectory",
     "scenario",
     "cohort",
     "simulate",
