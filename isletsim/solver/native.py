@@ -1,0 +1,106 @@
+"""The compiled driver: made once by numba, kept as object code, and loaded without numba at every later start."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import sys
+import threading
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from isletsim import cache as store
+
+__all__ = ["driver"]
+
+FROM_C = ("pow", "memset", "memcpy", "memmove")  # all that the driver needs from outside
+_LOCK = threading.Lock()
+_KEPT: list[Any] = []  # engines and libraries that hold machine code
+
+Driver = Callable[[int, int, int], int]  # addresses of the result, of an unused slot, and of the frame
+
+
+def driver() -> Driver:
+    """The compiled loop `drive.run`, by numba's own calling convention."""
+    with _LOCK:
+        return _driver()
+
+
+@cache
+def _driver() -> Driver:
+    name = _fingerprint()
+    address = _load(store.load("driver", name))
+    if address is None:
+        symbol, data, fallback = _compile()
+        head = json.dumps({"symbol": symbol, "checksum": hashlib.sha256(data).hexdigest()})
+        entry = head.encode() + b"\n" + data
+        address = _load(entry)
+        if address is None:
+            address = fallback()
+        else:
+            store.save("driver", name, entry)
+    prototype = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+    return prototype(address)
+
+
+def _fingerprint() -> str:
+    """A name made of everything that decides what the machine code is."""
+    from importlib.metadata import version
+
+    import llvmlite.binding as llvm
+
+    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    versions = (version("numba"), version("llvmlite"), sys.version)
+    processor = (llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    return store.fingerprint(*sources, *versions, *processor)
+
+
+def _compile() -> tuple[str, bytes, Callable[[], int]]:
+    """Name, object code, and a way to the address within numba itself."""
+    from isletsim.solver.drive import run
+
+    (compiled,) = run.overloads.values()
+    symbol, library = compiled.fndesc.llvm_func_name, compiled.library
+    _KEPT.append(library)
+    data = library.serialize_using_object_code()[2][0]
+    return symbol, bytes(data), lambda: int(library.get_pointer_to_function(symbol))
+
+
+def _load(entry: bytes | None) -> int | None:
+    """Address of the driver in a cache entry; None when there is none or it is of no use here."""
+    if entry is None:
+        return None
+    import llvmlite.binding as llvm
+
+    head, _, data = entry.partition(b"\n")
+    try:
+        known = json.loads(head)
+        if known["checksum"] != hashlib.sha256(data).hexdigest():
+            return None
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        _connect(llvm)
+        machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+        engine.add_object_file(llvm.ObjectFileRef.from_data(data))
+        engine.finalize_object()
+        address = int(engine.get_function_address(known["symbol"]))
+    except (ValueError, KeyError, TypeError, RuntimeError, OSError):
+        return None
+    _KEPT.append(engine)
+    return address or None
+
+
+def _connect(llvm: Any) -> None:
+    """Tells LLVM where the C library's functions are (it sees only what was loaded for everybody)."""
+    if sys.platform == "win32":
+        library = ctypes.CDLL("ucrtbase")
+    elif sys.platform.startswith("linux"):
+        library = ctypes.CDLL("libm.so.6")
+    else:
+        library = ctypes.CDLL(None)
+    for name in FROM_C:
+        llvm.add_symbol(name, ctypes.cast(getattr(library, name), ctypes.c_void_p).value)

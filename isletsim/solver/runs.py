@@ -1,0 +1,254 @@
+"""One run: arrays in, one native call, arrays out."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from isletsim.solver import frame as at
+from isletsim.solver.native import driver
+from isletsim.solver.records import Counts, NativeModel, Outcome, Reason, Schedule, Watch
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["solve"]
+
+METHODS = {"stiff": at.STIFF, "explicit": at.EXPLICIT}
+PADDING = at.LANES  # numbers a vector register may reach beyond the end of an array
+FUNCTIONS = {
+    at.PREPARE: "prepare",
+    at.START: "start",
+    at.RHS: "rhs",
+    at.JAC: "jac",
+    at.FACTOR: "factor",
+    at.SOLVE: "solve",
+    at.OBSERVE: "observe",
+    at.TRIGGERS: "roots",
+    at.ACT: "act",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """What all runs of a model share: the first part of the frame, and where each array stands in the work space."""
+
+    head: NDArray[np.int64]
+    scale: NDArray[np.float64]
+    slots: NDArray[np.int64]  # slots of the frame that lead into the work space,
+    places: NDArray[np.int64]  # where there, in bytes,
+    size: int  # and how many numbers it has
+    values: int  # place of the parameters
+    mark: int  # place of the real numbers of the run
+    whole_slots: NDArray[np.int64]  # the same for the whole numbers behind the frame
+    whole_places: NDArray[np.int64]
+    whole_size: int
+    arrays: tuple[NDArray[Any], ...]  # kept alive: the head holds their addresses
+
+
+_LAYOUTS: dict[int, tuple[weakref.ref[Any], _Layout]] = {}
+
+
+def _layout(model: NativeModel) -> _Layout:
+    known = _LAYOUTS.get(id(model))
+    if known is not None and known[0]() is model:
+        return known[1]
+    layout = _make_layout(model)
+    key = id(model)
+    _LAYOUTS[key] = (weakref.ref(model, lambda _: _LAYOUTS.pop(key, None)), layout)
+    return layout
+
+
+def _make_layout(model: NativeModel) -> _Layout:
+    states, stride, events = model.states, at.stride_of(model.states), model.roots - model.kinks
+    mass = np.zeros(stride)
+    mass[:states] = model.mass
+    rows, columns = np.ascontiguousarray(model.rows, np.int32), np.ascontiguousarray(model.columns, np.int32)
+    action = np.ascontiguousarray(model.event_action, np.int32)
+    initially = np.ones(max(events, 1), np.int32)
+    initially[:events] = getattr(model, "event_initially", initially[:events])
+    scale = np.ones(states)
+    scale[:] = getattr(model, "scale", scale)
+
+    head = np.zeros(at.FRAME_SIZE, np.int64)
+    counts = {
+        at.STATES: states,
+        at.STRIDE: stride,
+        at.PARAMETERS: model.parameters,
+        at.WIDTH: model.width,
+        at.NONZEROS: model.nonzeros,
+        at.OUTPUTS: model.outputs,
+        at.EVENTS: events,
+        at.ROOTS: model.roots,
+        at.ALGEBRAIC: int((mass[:states] == 0.0).sum()),
+        at.ROW_INDEX: _address(rows),
+        at.COLUMN_INDEX: _address(columns),
+        at.MASS: _address(mass),
+        at.EVENT_ACTION: _address(action),
+        at.EVENT_INITIALLY: _address(initially),
+        at.AIM: -1,
+        at.WORST: -1,
+        at.EVENT: -1,
+    }
+    counts |= {slot: getattr(model.functions, name) for slot, name in FUNCTIONS.items()}
+    for slot, value in counts.items():
+        head[slot] = value
+
+    # Vectors of states first: all of them then begin at the boundary of a vector register.
+    lengths = {at.STATE: stride, at.ABSOLUTE: stride}
+    lengths |= {slot: number * stride for slot, number in at.ROWS.items()}
+    lengths |= {
+        at.NUMBERS: at.NUMBERS_SIZE,
+        at.VALUES: model.width,
+        at.KEPT: model.parameters,
+        at.JACOBIAN: model.nonzeros + stride + PADDING,
+        at.LU: max(model.factor_size, states),
+        at.MATRIX: states * states,
+        at.ROOT_BEFORE: model.roots,
+        at.ROOT_AFTER: model.roots,
+        at.ROOT_HERE: model.roots,
+    }
+    places, size = _lay_out(lengths)
+    whole_places, whole_size = _lay_out({at.PIVOTS: states, at.SIGNS: model.roots, at.FIRED: model.roots})
+    values, mark = places[at.VALUES], places[at.NUMBERS]
+    places[at.SLOPE] = places[at.JACOBIAN] + model.nonzeros
+    return _Layout(
+        head=head,
+        scale=scale,
+        slots=np.array(list(places), np.int64),
+        places=8 * np.array(list(places.values()), np.int64),
+        size=size,
+        values=values,
+        mark=mark,
+        whole_slots=np.array(list(whole_places), np.int64),
+        whole_places=8 * (at.FRAME_SIZE + np.array(list(whole_places.values()), np.int64)),
+        whole_size=whole_size,
+        arrays=(mass, rows, columns, action, initially),
+    )
+
+
+def _lay_out(lengths: dict[int, int]) -> tuple[dict[int, int], int]:
+    """Places one after the other, and the whole length."""
+    places, size = {}, 0
+    for slot, length in lengths.items():
+        places[slot] = size
+        size += length
+    return places, size
+
+
+def _address(array: NDArray[Any]) -> int:
+    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+
+
+def solve(
+    model: NativeModel,
+    start: ArrayLike | None,
+    parameters: ArrayLike,
+    *,
+    span: tuple[float, float],
+    save: ArrayLike,
+    schedule: Schedule | None = None,
+    rtol: float = 1e-6,
+    atol: ArrayLike | None = None,
+    method: Literal["stiff", "explicit"] = "stiff",
+    maximum_steps: int = 1_000_000,
+    watch: Watch | None = None,
+    keep_states: bool = True,
+) -> Outcome:
+    """A whole run.
+
+    Parameters
+    ----------
+    model : machine code and sizes, see `NativeModel`.
+    start : value of every state at the beginning, or None for the model's own start.
+    parameters : value of every parameter.
+    span : first and last time.
+    save : times to record, rising, within the span. They never change the steps.
+    schedule : what happens when; every time in it is a hard stop.
+    rtol, atol : tolerances of the error of a step, state by state. atol is rtol / 100 of the model's scales if None.
+    method : "stiff" (Rodas5P) or "explicit" (DOP853; ordinary differential equations only).
+    maximum_steps : how many steps may be tried.
+    watch : a level of an output that ends the run.
+    keep_states : whether the states are recorded beside the outputs.
+    """
+    layout = _layout(model)
+    states, outputs = model.states, model.outputs
+    save = np.ascontiguousarray(save, float)
+    begin, end = float(span[0]), float(span[1])
+    schedule = Schedule.empty() if schedule is None else schedule
+    _check(layout, begin, end, save, rtol, method)
+    rows = len(save)
+    kept = np.empty(rows * states + PADDING) if keep_states else None
+    record = np.empty((rows, outputs))
+
+    frame = np.zeros(at.FRAME_SIZE + layout.whole_size, np.int64)
+    frame[: at.FRAME_SIZE] = layout.head
+    store = np.zeros(layout.size + 8)
+    base = _address(store)
+    skip = (-base % 64) // 8  # rows of the work space begin where vector registers like it
+    work = store[skip:]
+    frame[layout.slots] = layout.places + (base + 8 * skip)
+    own = _address(frame)
+    frame[layout.whole_slots] = layout.whole_places + own
+
+    stride = at.stride_of(states)
+    if start is None:
+        work[:states] = np.nan
+    else:
+        work[:states] = start
+        frame[at.START] = 0
+    work[stride : 2 * stride] = 1.0
+    work[stride : stride + states] = layout.scale * (0.01 * rtol) if atol is None else atol
+    values = work[layout.values : layout.values + model.parameters]
+    values[:] = parameters
+    numbers = work[layout.mark : layout.mark + at.NUMBERS_SIZE]
+    numbers[: at.WATCH_LEVEL + 1] = begin, end, rtol, 0.0 if watch is None else watch.level
+    frame[at.METHOD] = METHODS[method]
+    frame[at.SAVE] = _address(save)
+    frame[at.SAVES] = rows
+    frame[at.SAVED_STATES] = 0 if kept is None else _address(kept)
+    frame[at.SAVED_OUTPUTS] = _address(record)
+    frame[at.STOPS] = len(schedule.times)
+    frame[at.STOP_TIMES] = _address(schedule.times)
+    frame[at.STOP_FIRST] = _address(schedule.first)
+    frame[at.STOP_KINDS] = _address(schedule.kinds)
+    frame[at.STOP_INDICES] = _address(schedule.indices)
+    frame[at.STOP_AMOUNTS] = _address(schedule.amounts)
+    frame[at.MAXIMUM_STEPS] = maximum_steps
+    frame[at.WATCH_OUTPUT] = -1 if watch is None else watch.output
+    frame[at.WATCH_DIRECTION] = 1 if watch is None else watch.direction
+
+    # The result and numba's unused slot for exceptions stand in the frame too.
+    driver()(own + 8 * at.RESULT, own + 8 * at.EXCEPTION, own)
+
+    done = int(frame[at.ROW])
+    reason = Reason(int(frame[at.RESULT]))
+    return Outcome(
+        reason=reason,
+        time=float(numbers[at.TIME]),
+        times=save[:done],
+        states=None if kept is None else kept[: done * states].reshape(done, states),
+        outputs=record[:done],
+        state=work[:states].copy(),
+        parameters=values.copy(),
+        counts=Counts(*frame[at.STEPS : at.UNLOCATED + 1].tolist()),
+        event=int(frame[at.EVENT]) if reason is Reason.TERMINAL else -1,
+        worst=int(frame[at.WORST]) if reason.failed else -1,
+    )
+
+
+def _check(layout: _Layout, begin: float, end: float, save: NDArray[np.float64], rtol: float, method: str) -> None:
+    """Arguments that could not be meant so."""
+    if not (np.isfinite(begin) and begin <= end < np.inf):
+        raise ValueError(f"span {begin}, {end}: the end must be finite and not before the beginning")
+    if len(save) and not (save[0] >= begin and save[-1] <= end and (save[1:] >= save[:-1]).all()):
+        raise ValueError("save must rise and lie within the span")
+    if not 0.0 < rtol < 1.0:
+        raise ValueError(f"rtol = {rtol}: must lie between 0 and 1")
+    if method not in METHODS:
+        raise ValueError(f'method "{method}": is neither "stiff" nor "explicit"')
+    if method == "explicit" and layout.head[at.ALGEBRAIC]:
+        raise ValueError("the explicit method cannot solve for algebraic unknowns; use the stiff one")
