@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ GRADES = ("human trial", "human observation", "animal", "cell", "assumed")
 CLOCKS = ("day", "life")
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE)
 _TARGET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*")
-RESERVED = {"time", "amount", "and", "or", "not", *FUNCTIONS}
+RESERVED = {"time", "class", "amount", "and", "or", "not", *FUNCTIONS}
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,8 @@ class ModelFile:
     page: Page = field(compare=False, repr=False)
 
 
-TABLES = ("uses", "inputs", "states", "parameters", "derived", "quantities", "rates", "balance", "solve")
-TABLES += ("adds", "scales", "doses", "held", "reports")
+_TABLES = "uses inputs states parameters derived quantities rates balance solve adds scales doses held reports"
+TABLES = tuple(_TABLES.split())
 HEAD = ("title", "source", "assumed", "about", "clock", "grade", "note")
 _NOTE = ("symbol", "about", "source", "assumed", "grade", "note")
 
@@ -335,7 +336,7 @@ def _data(page: Page, name: str, table: dict[str, Any], keys: Keys, note: Note) 
         return None
     abscissae = tuple(first.factor * float(row[0]) for row in rows)
     ordinates = tuple(second.factor * float(row[1]) for row in rows)
-    if any(later <= earlier for earlier, later in zip(abscissae, abscissae[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(abscissae)):
         page.fault((*keys, "table"), "the first column does not increase.")
         return None
     return Entry(name, "parameter", note, keys, table=(abscissae, ordinates), table_units=(first, second), unit=second)
@@ -399,12 +400,11 @@ def _balances(page: Page, entries: Mapping[str, Entry]) -> dict[str, tuple[Term,
     for name in states:
         if name not in written:
             page.fault(("states", name), "has no balance.", f'Write {name} = "..." under [balance]; "" if none.')
-    balances = {}
+    balances: dict[str, tuple[Term, ...]] = dict.fromkeys(states, ())
     for name in states:
         text = written.get(name, "")
         keys: Keys = ("balance", name)
         if isinstance(text, str) and not text.strip():
-            balances[name] = ()
             continue
         law = page.law(text, keys)
         balances[name] = tuple(signed_terms(page, law)) if law else ()

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from isletsim.layers.check import check_dimensions
-from isletsim.layers.compose import Composition, PortPlan, Symbol, compose
+from isletsim.layers.compose import Composition, FileInfo, PortPlan, Symbol, compose
 from isletsim.layers.stack import Stack
 from isletsim.model import ModelFile
 
-__all__ = ["Composition", "PortPlan", "Symbol", "superpose"]
+__all__ = ["Composition", "FileInfo", "PortPlan", "Symbol", "superpose"]
 
 
 def superpose(files: Iterable[ModelFile], outputs: Iterable[str] | None = None, name: str = "") -> Composition:

@@ -13,6 +13,7 @@ __all__ = ["check_dimensions"]
 
 
 def check_dimensions(stack: Stack) -> None:
+    """Note a fault at every equation whose pieces do not fit together."""
     for name, entry in stack.entries.items():
         file = stack.files[stack.owner[name]]
         wanted = stack.dimension(name)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from isletsim.expressions import Apply, Name, Number, Table, Tree, names
 from isletsim.expressions.tree import apply, walk
-from isletsim.faults import Fault
+from isletsim.faults import Fault, did_you_mean
 from isletsim.flat import AMOUNT, TIME, Action, FlatModel
 from isletsim.layers.stack import Stack
-from isletsim.model import Entry
+from isletsim.model import Entry, Spread
 from isletsim.units import Unit
 
-__all__ = ["Composition", "PortPlan", "Symbol", "compose"]
+__all__ = ["Composition", "FileInfo", "PortPlan", "Symbol", "compose"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,23 @@ class Symbol:
     symbol: str = ""
     about: str = ""
     classes: int = 0
+    value: float | None = None  # base units; None where a law gives it
+    varies: Spread | None = None
+    uncertain: Spread | None = None
+    source: str = ""
+    assumed: str = ""
+    grade: str = ""
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """What outputs say about a file of the stack."""
+
+    name: str
+    title: str
+    source: str
+    assumed: str
+    grade: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +72,7 @@ class Composition:
     """
 
     flat: FlatModel
-    files: tuple[str, ...]
+    files: Mapping[str, FileInfo]
     symbols: Mapping[str, Symbol]
     reports: Mapping[str, Symbol]
     ports: Mapping[str, PortPlan]
@@ -90,6 +107,7 @@ def _derivative(stack: Stack, state: str, index: int, flows: Mapping[str, list[T
 
 
 def compose(stack: Stack, outputs: Iterable[str] | None, name: str) -> Composition:
+    """The composition of a stack whose names and dimensions have been checked."""
     ports, actions, flows, flow_names = _port_actions(stack)
     states = [each for each, entry in stack.entries.items() if entry.kind == "state"]
     unknowns = [each for each, entry in stack.entries.items() if entry.kind == "unknown"]
@@ -113,7 +131,7 @@ def compose(stack: Stack, outputs: Iterable[str] | None, name: str) -> Compositi
         scales.append(_scale(stack, entry))
     stack.derivative = dict(zip(flat_states, derivatives, strict=True))
     constants, expressions, reports = _expressions(stack)
-    asked = [each for each, _ in expressions] if outputs is None else list(outputs)
+    asked = [each for each, _ in expressions] if outputs is None else _asked(stack, outputs)
     asked += [symbol.name for symbol in reports.values() if symbol.name not in asked]
     visits, after_port = _revisions(stack, actions)
     settable = [(each, entry) for each, entry in stack.entries.items() if _settable(entry)]
@@ -138,7 +156,10 @@ def compose(stack: Stack, outputs: Iterable[str] | None, name: str) -> Compositi
     )
     return Composition(
         flat=flat,
-        files=tuple(stack.files),
+        files={
+            file.name: FileInfo(file.name, file.title, file.source, file.assumed, file.grade)
+            for file in stack.files.values()
+        },
         symbols=_symbols(stack),
         reports=reports,
         ports=ports,
@@ -148,11 +169,23 @@ def compose(stack: Stack, outputs: Iterable[str] | None, name: str) -> Compositi
     )
 
 
+def _asked(stack: Stack, outputs: Iterable[str]) -> list[str]:
+    """The flat names of what is to be recorded."""
+    found: list[str] = []
+    for name in outputs:
+        entry = stack.entries.get(name)
+        if entry is None or entry.table is not None or entry.kind == "derived":
+            stack.faults.append(Fault(name, "cannot be recorded: no such quantity.", did_you_mean(name, stack.entries)))
+            continue
+        found += [flat_name for flat_name, _ in stack.classes(name)]
+    return found
+
+
 def _start(stack: Stack, state: str, index: int) -> Tree:
     entry = stack.entries[state]
     if entry.law is None:
         return Number(entry.value or 0.0)
-    return stack.expand(stack.tree_of(stack.files[stack.owner[state]], entry.law), 0)
+    return stack.expand(stack.tree_of(stack.files[stack.owner[state]], entry.law), index)
 
 
 def _scale(stack: Stack, entry: Entry) -> float:
@@ -255,18 +288,17 @@ def _ordered(stack: Stack, trees: dict[str, Tree]) -> list[tuple[str, Tree]]:
     """Expressions so that each comes after those it needs; a cycle is a fault that names its members."""
     ordered: list[tuple[str, Tree]] = []
     done: dict[str, bool] = {}
+    needs = {name: sorted(each for each in names(tree) if each in trees) for name, tree in trees.items()}
     for root in trees:
-        path: list[tuple[str, list[str]]] = [(root, [])] if root not in done else []
-        if path:
-            done[root] = False
-            path[0][1].extend(sorted(each for each in names(trees[root]) if each in trees))
+        path = [(root, list(needs[root]))] if root not in done else []
+        done.setdefault(root, False)
         while path:
             name, waiting = path[-1]
             if waiting:
                 following = waiting.pop()
                 if following not in done:
                     done[following] = False
-                    path.append((following, sorted(each for each in names(trees[following]) if each in trees)))
+                    path.append((following, list(needs[following])))
                 elif not done[following]:
                     members = [each for each, _ in path]
                     _cycle(stack, [*members[members.index(following) :], following])
@@ -295,7 +327,21 @@ def _symbols(stack: Stack) -> dict[str, Symbol]:
             continue
         width = stack.width(name)
         note = entry.note
-        whole = Symbol(name, entry.kind, stack.shown_unit(name), entry.of, note.symbol, note.about, width)
+        whole = Symbol(
+            name=name,
+            kind=entry.kind,
+            unit=stack.shown_unit(name),
+            of=entry.of,
+            symbol=note.symbol,
+            about=note.about,
+            classes=width,
+            value=entry.value,
+            varies=entry.varies,
+            uncertain=entry.uncertain,
+            source=note.source,
+            assumed=note.assumed,
+            grade=note.grade or stack.files[stack.owner[name]].grade,
+        )
         symbols[name] = whole
         for index in range(1, width + 1):
             letter = f"{note.symbol}[{index}]" if note.symbol else ""

@@ -16,6 +16,7 @@ from isletsim.units import DAY, PURE, Dimension, Unit, base_unit, describe, time
 __all__ = ["PER_TIME", "Stack", "Whole"]
 
 PER_TIME: Dimension = (("[time]", -1.0),)
+CLASS = "class"  # in the start of a chain: the number of the class, from 1
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Whole:
     file: str
     adds: list[tuple[str, Law, Tree]] = field(default_factory=list)
     scales: list[tuple[str, Law, Tree]] = field(default_factory=list)
-    tree: Tree = Number(0.0)
+    tree: Tree = field(default_factory=lambda: Number(0.0))
 
 
 @dataclass
@@ -48,21 +49,23 @@ class Stack:
     # --- names ---
 
     def read(self, file: ModelFile) -> None:
+        """Take the entries of a file under their qualified names."""
         file.page.faults.clear()
         for name, entry in file.entries.items():
             self.entries[f"{file.name}.{name}"] = entry
             self.owner[f"{file.name}.{name}"] = file.name
 
     def finish(self) -> None:
+        """Raise every fault found so far, of every file, as one `InputError`."""
         found = [fault for file in self.files.values() for fault in file.page.faults] + self.faults
         if found:
-            raise InputError(found)
+            raise InputError(dict.fromkeys(found))
 
     def qualify(self, file: ModelFile, name: str, law: Law, span: tuple[int, int] | None) -> str:
         """The qualified name that a text means, "" after noting a fault."""
         page = file.page
-        if name == TIME:
-            return TIME
+        if name == TIME or (name == CLASS and law.keys[0] == "states" and file.entries[str(law.keys[1])].classes):
+            return name
         if "." not in name:
             if name in file.entries:
                 return f"{file.name}.{name}"
@@ -126,6 +129,7 @@ class Stack:
     # --- adds and scales ---
 
     def combine(self) -> None:
+        """Join adds and scales to the rates, quantities and balances they name."""
         for file in self.files.values():
             for name, entry in file.entries.items():
                 if entry.kind in ("quantity", "rate", "derived") and entry.law is not None:
@@ -181,6 +185,8 @@ class Stack:
             return self.dimensions[name]
         if name == TIME:
             return DAY.dimension
+        if name == CLASS:
+            return PURE
         if name.startswith("change("):
             inner = self.dimension(name[7:-1])
             return inner if inner == ANY else times(inner, PER_TIME)
@@ -264,6 +270,8 @@ class Stack:
     def expand(self, tree: Tree, index: int) -> Tree:
         """A tree for one class (index from 1; 0 outside any chain): sums written out, chain names indexed."""
         match tree:
+            case Name("class") if index:
+                return Number(float(index))
             case Name(name):
                 return Name(f"{name}[{index}]") if index and self.width(name) else tree
             case Apply("table", (argument, Name(data))):
@@ -287,6 +295,7 @@ class Stack:
         return [(f"{name}[{each}]", each) for each in range(1, width + 1)] if width else [(name, 0)]
 
     def unit_of(self, tree: Tree, dimension: Dimension) -> Unit:
+        """The unit a report without a unit of its own is shown in."""
         if isinstance(tree, Name) and tree.name in self.entries:
             return self.shown_unit(tree.name)
         return base_unit(dimension if dimension != ANY else PURE)

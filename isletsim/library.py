@@ -1,0 +1,116 @@
+"""Stacks by name: files are found, read, composed, and the composition remembered as long as no file has changed.
+
+The memory is an entry of the user's cache, named by what was asked for and by the text of this package; it lists the
+content of every file it was made from. So an edit in any file is noticed, and a warm start reads no TOML.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+from isletsim import cache as store
+from isletsim.faults import Fault, InputError
+from isletsim.layers import Composition, superpose
+from isletsim.model import ModelFile, read_model
+from isletsim.places import data_folder, find
+
+__all__ = ["compose_stack", "package_fingerprint", "read_stack", "remembered"]
+
+Made = TypeVar("Made")
+
+
+@cache
+def package_fingerprint() -> str:
+    """A name made of the text of this package and its units: what it remembers is worth nothing to another text."""
+    package = Path(__file__).resolve().parent
+    files = sorted([*package.rglob("*.py"), data_folder("models") / "units.txt"])
+    return store.fingerprint(*(file.read_bytes() for file in files))
+
+
+def remembered(kind: str, asked: str, make: Callable[[], tuple[Made, Iterable[Path]]]) -> Made:
+    """What `make` gives, from the cache when none of the files it was made from has changed.
+
+    Parameters
+    ----------
+    asked : says what is wanted; part of the name of the entry.
+    make : gives the thing and the files it depends on.
+    """
+    name = store.fingerprint(kind, asked, package_fingerprint())
+    data = store.load(kind, name)
+    if data is not None:
+        try:
+            files, made = pickle.loads(data)
+            if all(_content(Path(path)) == content for path, content in files):
+                return made  # type: ignore[no-any-return]
+        except Exception:  # noqa: BLE001 - a damaged entry of whatever kind is made anew
+            pass
+    made, paths = make()
+    files = [(str(path.resolve()), _content(path)) for path in paths]
+    store.save(kind, name, pickle.dumps((files, made), protocol=5))
+    return made
+
+
+@cache
+def _content(path: Path) -> str:
+    try:
+        return store.fingerprint(path.read_bytes())
+    except OSError:
+        return ""
+
+
+def read_stack(wanted: Iterable[str | Path], follow: bool = True) -> list[ModelFile]:
+    """The model files of a stack.
+
+    Parameters
+    ----------
+    wanted : names or paths of model files.
+    follow : also read the files they announce under `[uses]`, found beside them or by name.
+
+    Raises
+    ------
+    InputError : the faults of all files together.
+    """
+    files: dict[str, ModelFile] = {}
+    faults: list[Fault] = []
+    waiting = [(str(each), find("model", each)) for each in wanted]
+    while waiting:
+        _, path = waiting.pop(0)
+        if path.stem in files:
+            if files[path.stem].path.resolve() != path.resolve():
+                faults.append(
+                    Fault(str(path), f'another file of the stack is called "{path.stem}" too.', "Rename one.")
+                )
+            continue
+        try:
+            file = read_model(path)
+        except InputError as reason:
+            faults.extend(reason.faults)
+            continue
+        files[file.name] = file
+        if follow:
+            for used in file.uses:
+                beside = path.parent / f"{used}.toml"
+                if used not in files:
+                    waiting.append((used, beside if beside.is_file() else find("model", used)))
+    if faults:
+        raise InputError(faults)
+    return list(files.values())
+
+
+def compose_stack(
+    wanted: Iterable[str | Path], outputs: Iterable[str] | None = None, follow: bool = True
+) -> Composition:
+    """The composition of a stack of files, remembered."""
+    names = [str(each) for each in wanted]
+    kept = None if outputs is None else sorted(outputs)
+    asked = repr((names, [str(Path.cwd())] if any("/" in each or "\\" in each for each in names) else [], kept, follow))
+
+    def make() -> tuple[Composition, list[Path]]:
+        files = read_stack(names, follow)
+        return superpose(files, kept), [file.path for file in files]
+
+    return remembered("plan", asked, make)

@@ -1,0 +1,265 @@
+"""A patient: what is set, what varies between people, and the history that made it so.
+
+A patient file is read on its own (`read_patient`) and then bound to a composition (`bind_patient`), where its names and
+units can be checked. Nothing here is drawn or run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from isletsim.faults import InputError
+from isletsim.layers import Composition, Symbol
+from isletsim.lookup import SETTABLE, STARTABLE, find_symbol
+from isletsim.model import Note, Spread
+from isletsim.regimen import Course, Dose, read_courses, read_doses, read_time
+from isletsim.source import Keys, Page, read_page
+
+__all__ = ["BoundPatient", "Correlation", "Leg", "PatientFile", "Setting", "Watch", "bind_patient", "read_patient"]
+
+LONGEST_HISTORY = 120 * 365.25
+_CONDITION = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(>=|<=|>|<)\s*(.+?)\s*")
+_LEG = ("about", "layers", "courses", "doses", "until", "within", "for", "visits")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A number a patient brings: the base value, and how it varies between people or is uncertain."""
+
+    name: str
+    value: float
+    note: Note
+    varies: Spread | None = None
+    uncertain: Spread | None = None
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """How two varying numbers go together (of the normal scores behind them)."""
+
+    first: str
+    second: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Watch:
+    """The end of a leg: an output of the flat model reaches a level from below (+1) or above (-1)."""
+
+    output: str
+    level: float
+    direction: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One stretch of a history: its courses and doses counted from its beginning, and when it ends."""
+
+    about: str
+    layers: tuple[str, ...]
+    courses: tuple[Course, ...]
+    doses: tuple[Dose, ...]
+    longest: float  # days: `for`, or `within`
+    watch: Watch | None
+
+
+@dataclass(frozen=True)
+class PatientFile:
+    """A patient file as it was written."""
+
+    name: str
+    path: Path
+    title: str
+    about: str
+    covariates: Mapping[str, str]
+    layers: tuple[str, ...]
+    watched: tuple[str, ...]
+    page: Page = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class BoundPatient:
+    """A patient whose names are those of a composition. `parameters` and `starts` are by qualified name."""
+
+    name: str
+    title: str
+    covariates: Mapping[str, str]
+    parameters: Mapping[str, Setting]
+    starts: Mapping[str, Setting]
+    correlations: tuple[Correlation, ...]
+    history: tuple[Leg, ...]
+
+
+def read_patient(path: Path) -> PatientFile:
+    """A patient file; raises `InputError` with every fault that can be seen in the file alone."""
+    page = read_page(path)
+    data = page.data
+    page.only(data, ("title", "about", "source", "note", "covariates", "set", "correlations", "history"), ())
+    title = page.word(data, "title", ())
+    if not title:
+        page.fault((), "has no title.", 'Write title = "..." in its first line.')
+    covariates = {}
+    for name, value in page.table(data, "covariates", ()).items():
+        covariates[name] = value if isinstance(value, str) else repr(value)
+    layers: list[str] = []
+    watched: list[str] = []
+    for index, leg in enumerate(_tables(page, "history")):
+        keys: Keys = ("history", index)
+        page.only(leg, _LEG, keys)
+        layers += [layer for layer in page.names(leg, "layers", keys) if layer not in layers]
+        match = _CONDITION.fullmatch(leg["until"]) if isinstance(leg.get("until"), str) else None
+        if match:
+            watched.append(match.group(1))
+    page.finish()
+    about = page.word(data, "about", ())
+    return PatientFile(path.stem, path, title, about, covariates, tuple(layers), tuple(watched), page)
+
+
+def _tables(page: Page, key: str) -> list[Mapping[str, Any]]:
+    found = page.listing(page.data, key, ())
+    for index, item in enumerate(found):
+        if not isinstance(item, Mapping):
+            page.fault((key, index), "expected a table.", f"Write [[{key}]].")
+    return [item for item in found if isinstance(item, Mapping)]
+
+
+def bind_patient(patient: PatientFile, composition: Composition) -> BoundPatient:
+    """The patient in terms of a composition; raises `InputError` with every fault of the file."""
+    page = patient.page
+    page.faults.clear()
+    parameters: dict[str, Setting] = {}
+    starts: dict[str, Setting] = {}
+    for name, value in page.table(page.data, "set", ()).items():
+        setting, symbol = _setting(page, name, value, composition)
+        if setting is not None and symbol is not None:
+            target = starts if symbol.kind in STARTABLE else parameters
+            if setting.name in target:
+                page.fault(("set", name), f'"{setting.name}" is set twice.')
+            target[setting.name] = setting
+    bound = BoundPatient(
+        name=patient.name,
+        title=patient.title,
+        covariates=patient.covariates,
+        parameters=parameters,
+        starts=starts,
+        correlations=_correlations(page, composition),
+        history=tuple(_leg(page, leg, index, composition) for index, leg in enumerate(_tables(page, "history"))),
+    )
+    page.finish()
+    return bound
+
+
+def _setting(page: Page, name: str, value: Any, composition: Composition) -> tuple[Setting | None, Symbol | None]:
+    keys: Keys = ("set", name)
+    table = value if isinstance(value, dict) else {"value": value}
+    page.only(
+        table, ("value", "varies", "uncertain", "distribution", "source", "assumed", "grade", "about", "note"), keys
+    )
+    note = Note(
+        about=page.word(table, "about", keys),
+        source=page.word(table, "source", keys),
+        assumed=page.word(table, "assumed", keys),
+    )
+    if bool(note.source) == bool(note.assumed):
+        page.fault(keys, "needs a source, or assumed, and not both.", 'Write assumed = "the reason".')
+    try:
+        symbol = find_symbol(composition, name, (*SETTABLE, *STARTABLE), page.place(keys))
+    except InputError as reason:
+        page.faults.extend(reason.faults)
+        return None, None
+    found = page.quantity(table.get("value"), (*keys, "value"), symbol.unit.dimension, symbol.of)
+    if found is None:
+        return None, None
+    spreads: dict[str, Spread | None] = {}
+    for kind in ("varies", "uncertain"):
+        spreads[kind] = _spread(page, table, kind, keys, symbol) if kind in table else None
+    return Setting(symbol.name, found.value, note, spreads["varies"], spreads["uncertain"]), symbol
+
+
+def _spread(page: Page, table: Mapping[str, Any], key: str, keys: Keys, symbol: Symbol) -> Spread | None:
+    ends = table[key]
+    if not isinstance(ends, list) or len(ends) != 2:
+        page.fault((*keys, key), "expected a 95 % range.", f'Write {key} = ["low", "high"].')
+        return None
+    low, high = (page.quantity(end, (*keys, key), symbol.unit.dimension, symbol.of) for end in ends)
+    distribution = page.one_of(table, "distribution", keys, ("lognormal", "normal"), "lognormal")
+    if low is None or high is None:
+        return None
+    if not low.value < high.value or (distribution == "lognormal" and low.value <= 0):
+        page.fault((*keys, key), "the range does not rise, or is not positive.")
+        return None
+    return Spread(low.value, high.value, distribution)
+
+
+def _correlations(page: Page, composition: Composition) -> tuple[Correlation, ...]:
+    found = []
+    for index, item in enumerate(_tables(page, "correlations")):
+        keys: Keys = ("correlations", index)
+        page.only(item, ("between", "value", "source", "assumed", "note"), keys)
+        if not item.get("source") and not item.get("assumed"):
+            page.fault(keys, "needs a source, or assumed.", 'Write assumed = "the reason".')
+        names = page.names(item, "between", keys)
+        value = item.get("value")
+        if len(names) != 2 or isinstance(value, bool) or not isinstance(value, (int, float)) or not -1 < value < 1:
+            page.fault(keys, "expected between = [two names] and a value between -1 and 1.")
+            continue
+        try:
+            first, second = (
+                find_symbol(composition, name, (*SETTABLE, *STARTABLE), page.place(keys)) for name in names
+            )
+        except InputError as reason:
+            page.faults.extend(reason.faults)
+            continue
+        found.append(Correlation(first.name, second.name, float(value)))
+    return tuple(found)
+
+
+def _leg(page: Page, leg: Mapping[str, Any], index: int, composition: Composition) -> Leg:
+    keys: Keys = ("history", index)
+    watch, longest = None, LONGEST_HISTORY
+    if ("for" in leg) == ("until" in leg):
+        page.fault(keys, "needs either for or until.", 'Write for = "5 year", or until = "hba1c >= 7 %".')
+    if "until" in leg:
+        watch = read_watch(page, leg["until"], (*keys, "until"), composition)
+        if "within" not in leg:
+            page.fault(keys, "until without within.", 'Write within = "30 year".')
+    span = read_time(page, leg.get("for", leg.get("within", "1 day")), keys, whole=True)
+    if span is not None:
+        longest = span
+        if not 0 < span <= LONGEST_HISTORY:
+            page.fault(keys, "a leg lasts from one day to 120 years.")
+    return Leg(
+        about=page.word(leg, "about", keys),
+        layers=page.names(leg, "layers", keys),
+        courses=tuple(read_courses(page, leg.get("courses", []), (*keys, "courses"), composition)),
+        doses=tuple(read_doses(page, leg.get("doses", []), (*keys, "doses"), composition)),
+        longest=longest,
+        watch=watch,
+    )
+
+
+def read_watch(page: Page, text: Any, keys: Keys, composition: Composition) -> Watch | None:
+    """A condition on an output, such as ``hba1c >= 7.5 %``."""
+    match = _CONDITION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        page.fault(keys, f"expected a condition, found {text!r}.", 'Write "hba1c >= 7.5 %".')
+        return None
+    name, relation, level = match.groups()
+    try:
+        symbol = find_symbol(composition, name, place=page.place(keys))
+    except InputError as reason:
+        page.faults.extend(reason.faults)
+        return None
+    found = page.quantity(level, keys, symbol.unit.dimension, symbol.of)
+    if symbol.name not in composition.flat.outputs and symbol.kind not in ("state", "unknown"):
+        page.fault(keys, f'"{name}" does not change in time.')
+        return None
+    return Watch(symbol.name, found.value, 1 if ">" in relation else -1, str(text)) if found else None
+
+
+NO_PATIENT = BoundPatient("", "", {}, {}, {}, (), ())

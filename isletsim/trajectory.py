@@ -1,0 +1,124 @@
+"""A finished run of one model: every quantity over time, indexed by name, in the units the files declare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isletsim.faults import Fault, InputError
+from isletsim.layers import Composition, Symbol
+from isletsim.lookup import find_symbol
+from isletsim.units import Quantity, convert, days
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Moment", "Trajectory"]
+
+
+@dataclass(frozen=True)
+class Moment(Mapping[str, Quantity]):
+    """All states, algebraic unknowns and held values at one time: the start of a next leg."""
+
+    composition: Composition = field(repr=False)
+    time: float
+    state: NDArray[np.float64] = field(repr=False)
+    parameters: NDArray[np.float64] = field(repr=False)
+
+    def __getitem__(self, name: str) -> Quantity:
+        symbol = find_symbol(self.composition, name, ("state", "unknown", "held"))
+        flat = self.composition.flat
+        source, names = (self.parameters, flat.parameters) if symbol.kind == "held" else (self.state, flat.states)
+        return Quantity(float(source[names.index(symbol.name)]), symbol.unit)
+
+    def __iter__(self) -> Iterator[str]:
+        held = [name for name, symbol in self.composition.symbols.items() if symbol.kind == "held"]
+        return iter([*self.composition.flat.states, *held])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A run of one model.
+
+    `trajectory["G"]` is an array over `time` (days) in the unit the file declares; a chain of classes gives one column a
+    class. `last` starts a next leg. `counts` are the solver's.
+    """
+
+    composition: Composition = field(repr=False)
+    time: NDArray[np.float64]
+    states: NDArray[np.float64] = field(repr=False)
+    outputs: NDArray[np.float64] = field(repr=False)
+    parameters: NDArray[np.float64] = field(repr=False)
+    constants: Mapping[str, float] = field(repr=False)
+    last: Moment
+    counts: Mapping[str, int]
+    reason: str = "done"
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        symbol = find_symbol(self.composition, name)
+        if symbol.classes:
+            columns = [self._column(symbol, f"{symbol.name}[{index}]") for index in range(1, symbol.classes + 1)]
+            return np.stack(columns, axis=1)
+        return self._column(symbol, symbol.name)
+
+    def _column(self, symbol: Symbol, name: str) -> NDArray[np.float64]:
+        flat = self.composition.flat
+        if name in flat.states:
+            values = self.states[:, flat.states.index(name)]
+        elif name in flat.outputs:
+            values = self.outputs[:, flat.outputs.index(name)]
+        elif name in flat.parameters:
+            values = np.full(len(self.time), self.parameters[flat.parameters.index(name)])
+        elif name in self.constants:
+            values = np.full(len(self.time), self.constants[name])
+        else:
+            raise InputError(Fault(name, "was not recorded in this run."))
+        return np.asarray(convert(values, symbol.unit))
+
+    def unit(self, name: str) -> str:
+        """The unit that `trajectory[name]` is in."""
+        return find_symbol(self.composition, name).unit.text
+
+    def at(self, time: str | float) -> Mapping[str, float]:
+        """The values of one recorded time, as a mapping that is looked up by name.
+
+        Raises
+        ------
+        InputError : the time was not recorded.
+        """
+        wanted = days(time) if isinstance(time, str) else float(time)
+        row = int(np.argmin(np.abs(self.time - wanted)))
+        if abs(self.time[row] - wanted) > 1e-9 * max(1.0, abs(wanted)):
+            cure = f"The nearest record is {self.time[row]:.6g} day; add this time to save."
+            raise InputError(Fault(f"at({time!r})", "was not recorded.", cure))
+        return _Row(self, row)
+
+    def to_pandas(self) -> Any:
+        """A table with one column for every state and output; needs the extra `pandas`."""
+        import pandas as pd
+
+        flat = self.composition.flat
+        columns = {name: self[name] for name in (*flat.states, *flat.outputs) if not name.startswith("change(")}
+        return pd.DataFrame({"time_day": self.time, **columns})
+
+
+@dataclass(frozen=True)
+class _Row(Mapping[str, float]):
+    trajectory: Trajectory
+    row: int
+
+    def __getitem__(self, name: str) -> Any:
+        value = self.trajectory[name][self.row]
+        return float(value) if np.ndim(value) == 0 else value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.trajectory.composition.flat.states)
+
+    def __len__(self) -> int:
+        return len(self.trajectory.composition.flat.states)
