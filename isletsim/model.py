@@ -17,7 +17,7 @@ from isletsim.expressions.parse import FUNCTIONS
 from isletsim.source import Keys, Law, Page, read_page
 from isletsim.units import PURE, Unit
 
-__all__ = ["GRADES", "Entry", "ModelFile", "Note", "Port", "Spread", "Term", "read_model"]
+__all__ = ["GRADES", "Entry", "ModelFile", "Note", "Port", "Report", "Spread", "Term", "read_model"]
 
 GRADES = ("human trial", "human observation", "animal", "cell", "assumed")
 CLOCKS = ("day", "life")
@@ -98,6 +98,17 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Report:
+    """A clinical name this file owes: its law, the unit it is shown in, and the substance (for mass against amount)."""
+
+    name: str
+    law: Law
+    unit: Unit | None
+    about: str
+    of: str = ""
+
+
+@dataclass(frozen=True)
 class ModelFile:
     """One model file as records. `entries` holds every named thing in file order; `page` knows the places."""
 
@@ -115,7 +126,7 @@ class ModelFile:
     adds: tuple[tuple[str, Law], ...]
     scales: tuple[tuple[str, Law], ...]
     ports: Mapping[str, Port]
-    reports: Mapping[str, tuple[Law, Unit | None, str]]
+    reports: Mapping[str, Report]
     page: Page = field(compare=False, repr=False)
 
 
@@ -489,15 +500,16 @@ def _ports(page: Page, entries: Mapping[str, Entry]) -> dict[str, Port]:
     return ports
 
 
-def _reports(page: Page) -> dict[str, tuple[Law, Unit | None, str]]:
+def _reports(page: Page) -> dict[str, Report]:
     reports = {}
     for name, value in page.table(page.data, "reports", ()).items():
         keys: Keys = ("reports", name)
-        unit, text, about, place = None, value, "", keys
+        unit, text, about, place, of = None, value, "", keys, ""
         if not _NAME.fullmatch(name):
             page.fault(keys, f'"{name}" cannot be the name of a report.')
         if isinstance(value, dict):
-            page.only(value, ("value", "unit", "about", "assumed", "source", "note"), keys)
+            page.only(value, ("value", "unit", "of", "about", "assumed", "source", "note"), keys)
+            of = page.word(value, "of", keys)
             text, about, place = value.get("value"), page.word(value, "about", keys), (*keys, "value")
             if "unit" in value:
                 spelled = page.word(value, "unit", keys)
@@ -505,7 +517,7 @@ def _reports(page: Page) -> dict[str, tuple[Law, Unit | None, str]]:
                 unit = page.unit(known.get(spelled, spelled), (*keys, "unit"))
         law = page.law(text, place)
         if law is not None:
-            reports[name] = (law, unit, about)
+            reports[name] = Report(name, law, unit, about, of)
     return reports
 
 

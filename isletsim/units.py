@@ -34,6 +34,7 @@ __all__ = [
     "quantity",
     "raised",
     "show",
+    "through",
     "times",
     "unit",
 ]
@@ -253,6 +254,13 @@ def _bridge(found: Dimension, like: Dimension, of: str, text: str) -> float:
         if times(found, molar.dimension, power) == like:
             return float(molar.factor**power)
     raise wrong
+
+
+def through(shown: Unit, like: Dimension, of: str) -> Unit:
+    """A unit that shows values of another dimension through the molar mass of a substance; raises `UnitError`."""
+    if shown.dimension == like:
+        return shown
+    return Unit(shown.text, shown.factor * _bridge(shown.dimension, like, of, shown.text), 0.0, like)
 
 
 def _example(like: Dimension | None) -> str:

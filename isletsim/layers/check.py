@@ -36,11 +36,8 @@ def check_dimensions(stack: Stack) -> None:
     for file in stack.files.values():
         for port in file.ports.values():
             _check_port(stack, file, port)
-        for name, (law, unit, _) in file.reports.items():
-            if unit is not None:
-                stack.demand(file, law, unit.dimension, f"{name} is shown in {unit.text}, {describe(unit.dimension)}.")
-            else:
-                stack.measure(file, law)
+        for report in file.reports.values():
+            stack.report_unit(file, report)
 
 
 def _check_term(stack: Stack, state: str, file: ModelFile, term: Term) -> None:

@@ -255,15 +255,12 @@ def _expressions(stack: Stack) -> tuple[list[tuple[str, Tree]], list[tuple[str, 
             kinds[flat_name] = stack.entries[name].kind
     reports: dict[str, Symbol] = {}
     for file in stack.files.values():
-        for name, (law, unit, about) in file.reports.items():
+        for name, report in file.reports.items():
             if name in reports:
-                file.page.fault(law.keys, f'"{name}" is reported by another file of the stack too.')
+                file.page.fault(report.law.keys, f'"{name}" is reported by another file of the stack too.')
                 continue
-            tree = stack.tree_of(file, law)
-            found = stack.measure(file, law)
-            shown = unit or stack.unit_of(tree, found)
-            reports[name] = Symbol(f"report.{name}", "report", shown, about=about)
-            trees[f"report.{name}"] = stack.expand(tree, 0)
+            reports[name] = Symbol(f"report.{name}", "report", stack.report_unit(file, report), about=report.about)
+            trees[f"report.{name}"] = stack.expand(stack.tree_of(file, report.law), 0)
             kinds[f"report.{name}"] = "report"
     for name in {each for tree in [*trees.values(), *stack.derivative.values()] for each in names(tree)}:
         if name.startswith("change("):

@@ -9,9 +9,9 @@ from isletsim.expressions import Apply, Name, Number, Table, Tree, names
 from isletsim.expressions.tree import apply, walk
 from isletsim.faults import Fault, InputError, did_you_mean
 from isletsim.flat import AMOUNT, TIME
-from isletsim.model import Entry, ModelFile, Term, signed_terms
+from isletsim.model import Entry, ModelFile, Report, Term, signed_terms
 from isletsim.source import Law
-from isletsim.units import DAY, PURE, Dimension, Unit, base_unit, describe, times
+from isletsim.units import DAY, PURE, Dimension, Unit, UnitError, base_unit, describe, through, times
 
 __all__ = ["PER_TIME", "Stack", "Whole"]
 
@@ -294,11 +294,23 @@ class Stack:
         width = self.width(name)
         return [(f"{name}[{each}]", each) for each in range(1, width + 1)] if width else [(name, 0)]
 
-    def unit_of(self, tree: Tree, dimension: Dimension) -> Unit:
-        """The unit a report without a unit of its own is shown in."""
-        if isinstance(tree, Name) and tree.name in self.entries:
-            return self.shown_unit(tree.name)
-        return base_unit(dimension if dimension != ANY else PURE)
+    def report_unit(self, file: ModelFile, report: Report) -> Unit:
+        """The unit a report is shown in, after noting a fault where that cannot be."""
+        found = self.measure(file, report.law)
+        tree = self.tree_of(file, report.law)
+        named = self.entries.get(tree.name) if isinstance(tree, Name) else None
+        if report.unit is None:
+            if named is not None and isinstance(tree, Name):
+                return self.shown_unit(tree.name)
+            return base_unit(found if found != ANY else PURE)
+        if same(found, report.unit.dimension):
+            return report.unit
+        try:
+            return through(report.unit, found, report.of or (named.of if named is not None else ""))
+        except UnitError as reason:
+            message = f"{report.name} is shown in {report.unit.text}. {reason.message}"
+            file.page.fault(report.law.keys, message, "", report.law.text, (0, len(report.law.text)))
+            return report.unit
 
     def shown_unit(self, name: str) -> Unit:
         """The unit a name is shown in: its own, or for a rate that of the first state it changes, per day."""

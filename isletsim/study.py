@@ -1,0 +1,384 @@
+"""A scenario is lived: every subject its history and then every arm, with the same draws in all arms."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import time as clock
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isletsim import __version__, cache
+from isletsim.cohort import Draws, collect, draw
+from isletsim.compiler import CompiledModel, compile_model
+from isletsim.faults import RunError
+from isletsim.layers import Composition, superpose
+from isletsim.library import read_stack, remembered
+from isletsim.model import GRADES
+from isletsim.patient import NO_PATIENT, BoundPatient, Leg, bind_patient, read_patient
+from isletsim.places import find
+from isletsim.point import initial
+from isletsim.regimen import Course, describe_dose, stops_of, to_schedule
+from isletsim.results import ArmInfo, Failure, Result, Variable
+from isletsim.scenario import ArmPlan, Plan, plan_scenario, printed, read_scenario
+from isletsim.simulate import bare_stops, failure_message
+from isletsim.solver import Outcome, Reason, Schedule, Watch, solve
+from isletsim.units import convert
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Scenario", "load_scenario"]
+
+MOST_ATTEMPTS = 20  # redraws of a subject whose history never arrives
+LABELS = {"percent_NGSP": "%", "mmol_per_mol_IFCC": "mmol/mol"}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario that is ready to run: its plan, its patient, and the one model that all arms share."""
+
+    plan: Plan
+    composition: Composition = field(repr=False)
+    patient: BoundPatient = field(repr=False)
+    files: tuple[Path, ...] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The name of the scenario file."""
+        return self.plan.name
+
+    def describe(self) -> str:
+        """The plan as text."""
+        return printed(self.plan, self.composition)
+
+    @cached_property
+    def compiled(self) -> CompiledModel:
+        """The machine code of the model."""
+        return compile_model(self.composition.flat)
+
+    def run(
+        self, *, seed: int | None = None, jobs: int | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> Result:
+        """Every arm for the reference patient (subject 0) and the cohort.
+
+        Raises
+        ------
+        RunError : the reference patient could not be simulated; `partial` is the result as far as it came.
+        """
+        plan = self.plan if seed is None else replace(self.plan, seed=seed)
+        return _Run(self, plan, clock.perf_counter()).live(jobs or os.cpu_count() or 1, progress)
+
+
+def load_scenario(
+    wanted: str | Path,
+    set: Mapping[str, Any] | Iterable[str] = (),  # noqa: A002 - the word of the command line
+    seed: int | None = None,
+) -> Scenario:
+    """A scenario by name or path, with overrides as of ``--set``.
+
+    Parameters
+    ----------
+    set : "PATH=VALUE" texts or a mapping; a path is a key of the scenario ("cohort.size") or a model's number
+        ("msc.potency").
+
+    Raises
+    ------
+    InputError : every fault of the scenario, its patient and its model files.
+    """
+    path = find("scenario", wanted)
+    overrides = [f"{key}={value}" for key, value in set.items()] if isinstance(set, Mapping) else list(set)
+
+    def make() -> tuple[Scenario, list[Path]]:
+        return _load(path, overrides)
+
+    scenario = remembered("study", repr((str(path.resolve()), overrides)), make)
+    return scenario if seed is None else replace(scenario, plan=replace(scenario.plan, seed=seed))
+
+
+def _load(path: Path, overrides: list[str]) -> tuple[Scenario, list[Path]]:
+    file = read_scenario(path, overrides)
+    patient_path = _beside(path, "patient", file.patient) if file.patient else None
+    patient = read_patient(patient_path) if patient_path is not None else None
+    layers = [*file.core, *file.layers, *(patient.layers if patient else ())]
+    model_paths = [_beside(path, "model", name) for name in dict.fromkeys(layers)]
+    models = read_stack(model_paths, follow=False)
+    recorded = [*file.record, *(name for name in (patient.watched if patient else ()) if "." in name)]
+    composition = superpose(models, list(dict.fromkeys(recorded)), "+".join(sorted(model.name for model in models)))
+    bound = bind_patient(patient, composition) if patient else NO_PATIENT
+    plan = plan_scenario(file, composition)
+    paths = [path, *model_paths, *([patient_path] if patient_path else [])]
+    scenario = Scenario(plan, composition, bound, tuple(paths))
+    collect(composition, bound)  # says what is wrong with correlations before anything runs
+    return scenario, paths
+
+
+def _beside(scenario: Path, kind: str, name: str) -> Path:
+    """A file of the user's own beside the scenario, else one of the package's."""
+    own = scenario.parent / f"{name}.toml"
+    return own if own.is_file() and own.resolve() != scenario.resolve() else find(kind, name)
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """Where a history ended: the state and parameters at t = 0, and the courses that go on."""
+
+    state: NDArray[np.float64]
+    parameters: NDArray[np.float64]
+    open_courses: tuple[tuple[str, Course], ...]  # with the layer they belong to
+    outcome: Outcome | None = None  # a history that failed
+
+
+@dataclass
+class _Run:
+    """One run of a scenario in progress."""
+
+    scenario: Scenario
+    plan: Plan
+    began: float
+    values: NDArray[np.float64] = field(init=False)
+    failures: list[Failure] = field(default_factory=list)
+    redrawn: int = 0
+    steps: int = 0
+    solver_seconds: float = 0.0
+    schedules: dict[Any, Schedule] = field(default_factory=dict)
+
+    def live(self, jobs: int, progress: Callable[[int, int], None] | None) -> Result:
+        plan, flat = self.plan, self.scenario.composition.flat
+        subjects = plan.cohort + 1
+        self.values = np.full((len(plan.arms), subjects, len(plan.save), len(flat.outputs)), np.nan)
+        self.compiled = self.scenario.compiled
+        fixed = {*plan.parameters, *(name for arm in plan.arms for name in arm.parameters)}
+        self.draws: Draws = collect(self.scenario.composition, self.scenario.patient, fixed)
+        self.place = {name: index for index, name in enumerate(flat.parameters)}
+        self.index = {name: index for index, name in enumerate(flat.states)}
+        self.save = np.array(plan.save)
+        self.atol = plan.tolerance * 0.01 * np.array(flat.scale)
+        try:
+            self._subject(0)
+            if self.failures:
+                raise RunError("\n".join(failure.message for failure in self.failures), partial=self._result())
+            if plan.cohort:
+                self._cohort(jobs, progress)
+        except KeyboardInterrupt as stop:
+            stop.partial = self._result()  # type: ignore[attr-defined]
+            raise
+        return self._result()
+
+    def _cohort(self, jobs: int, progress: Callable[[int, int], None] | None) -> None:
+        total = self.plan.cohort
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            try:
+                for done, _ in enumerate(pool.map(self._subject, range(1, total + 1)), start=1):
+                    if progress is not None and (done % 16 == 0 or done == total):
+                        progress(done, total)
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    # --- one subject ---
+
+    def _subject(self, subject: int) -> None:
+        for attempt in range(MOST_ATTEMPTS):
+            arrival = self._history(draw(self.draws, self.plan.seed, subject, attempt))
+            if arrival is not None or subject == 0:
+                break
+            self.redrawn += 1
+        if arrival is None or arrival.outcome is not None:
+            self._lost(subject, arrival)
+            return
+        for number, arm in enumerate(self.plan.arms):
+            self._arm(subject, number, arm, arrival)
+
+    def _lost(self, subject: int, arrival: _Arrival | None) -> None:
+        who = _who(subject)
+        if arrival is not None and arrival.outcome is not None:
+            message = failure_message(self.scenario.composition, arrival.outcome, f"{who}, history")
+        else:
+            ends = " then ".join(leg.watch.text for leg in self.scenario.patient.history if leg.watch)
+            message = (
+                f"{who}: the history never arrives ({ends}); give it longer (within), or a patient who gets there."
+            )
+        self.failures += [Failure(arm.name, subject, 0.0, message) for arm in self.plan.arms]
+
+    def _history(self, drawn: Mapping[str, float]) -> _Arrival | None:
+        """A subject's life until t = 0; None where it never arrives."""
+        patient, flat = self.scenario.patient, self.scenario.composition.flat
+        parameters = np.array(flat.values, dtype=np.float64)
+        chosen = {name: setting.value for name, setting in patient.parameters.items()} | self.plan.parameters
+        for name, value in {**chosen, **drawn}.items():
+            if name in self.place:
+                parameters[self.place[name]] = value
+        state = initial(self.compiled, parameters)
+        starts = {name: setting.value for name, setting in patient.starts.items()}
+        for name, value in {**starts, **drawn}.items():
+            if name in self.index:
+                state[self.index[name]] = value
+        neutral = dict(zip(flat.parameters, flat.values, strict=True))
+        running: list[tuple[str, Course]] = []
+        for leg in patient.history:
+            running = [(layer, course) for layer, course in running if course.stop > 0]
+            running += [(course.input.partition(".")[0], course) for course in leg.courses]
+            outcome = self._leg(leg, state, parameters, [course for _, course in running], neutral)
+            if outcome.reason.failed:
+                return _Arrival(state, parameters, (), outcome)
+            if leg.watch is not None and outcome.reason is not Reason.WATCH:
+                return None
+            state, parameters = outcome.state, outcome.parameters
+            running = [
+                (layer, replace(course, start=course.start - outcome.time, stop=course.stop - outcome.time))
+                for layer, course in running
+            ]
+        left = tuple((layer, course) for layer, course in running if course.stop > 0)
+        return _Arrival(state, parameters, left)
+
+    def _leg(
+        self,
+        leg: Leg,
+        state: NDArray[np.float64],
+        parameters: NDArray[np.float64],
+        courses: list[Course],
+        neutral: Mapping[str, float],
+    ) -> Outcome:
+        stops = stops_of(self.scenario.composition, leg.doses, courses, (), leg.longest, neutral)
+        watch = None
+        save = np.array([leg.longest])
+        if leg.watch is not None:
+            output = self.scenario.composition.flat.outputs.index(leg.watch.output)
+            watch = Watch(output, leg.watch.level, leg.watch.direction)
+            save = np.arange(1.0, leg.longest + 1.0)  # a history ends at a midnight
+        bare = bare_stops(self.compiled, parameters, 0.0, leg.longest)
+        return self._solve(state, parameters, leg.longest, save, to_schedule(stops, bare, 0.0, leg.longest), watch)
+
+    def _arm(self, subject: int, number: int, arm: ArmPlan, arrival: _Arrival) -> None:
+        flat = self.scenario.composition.flat
+        parameters = arrival.parameters.copy()
+        for name, value in arm.parameters.items():
+            parameters[self.place[name]] = value
+        stopped = [course for layer, course in arrival.open_courses if layer in arm.stop]
+        going = [course for layer, course in arrival.open_courses if layer not in arm.stop and course.stop < math.inf]
+        key = (number, tuple(stopped), tuple(going))
+        if key not in self.schedules or flat.periods:
+            neutral = dict(zip(flat.parameters, flat.values, strict=True))
+            ended = [Course(course.input, neutral[course.input], 0.0) for course in stopped]
+            courses = [*going, *ended, *arm.courses]
+            until = self.plan.until
+            stops = stops_of(self.scenario.composition, arm.doses, courses, self.plan.visits, until, neutral)
+            bare = bare_stops(self.compiled, parameters, 0.0, until)
+            self.schedules[key] = to_schedule(stops, bare, 0.0, until)
+        outcome = self._solve(arrival.state, parameters, self.plan.until, self.save, self.schedules[key], None)
+        self.values[number, subject, : len(outcome.times)] = outcome.outputs
+        if outcome.reason.failed:
+            message = failure_message(self.scenario.composition, outcome, f"{_who(subject)}, arm {arm.name}")
+            self.failures.append(Failure(arm.name, subject, outcome.time, message))
+
+    def _solve(
+        self,
+        state: NDArray[np.float64],
+        parameters: NDArray[np.float64],
+        until: float,
+        save: NDArray[np.float64],
+        schedule: Schedule,
+        watch: Watch | None,
+    ) -> Outcome:
+        began = clock.perf_counter()
+        outcome = solve(
+            self.compiled,
+            state,
+            parameters,
+            span=(0.0, until),
+            save=save,
+            schedule=schedule,
+            rtol=self.plan.tolerance,
+            atol=self.atol,
+            method=self.plan.method,  # type: ignore[arg-type]
+            watch=watch,
+            keep_states=False,
+        )
+        self.solver_seconds += clock.perf_counter() - began
+        self.steps += outcome.counts.steps
+        return outcome
+
+    # --- the result ---
+
+    def _result(self) -> Result:
+        composition, plan = self.scenario.composition, self.plan
+        variables, units = [], []
+        for name in composition.flat.outputs:
+            report = name.removeprefix("report.")
+            symbol = composition.reports[report] if name.startswith("report.") else composition.symbols[name]
+            label = LABELS.get(symbol.unit.text, symbol.unit.text)
+            variables.append(Variable(report, symbol.unit.text, label, symbol.about))
+            units.append(symbol.unit)
+        values = np.empty_like(self.values)
+        for column, unit in enumerate(units):
+            values[..., column] = convert(self.values[..., column], unit)
+        return Result(
+            scenario=plan.name,
+            title=plan.title,
+            arms=tuple(_arm_info(arm, composition) for arm in plan.arms),
+            control=plan.control,
+            time=self.save,
+            variables=tuple(variables),
+            values=values,
+            figures=plan.figures,
+            failures=tuple(sorted(self.failures, key=lambda each: (each.subject, each.arm))),
+            run=self._record(),
+        )
+
+    def _record(self) -> dict[str, Any]:
+        """What run.json says besides the summary."""
+        composition, patient = self.scenario.composition, self.scenario.patient
+        numbers = [symbol for symbol in composition.symbols.values() if symbol.kind == "parameter"]
+        assumed = sum(1 for symbol in numbers if symbol.assumed)
+        settings = [*patient.parameters.values(), *patient.starts.values()]
+        assumed += sum(1 for setting in settings if setting.note.assumed)
+        share = assumed / max(1, len(numbers) + len(settings))
+        return {
+            "isletsim": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "platform": platform.platform(),
+            "seed": self.plan.seed,
+            "cohort": self.plan.cohort,
+            "tolerance": self.plan.tolerance,
+            "method": self.plan.method,
+            "inputs": {path.name: cache.fingerprint(path.read_bytes()) for path in self.scenario.files},
+            "model": self.compiled.fingerprint,
+            "patient": {"name": patient.name, "title": patient.title, **dict(patient.covariates)},
+            "draws": "every cohort member has its own draw of what varies between people and of what is uncertain",
+            "layers": {name: info.title for name, info in composition.files.items()},
+            "assumed": {"numbers": assumed, "of": len(numbers) + len(settings), "share": round(share, 4)},
+            "skipped": list(composition.skipped),
+            "redrawn": self.redrawn,
+            "solver": {"steps": self.steps, "seconds": round(self.solver_seconds, 6)},
+            "wall_seconds": round(clock.perf_counter() - self.began, 6),
+        }
+
+
+def _who(subject: int) -> str:
+    return "the reference patient" if subject == 0 else f"subject {subject}"
+
+
+def _arm_info(arm: ArmPlan, composition: Composition) -> ArmInfo:
+    grades = [
+        symbol.grade
+        for symbol in composition.symbols.values()
+        if symbol.kind == "parameter" and symbol.name.partition(".")[0] in arm.layers and symbol.grade in GRADES
+    ]
+    return ArmInfo(
+        name=arm.name,
+        about=arm.about,
+        layers=arm.layers,
+        dose_times=tuple(dose.time for dose in arm.doses),
+        dose_names=tuple(dose.port for dose in arm.doses),
+        dose_amounts=tuple(describe_dose(dose, composition) for dose in arm.doses),
+        grade=max(grades, key=GRADES.index, default=""),
+    )
