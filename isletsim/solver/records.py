@@ -13,6 +13,8 @@ from isletsim.solver import frame as at
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from isletsim.flat import FlatModel
+
 __all__ = ["ADVICE", "Counts", "NativeFunctions", "NativeModel", "Outcome", "Reason", "Schedule", "Watch"]
 
 
@@ -90,9 +92,13 @@ class NativeFunctions(Protocol):
 class NativeModel(Protocol):
     """Machine code of a model and the sizes of its arrays; `isletsim.compiler.CompiledModel` is one.
 
-    `roots` counts events and kinks together, `kinks` the last of them. A model may also offer `event_initially`
-    (0: an event whose trigger is positive at the start happens there) and `scale` (for the absolute tolerance).
+    `roots` counts events and kinks together, `kinks` the last of them. Of `flat` only the scale of every state and
+    what events do `initially` are read.
     """
+
+    @property
+    def flat(self) -> FlatModel:
+        """What was compiled."""
 
     @property
     def functions(self) -> NativeFunctions:

@@ -68,10 +68,8 @@ def _make_layout(model: NativeModel) -> _Layout:
     mass[:states] = model.mass
     rows, columns = np.ascontiguousarray(model.rows, np.int32), np.ascontiguousarray(model.columns, np.int32)
     action = np.ascontiguousarray(model.event_action, np.int32)
-    initially = np.ones(max(events, 1), np.int32)
-    initially[:events] = getattr(model, "event_initially", initially[:events])
-    scale = np.ones(states)
-    scale[:] = getattr(model, "scale", scale)
+    initially = np.array([event.initially for event in model.flat.events], np.int32)
+    scale = np.array(model.flat.scale, float)
 
     head = np.zeros(at.FRAME_SIZE, np.int64)
     counts = {
