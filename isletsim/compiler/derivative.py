@@ -29,13 +29,14 @@ def gradients(tape: Tape, roots: Sequence[int], variables: dict[int, int]) -> li
             known[place] = nothing
             continue
         closed = tape.partials.get(place)
-        pairs = closed if closed is not None else _partials(tape, place)
-        total: Gradient = {}
-        for operand, partial in pairs:
+        if closed is None and tape.code[place][0] == "select":
+            known[place] = _selected(tape, place, known, nothing)
+            continue
+        total = known[place] = {}
+        for operand, partial in closed if closed is not None else _partials(tape, place):
             inner = known.get(operand, nothing)
             if inner:
                 _accumulate(tape, total, inner, partial())
-        known[place] = _selected(tape, place, known, nothing) if tape.code[place][0] == "select" and closed is None else total
     return [{variable: each for variable, each in known[root].items() if each != tape.zero} for root in roots]
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from isletsim.compiler.block import LLVM_BLOCK, NUMPY_BLOCK, SMALLEST_PIVOT
 from isletsim.compiler.program import Program, Routine
-from isletsim.compiler.tape import TRUTHS, arguments_of
+from isletsim.compiler.tape import BLOCKS, TRUTHS, arguments_of
 
-__all__ = ["LLVM", "LIBRARY", "NUMPY", "Dialect", "body", "llvm_text", "numpy_text"]
+__all__ = ["LIBRARY", "LLVM", "NUMPY", "Dialect", "body", "llvm_text", "numpy_text"]
 
 LIBRARY = ("exp", "log", "log1p", "pow", "tanh", "sin", "cos")  # functions taken from the C library
 SCALARS = ("t", "d", "amount")  # arguments that are numbers; all others are arrays
@@ -26,7 +27,7 @@ class Dialect:
     `name` writes the name of a value from its number on the tape, `scalar` the name of an argument.
     """
 
-    operations: Mapping[str, str]
+    operations: dict[str, str]
     number: Callable[[float], str]
     name: str
     scalar: str
@@ -72,7 +73,7 @@ def _value(routine: Routine, dialect: Dialect, root: int, lines: list[str], writ
             written[place] = dialect.constants[operation == "false"]
         elif operation == "load" or place in hoisted:
             name = written[place] = dialect.name.format(place)
-            array, index = instruction[1:] if operation == "load" else ("p", hoisted[place])
+            array, index = instruction[1:3] if operation == "load" else ("p", hoisted[place])
             if operation in TRUTHS:
                 lines.append(dialect.load.format(name + "n", array, index))
                 lines.append(dialect.truth.format(name, name + "n"))
@@ -86,6 +87,8 @@ def _value(routine: Routine, dialect: Dialect, root: int, lines: list[str], writ
             name = dialect.name.format(place)
             if operation in ("value", "slope"):
                 operands = [instruction[1], written[instruction[2]]]
+            elif operation in BLOCKS:
+                operands = list(instruction[1:])
             else:
                 operands = [written[each] for each in instruction[1:]]
             lines.append(dialect.operations[operation].format(name, *operands))
@@ -116,6 +119,12 @@ LLVM = Dialect(
         "not": "  {0} = xor i1 {1}, true",
         "value": "  {0} = call double @value_{1}(double {2})",
         "slope": "  {0} = call double @slope_{1}(double {2})",
+        "block_clear": "  {0}p = getelementptr double, ptr %LU, i64 {1}\n"
+        "  {0} = call i1 @block_clear(ptr {0}p, i64 {2}, i64 {3})",
+        "block_factor": "  {0}p = getelementptr double, ptr %LU, i64 {1}\n"
+        "  {0} = call i1 @block_factor(ptr {0}p, i64 {2}, i64 {3}, ptr @sizes)",
+        "block_solve": "  {0}p = getelementptr double, ptr %LU, i64 {1}\n"
+        "  {0} = call i1 @block_solve(ptr {0}p, ptr %x, i64 {2}, i64 {3})",
     }
     | {name: f"  {{0}} = call double @{name}(double {{1}})" for name in LIBRARY if name != "pow"},
     number=lambda value: "0x" + struct.pack(">d", value).hex().upper(),
@@ -125,6 +134,13 @@ LLVM = Dialect(
     store="  %s{3} = getelementptr double, ptr %{0}, i64 {1}\n  store double {2}, ptr %s{3}",
     truth="  {0} = fcmp une double {1}, 0.0",
     constants=("true", "false"),
+)
+
+# In the factorisation a product and a sum may share one rounding, where the processor has such an instruction.
+_FUSED = replace(
+    LLVM,
+    operations=LLVM.operations
+    | {"add": "  {0} = fadd contract double {1}, {2}", "mul": "  {0} = fmul contract double {1}, {2}"},
 )
 
 # Piecewise linear data: the segment is found by bisection, outside the data are constant.
@@ -193,7 +209,9 @@ def slopes(abscissae: Sequence[float], ordinates: Sequence[float]) -> list[float
 
 def llvm_text(program: Program, more: Sequence[Routine] = ()) -> str:
     """The module of a program and of further routines (the factorisation), as LLVM IR."""
-    parts = [f"declare double @{name}(double{', double' if name == 'pow' else ''}) nounwind memory(none)" for name in LIBRARY]
+    parts = [
+        f"declare double @{name}(double{', double' if name == 'pow' else ''}) nounwind memory(none)" for name in LIBRARY
+    ]
     parts += [f"declare double @llvm.{name}.f64(double)" for name in ("fabs", "floor", "sqrt")]
     for index, (abscissae, ordinates) in enumerate(_tables(program)):
         row = [
@@ -202,13 +220,22 @@ def llvm_text(program: Program, more: Sequence[Routine] = ()) -> str:
         ]
         count = len(abscissae)
         parts.append(_TABLE.format(k=index, n=count, last=count - 1, xs=row[0], ys=row[1], ss=row[2]))
+    sizes = _sizes(more)
+    if sizes:
+        listed = ", ".join(f"double {LLVM.number(each)}" for each in sizes)
+        parts.append(f"@sizes = private constant [{len(sizes)} x double] [{listed}]")
+        parts.append(LLVM_BLOCK.replace("SMALLEST", LLVM.number(SMALLEST_PIVOT)))
     parts += [_llvm_function(routine) for routine in (*program.routines, *program.actions, *more)]
     parts.append(_llvm_act(len(program.actions)))
     return "\n".join(parts) + "\n"
 
 
 def _llvm_function(routine: Routine) -> str:
-    lines, written = body(routine, LLVM)
+    if routine.parts:
+        return "\n".join([*map(_llvm_function, routine.parts), _llvm_parts(routine)])
+    lines, written = body(routine, _FUSED if routine.fused else LLVM)
+    if routine.scratch:
+        lines.insert(0, f"  %x = alloca [{routine.scratch} x double], align 64")
     stored = {array for step in routine.steps for array, _, _ in step.stores}
     arguments = []
     for each in routine.arguments:
@@ -220,9 +247,19 @@ def _llvm_function(routine: Routine) -> str:
         kind, last = "void", "  ret void"
     else:
         kind, last = "i32", f"  %bad = select i1 {written[routine.check]}, i32 0, i32 1\n  ret i32 %bad"
-    private = "private " if routine.name.startswith("act_") else ""
+    private = "private " if "_" in routine.name else ""
     head = f"define {private}{kind} @{routine.name}({', '.join(arguments)}) nounwind {{"
     return "\n".join([head, *lines, last, "}"])
+
+
+def _llvm_parts(routine: Routine) -> str:
+    """A routine made of parts: all are called, and their answers joined."""
+    listed = ", ".join(f"{'double' if each in SCALARS else 'ptr'} %{each}" for each in routine.arguments)
+    lines = [f"define i32 @{routine.name}({listed}) nounwind {{", "  %all0 = or i32 0, 0"]
+    for index, part in enumerate(routine.parts):
+        lines.append(f"  %r{index} = call i32 @{part.name}({listed})")
+        lines.append(f"  %all{index + 1} = or i32 %all{index}, %r{index}")
+    return "\n".join([*lines, f"  ret i32 %all{len(routine.parts)}", "}"])
 
 
 def _llvm_act(count: int) -> str:
@@ -237,6 +274,11 @@ def _llvm_act(count: int) -> str:
     return "\n".join([*lines, "none:", "  ret void", "}"])
 
 
+def _sizes(routines: Sequence[Routine]) -> tuple[float, ...]:
+    parts = [part for routine in routines for part in routine.parts]
+    return next((part.sizes for part in parts if part.sizes), ())
+
+
 def _tables(program: Program) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
     return program.routines[0].tape.tables
 
@@ -247,6 +289,10 @@ def _tables(program: Program) -> list[tuple[tuple[float, ...], tuple[float, ...]
 def _python_number(value: float) -> str:
     text = repr(value)
     return f"np.{text.lstrip('-')}" if text in ("inf", "nan") else "-np.inf" if text == "-inf" else text
+
+
+def _python_array(values: Sequence[float]) -> str:
+    return f"np.array([{', '.join(_python_number(each) for each in values)}])"
 
 
 NUMPY = Dialect(
@@ -267,6 +313,9 @@ NUMPY = Dialect(
         "not": "    {0} = np.logical_not({1})",
         "value": "    {0} = value({2}, X{1}, Y{1}, S{1})",
         "slope": "    {0} = slope({2}, X{1}, S{1})",
+        "block_clear": "    {0} = block_clear(LU[{1}:], {2}, {3})",
+        "block_factor": "    {0} = block_factor(LU[{1}:], {2}, {3}, SIZES)",
+        "block_solve": "    {0} = block_solve(LU[{1}:], x, {2}, {3})",
     }
     | {name: f"    {{0}} = np.{name}({{1}})" for name in (*LIBRARY, "floor", "sqrt") if name != "pow"},
     number=_python_number,
@@ -295,7 +344,9 @@ def slope(x, knots, slopes):
 '''
 
 
-def numpy_text(program: Program, more: Sequence[Routine] = (), titles: Mapping[str, Sequence[str]] | None = None) -> str:
+def numpy_text(
+    program: Program, more: Sequence[Routine] = (), titles: Mapping[str, Sequence[str]] | None = None
+) -> str:
     """The same program as a module of plain NumPy.
 
     `titles` gives a comment for every element of an array (`y`, `p`, `dy`, `out`); code to be executed is written
@@ -303,18 +354,31 @@ def numpy_text(program: Program, more: Sequence[Routine] = (), titles: Mapping[s
     """
     parts = [_NUMPY_HEAD]
     for index, (abscissae, ordinates) in enumerate(_tables(program)):
-        for letter, values in zip("XYS", (abscissae, ordinates, slopes(abscissae, ordinates))):
-            parts.append(f"{letter}{index} = np.array([{', '.join(_python_number(each) for each in values)}])")
-    for routine in (*program.routines, *program.actions, *more):
-        lines, written = body(routine, NUMPY)
-        if routine.check is not None:
-            lines.append(f"    return 0 if {written[routine.check]} else 1")
-        if titles:
-            lines = [_titled(line, titles) for line in lines]
-        parts.append("\n".join(["", "", f"def {routine.name}({', '.join(routine.arguments)}):", *(lines or ["    pass"])]))
+        for letter, values in (("X", abscissae), ("Y", ordinates), ("S", slopes(abscissae, ordinates))):
+            parts.append(f"{letter}{index} = {_python_array(values)}")
+    sizes = _sizes(more)
+    if sizes:
+        parts += [NUMPY_BLOCK.replace("SMALLEST", repr(SMALLEST_PIVOT)), f"\nSIZES = {_python_array(sizes)}"]
+    parts += [_numpy_function(routine, titles) for routine in (*program.routines, *program.actions, *more)]
     names = ", ".join(routine.name for routine in program.actions)
     parts.append(f"\n\ndef act(index, amount, t, y, p):\n    [{names}][index](amount, t, y, p)")
     return "\n".join(parts) + "\n"
+
+
+def _numpy_function(routine: Routine, titles: Mapping[str, Sequence[str]] | None) -> str:
+    arguments = ", ".join(routine.arguments)
+    head = f"\n\ndef {routine.name}({arguments}):"
+    if routine.parts:
+        calls = " | ".join(f"{part.name}({arguments})" for part in routine.parts)
+        return "\n".join([*(_numpy_function(part, titles) for part in routine.parts), head, f"    return {calls}"])
+    lines, written = body(routine, NUMPY)
+    if routine.check is not None:
+        lines.append(f"    return 0 if {written[routine.check]} else 1")
+    if routine.scratch:
+        lines.insert(0, f"    x = np.zeros({routine.scratch})")
+    if titles:
+        lines = [_titled(line, titles) for line in lines]
+    return "\n".join([head, *(lines or ["    pass"])])
 
 
 def _titled(line: str, titles: Mapping[str, Sequence[str]]) -> str:

@@ -19,14 +19,10 @@ Store = tuple[str, int, int]  # array, index, instruction
 
 @dataclass(frozen=True)
 class Step:
-    """Part of a routine: values needed before any store, then stores in order, then a call of a helper.
-
-    A call is the helper's name and its arguments as text that both back ends understand (see `emit`).
-    """
+    """Part of a routine: values needed before any store, then stores in order."""
 
     first: tuple[int, ...] = ()
     stores: tuple[Store, ...] = ()
-    call: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,9 @@ class Routine:
     """One function: its arguments, the tape it reads and what it does in order.
 
     `hoisted` gives the place in `p` of values that `prepare` has computed. `check` is a truth on the tape: the
-    routine returns 0 when it holds (and its helper agrees), 1 otherwise. `scratch` is the length of a local array.
+    routine returns 0 when it holds, 1 otherwise. `scratch` is the length of the local array `x`, `sizes` are the sizes
+    by which a dense block judges its pivots. In a `fused` routine a product and a sum may share one rounding. A routine
+    that is long is made of `parts`, called in turn with the same arguments; it is good when all of them are.
     """
 
     name: str
@@ -44,6 +42,9 @@ class Routine:
     hoisted: Mapping[int, int] = field(default_factory=dict)
     check: int | None = None
     scratch: int = 0
+    sizes: tuple[float, ...] = ()
+    fused: bool = False
+    parts: tuple[Routine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def assemble(flat: FlatModel) -> Program:
     time = tape.scalar("t", TIME)
     states = [tape.load("y", index, STATE) for index in range(len(flat.states))]
     parameters = [tape.load("p", index, PARAMETER) for index in range(len(flat.parameters))]
-    scope = dict(zip(flat.states, states)) | dict(zip(flat.parameters, parameters)) | {TIME_NAME: time}
+    scope = dict(zip(flat.states, states, strict=True)) | dict(zip(flat.parameters, parameters, strict=True)) | {TIME_NAME: time}
     memo: dict[int, int] = {}
 
     def number(tree_index: int) -> int:

@@ -1,155 +1,136 @@
-"""Sparse LU of W = d * M - J as straight-line instructions, in an order chosen once from the pattern alone.
+"""Sparse LU of W = d * M - J as instructions, in the order of a `Plan`.
 
 The instructions work on A = J - d * M = -W, which needs no negation of J: with the stored reciprocals -1 / pivot of A
-and the stored multipliers, elimination and both substitutions are additions of products only.
-
-The rows are first matched to columns so that no pivot is structurally zero (algebraic rows have no d on their diagonal;
-Duff 1981, ACM TOMS 7:315), then pivots are taken in order of least fill (Markowitz 1957, Management Science 3:255).
+and the stored multipliers, elimination and both substitutions are additions of products only. Elimination goes row by
+row and reads earlier rows from memory, so that few values are alive at once; the rows are dealt out to functions of
+moderate length, since LLVM's time grows with the square of it. The array LU holds the dense block (`block`), then
+row by row the multipliers, the reciprocal and the rest of the row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from isletsim.compiler.block import SMALLEST_PIVOT
+from isletsim.compiler.ordering import Plan, plan_of
 from isletsim.compiler.program import Routine, Step
 from isletsim.compiler.tape import STATE, Tape
 
-__all__ = ["factorisation", "matching", "elimination_order"]
+__all__ = ["factorisation"]
 
-MOST_PRODUCTS = 40_000  # beyond this many products the solver's own dense path is used
-SMALLEST_PIVOT = 1e-10  # beside the largest entry of what remains of its row, in units of the states' sizes
-ALIKE = 100.0  # sizes within this ratio count as equal: the test above is a rough one
+ALIKE = 100.0  # sizes within this ratio count as equal: the test of a pivot is a rough one
+LONGEST_PART = 600  # instructions
 
-Pattern = list[set[int]]  # the columns of every row
-
-
-def pattern_of(rows: Sequence[int], columns: Sequence[int], algebraic: Sequence[bool]) -> Pattern:
-    """Where W may differ from zero."""
-    pattern: Pattern = [set() if free else {row} for row, free in enumerate(algebraic)]
-    for row, column in zip(rows, columns):
-        pattern[row].add(column)
-    return pattern
-
-
-def matching(pattern: Pattern) -> list[int] | None:
-    """The column whose pivot each row gives, the diagonal where it can; None when W is singular whatever its values."""
-    owner: dict[int, int] = {row: row for row, columns in enumerate(pattern) if row in columns}
-    for row in range(len(pattern)):
-        if owner.get(row) != row and not _augment(pattern, row, owner):
-            return None
-    columns_of = [0] * len(pattern)
-    for column, row in owner.items():
-        columns_of[row] = column
-    return columns_of
-
-
-def _augment(pattern: Pattern, row: int, owner: dict[int, int]) -> bool:
-    """Give `row` a column, moving the owners of others along an alternating path (breadth first: no deep calls)."""
-    reached: dict[int, int] = {}  # column to the row that wants it
-    queue = [row]
-    for wanting in queue:
-        for column in sorted(pattern[wanting], key=lambda each: each in owner):
-            if column in reached:
-                continue
-            reached[column] = wanting
-            if column not in owner:
-                while True:
-                    wanting = reached[column]
-                    previous = next((each for each, held in owner.items() if held == wanting), None)
-                    owner[column] = wanting
-                    if wanting == row:
-                        return True
-                    assert previous is not None
-                    column = previous
-            queue.append(owner[column])
-    return False
-
-
-def elimination_order(pattern: Pattern, columns_of: Sequence[int]) -> list[int]:
-    """Rows in the order in which they give their pivots: always the one that can fill least."""
-    rows = {row: set(columns) for row, columns in enumerate(pattern)}
-    users: dict[int, set[int]] = {column: set() for column in range(len(pattern))}
-    for row, columns in rows.items():
-        for column in columns:
-            users[column].add(row)
-    order = []
-    while rows:
-        row = min(rows, key=lambda each: ((len(rows[each]) - 1) * (len(users[columns_of[each]]) - 1), each))
-        order.append(row)
-        rest = rows.pop(row)
-        pivot = columns_of[row]
-        for column in rest:
-            users[column].discard(row)
-        rest.discard(pivot)
-        for other in users.pop(pivot):
-            rows[other].discard(pivot)
-            for column in rest - rows[other]:
-                rows[other].add(column)
-                users[column].add(other)
-    return order
+Lines = list[tuple[int, int]]  # pairs of a column (or of a pivot) and a place in LU
 
 
 def factorisation(
     rows: Sequence[int], columns: Sequence[int], algebraic: Sequence[bool], sizes: Sequence[float]
 ) -> tuple[tuple[Routine, ...], int]:
-    """The routines `factor` and `solve` and the length of their LU array; no routines when they would be too long."""
-    pattern = pattern_of(rows, columns, algebraic)
-    columns_of = matching(pattern)
-    if columns_of is None:
-        return (), 0
-    order = elimination_order(pattern, columns_of)
-    tape = Tape()
-    entries = _entries(tape, rows, columns, algebraic)
-    stores: list[tuple[str, int, int]] = []
-    lower: list[list[tuple[int, int]]] = []  # per pivot: row below, place of its multiplier
-    upper: list[tuple[int, list[tuple[int, int]]]] = []  # per pivot: place of its reciprocal, columns and places
-    good = tape.true
-    products = 0
+    """The routines `factor` and `solve` and the length of their LU array.
 
-    def keep(value: int) -> int:
-        stores.append(("LU", len(stores), value))
-        return len(stores) - 1
+    Parameters
+    ----------
+    rows, columns : places of the Jacobian's nonzeros, in the order of the array J.
+    algebraic : which rows have no d on their diagonal.
+    sizes : a typical size of every state; pivots are judged in these units.
 
-    waiting = set(order)
-    for row in order:
-        waiting.discard(row)
-        pivot_column = columns_of[row]
-        line = entries.pop(row)
-        pivot = line.pop(pivot_column)
-        good = tape.both(good, _sound(tape, pivot, pivot_column, line, sizes))
-        reciprocal = tape.div(tape.number(-1.0), pivot)
-        upper.append((keep(reciprocal), [(column, keep(value)) for column, value in sorted(line.items())]))
-        multipliers = []
-        for other in sorted(waiting):
-            below = entries[other].pop(pivot_column, None)
-            if below is None:
-                continue
-            multiplier = tape.mul(below, reciprocal)
-            multipliers.append((other, keep(multiplier)))
+    Without a plan there are no routines, and the length leaves room for the solver's own scratch.
+    """
+    plan = plan_of(rows, columns, algebraic)
+    if plan is None:
+        return (), len(algebraic)
+    entries: list[dict[int, int]] = [{} for _ in algebraic]
+    for index, (row, column) in enumerate(zip(rows, columns, strict=True)):
+        entries[row][column] = index
+    block_columns = {column: index for index, (_, column) in enumerate(plan.pivots[plan.sparse :])}
+    multipliers: list[Lines] = []
+    upper: list[tuple[int, Lines]] = []  # per sparse pivot: the place of its reciprocal, and the rest of its row
+    part = _Part(plan.block * plan.stride)
+    if plan.block:
+        part.first.append(part.tape.block("block_clear", 0, plan.block, plan.stride))
+    parts: list[Routine] = []
+    for index, (row, pivot_column) in enumerate(plan.pivots):
+        line = part.load_row(entries[row], row, algebraic[row])
+        multipliers.append(part.eliminate(line, plan, upper, index))
+        if index < plan.sparse:
+            upper.append(part.keep_row(line, pivot_column, sizes))
+        else:
             for column, value in line.items():
-                products += 1
-                term = tape.mul(multiplier, value)
-                old = entries[other].get(column)
-                entries[other][column] = term if old is None else tape.add(old, term)
-        lower.append(multipliers)
-        if products > MOST_PRODUCTS:
-            return (), 0
-    factor = Routine("factor", ("J", "d", "LU"), tape, (Step(stores=tuple(stores)),), check=good)
-    return (factor, _solution(order, columns_of, lower, upper)), len(stores)
+                place = block_columns[column] * plan.stride + index - plan.sparse
+                part.stores.append(("LU", place, value))
+        part.end_row()
+        if len(part.tape.code) > LONGEST_PART or index == len(plan.pivots) - 1:
+            parts.append(part.routine(len(parts)))
+            part = _Part(part.used)
+    if plan.block:
+        tape = Tape()
+        good = tape.block("block_factor", 0, plan.block, plan.stride)
+        block_sizes = tuple(sizes[column] for _, column in plan.pivots[plan.sparse :])
+        parts.append(Routine("factor_block", ("J", "d", "LU"), tape, (Step(first=(good,)),), check=good, sizes=block_sizes))
+    factor = Routine("factor", ("J", "d", "LU"), Tape(), (), parts=tuple(parts))
+    return (factor, _solution(plan, multipliers, upper)), part.used
 
 
-def _entries(
-    tape: Tape, rows: Sequence[int], columns: Sequence[int], algebraic: Sequence[bool]
-) -> dict[int, dict[int, int]]:
-    """The instructions of A = J - d M by row and column."""
-    shift = tape.scalar("d", STATE)
-    entries: dict[int, dict[int, int]] = {row: {} for row in range(len(algebraic))}
-    for index, (row, column) in enumerate(zip(rows, columns)):
-        entries[row][column] = tape.load("J", index, STATE)
-    for row, free in enumerate(algebraic):
+class _Part:
+    """Some rows of the factorisation under construction; `used` is the next free place in LU."""
+
+    def __init__(self, used: int) -> None:
+        self.tape = Tape()
+        self.used = used
+        self.good = self.tape.true
+        self.first: list[int] = []
+        self.stores: list[tuple[str, int, int]] = []
+        self.steps: list[Step] = []
+
+    def keep(self, value: int) -> int:
+        """Store a value at the next free place."""
+        self.stores.append(("LU", self.used, value))
+        self.used += 1
+        return self.used - 1
+
+    def load_row(self, entries: dict[int, int], row: int, free: bool) -> dict[int, int]:
+        """The row of A = J - d M by column."""
+        tape = self.tape
+        line = {column: tape.load("J", index, STATE) for column, index in entries.items()}
         if not free:
-            entries[row][row] = tape.sub(entries[row].get(row, tape.zero), shift)
-    return entries
+            line[row] = tape.sub(line.get(row, tape.zero), tape.scalar("d", STATE))
+        return line
+
+    def eliminate(self, line: dict[int, int], plan: Plan, upper: Sequence[tuple[int, Lines]], index: int) -> Lines:
+        """Subtract the earlier pivots' rows from a line; the multipliers are kept."""
+        tape, kept = self.tape, []
+        for earlier in range(min(index, plan.sparse)):
+            entry = line.pop(plan.pivots[earlier][1], None)
+            if entry is None:
+                continue
+            reciprocal, rest = upper[earlier]
+            multiplier = tape.mul(entry, tape.load("LU", reciprocal, STATE, index))
+            kept.append((earlier, self.keep(multiplier)))
+            for column, place in rest:
+                term = tape.mul(multiplier, tape.load("LU", place, STATE, index))
+                line[column] = tape.add(line[column], term) if column in line else term
+        return kept
+
+    def keep_row(self, line: dict[int, int], pivot_column: int, sizes: Sequence[float]) -> tuple[int, Lines]:
+        """Judge and keep the pivot of a line and what stands right of it."""
+        tape = self.tape
+        pivot = line.pop(pivot_column)
+        self.good = tape.both(self.good, _sound(tape, pivot, pivot_column, line, sizes))
+        self.first.append(self.good)
+        place = self.keep(tape.div(tape.number(-1.0), pivot))
+        return place, [(column, self.keep(line[column])) for column in sorted(line)]
+
+    def end_row(self) -> None:
+        """Everything of this row is computed and stored before the next is begun."""
+        self.steps.append(Step(tuple(self.first), tuple(self.stores)))
+        self.first, self.stores = [], []
+
+    def routine(self, number: int) -> Routine:
+        """The rows as one function."""
+        return Routine(
+            f"factor_{number}", ("J", "d", "LU"), self.tape, tuple(self.steps), check=self.good, fused=True
+        )
 
 
 def _sound(tape: Tape, pivot: int, pivot_column: int, line: dict[int, int], sizes: Sequence[float]) -> int:
@@ -166,26 +147,28 @@ def _sound(tape: Tape, pivot: int, pivot_column: int, line: dict[int, int], size
     return tape.both(enough, tape.less(size, tape.number(float("inf"))))
 
 
-def _solution(
-    order: Sequence[int],
-    columns_of: Sequence[int],
-    lower: Sequence[Sequence[tuple[int, int]]],
-    upper: Sequence[tuple[int, Sequence[tuple[int, int]]]],
-) -> Routine:
+def _solution(plan: Plan, multipliers: Sequence[Lines], upper: Sequence[tuple[int, Lines]]) -> Routine:
     """Forward and backward substitution: everything is read from b before anything is stored there."""
     tape = Tape()
-    side = {row: tape.load("b", row, STATE) for row in order}
-    for row, multipliers in zip(order, lower):
-        for other, place in multipliers:
-            side[other] = tape.add(side[other], tape.mul(tape.load("LU", place, STATE), side[row]))
+    side: list[int] = []
+    for (row, _), below in zip(plan.pivots, multipliers, strict=True):
+        total = tape.load("b", row, STATE)
+        for earlier, place in below:
+            total = tape.add(total, tape.mul(tape.load("LU", place, STATE), side[earlier]))
+        side.append(total)
     unknown: dict[int, int] = {}
-    stores = []
-    for row, (reciprocal, line) in zip(reversed(order), reversed(upper)):
-        total = side[row]
-        for column, place in line:
+    steps = []
+    if plan.block:
+        given = [("x", plan.stride + index, each) for index, each in enumerate(side[plan.sparse :])]
+        steps.append(Step(first=tuple(side), stores=tuple(given)))
+        steps.append(Step(first=(tape.block("block_solve", 0, plan.block, plan.stride),)))
+        for index, (_, column) in enumerate(plan.pivots[plan.sparse :]):
+            unknown[column] = tape.load("x", index, STATE)
+    stores = [("b", column, each) for column, each in unknown.items()]
+    for (_, pivot), (reciprocal, rest), total in reversed(list(zip(plan.pivots, upper, side, strict=False))):
+        for column, place in rest:
             total = tape.add(total, tape.mul(tape.load("LU", place, STATE), unknown[column]))
-        result = tape.mul(total, tape.load("LU", reciprocal, STATE))
-        unknown[columns_of[row]] = result
-        stores.append(("b", columns_of[row], result))
-    step = Step(first=tuple(side[row] for row in order), stores=tuple(stores))
-    return Routine("solve", ("LU", "b"), tape, (step,))
+        unknown[pivot] = tape.mul(total, tape.load("LU", reciprocal, STATE))
+        stores.append(("b", pivot, unknown[pivot]))
+    steps.append(Step(first=tuple(side), stores=tuple(stores)))
+    return Routine("solve", ("LU", "b"), tape, tuple(steps), scratch=2 * plan.stride if plan.block else 0, fused=True)

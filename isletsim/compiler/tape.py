@@ -10,12 +10,13 @@ Operations and their arguments:
 |---|---|---|
 | number | number | a float |
 | scalar | number | the name of an argument of the routine: t, d, amount |
-| load | number | array name, index |
+| load | number | array name, index, and a serial number that keeps loads at different times apart |
 | add sub mul div pow | number | two numbers |
 | neg abs floor sqrt exp log log1p tanh sin cos | number | one number |
 | select | number | a truth, two numbers |
 | value slope | number | index of a table, a number |
 | true false | truth | |
+| block_clear block_factor block_solve | truth | place, size and stride of a dense block (see `block`) |
 | less less_equal equal | truth | two numbers |
 | and or not | truth | truths |
 """
@@ -26,12 +27,13 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["AMOUNT", "PARAMETER", "STATE", "TIME", "TRUTHS", "Tape", "arguments_of", "reachable"]
+__all__ = ["AMOUNT", "BLOCKS", "PARAMETER", "STATE", "TIME", "TRUTHS", "Tape", "arguments_of", "reachable"]
 
 Instruction = tuple[Any, ...]
 PARAMETER, TIME, STATE, AMOUNT = 1, 2, 4, 8  # what an instruction depends on, as bits
-TRUTHS = frozenset({"true", "false", "less", "less_equal", "equal", "and", "or", "not"})
-LEAVES = frozenset({"number", "scalar", "load", "true", "false"})
+BLOCKS = frozenset({"block_clear", "block_factor", "block_solve"})
+TRUTHS = frozenset({"true", "false", "less", "less_equal", "equal", "and", "or", "not"}) | BLOCKS
+LEAVES = frozenset({"number", "scalar", "load", "true", "false"}) | BLOCKS
 LARGEST_PRODUCT = 16  # an integer power up to here is written as multiplications
 
 
@@ -75,22 +77,31 @@ class Tape:
         return code[1] if code[0] == "number" else None
 
     def is_truth(self, a: int) -> bool:
+        """Whether an instruction gives a truth rather than a number."""
         return self.code[a][0] in TRUTHS
 
     # Leaves
 
     def number(self, value: float) -> int:
+        """A number; -0 is written as 0."""
         return self._write(("number", float(value) + 0.0), 0)
 
     def scalar(self, name: str, depends: int) -> int:
+        """An argument of the routine that is a number."""
         return self._write(("scalar", name), depends)
 
-    def load(self, array: str, index: int, depends: int) -> int:
-        return self._write(("load", array, index), depends)
+    def load(self, array: str, index: int, depends: int, serial: int = 0) -> int:
+        """An element of an array; another serial number reads it again."""
+        return self._write(("load", array, index, serial), depends)
+
+    def block(self, operation: str, place: int, size: int, stride: int) -> int:
+        """A call of one of `BLOCKS`."""
+        return self._write((operation, place, size, stride), STATE)
 
     # Arithmetic
 
     def neg(self, a: int) -> int:
+        """-a"""
         code = self.code[a]
         if code[0] == "number":
             return self.number(-code[1])
@@ -101,6 +112,7 @@ class Tape:
         return self._unary("neg", a)
 
     def add(self, a: int, b: int) -> int:
+        """a + b"""
         code_a, code_b = self.code[a], self.code[b]
         if code_a[0] == "number":
             if code_b[0] == "number":
@@ -116,6 +128,7 @@ class Tape:
         return self._binary("add", a, b) if a <= b else self._binary("add", b, a)
 
     def sub(self, a: int, b: int) -> int:
+        """a - b"""
         code_a, code_b = self.code[a], self.code[b]
         if code_b[0] == "number":
             if code_a[0] == "number":
@@ -131,6 +144,7 @@ class Tape:
         return self._binary("sub", a, b)
 
     def mul(self, a: int, b: int) -> int:
+        """a * b"""
         code_a, code_b = self.code[a], self.code[b]
         if code_b[0] == "number":
             a, b, code_a, code_b = b, a, code_b, code_a
@@ -153,6 +167,7 @@ class Tape:
         return self._binary("mul", a, b) if a <= b else self._binary("mul", b, a)
 
     def div(self, a: int, b: int) -> int:
+        """a / b"""
         code_a, code_b = self.code[a], self.code[b]
         if code_b[0] == "number":
             if code_a[0] == "number":
@@ -168,18 +183,18 @@ class Tape:
         return self._binary("div", a, b)
 
     def pow(self, a: int, b: int) -> int:
+        """a ** b, as products or roots where the exponent is such a number."""
         base, exponent = self.constant(a), self.constant(b)
         if exponent is not None:
             if base is not None:
                 return self.number(_power(base, exponent))
-            if exponent == int(exponent) if math.isfinite(exponent) else False:
-                if abs(exponent) <= LARGEST_PRODUCT:
-                    return self._integer_power(a, int(exponent))
-            elif exponent == 0.5:
+            if abs(exponent) <= LARGEST_PRODUCT and exponent == int(exponent):
+                return self._integer_power(a, int(exponent))
+            if exponent == 0.5:
                 return self.unary("sqrt", a)
-            elif exponent == -0.5:
+            if exponent == -0.5:
                 return self.div(self.one, self.unary("sqrt", a))
-            elif exponent == 1.5:
+            if exponent == 1.5:
                 return self.mul(a, self.unary("sqrt", a))
         elif base == 1:
             return self.one
@@ -207,12 +222,15 @@ class Tape:
     # Truths
 
     def less(self, a: int, b: int) -> int:
+        """a < b"""
         return self._compare("less", a, b, lambda x, y: x < y)
 
     def less_equal(self, a: int, b: int) -> int:
+        """a <= b"""
         return self._compare("less_equal", a, b, lambda x, y: x <= y)
 
     def equal(self, a: int, b: int) -> int:
+        """a == b"""
         return self._compare("equal", min(a, b), max(a, b), lambda x, y: x == y)
 
     def _compare(self, operation: str, a: int, b: int, holds: Callable[[float, float], bool]) -> int:
@@ -222,6 +240,7 @@ class Tape:
         return self._binary(operation, a, b)
 
     def both(self, a: int, b: int) -> int:
+        """a and b"""
         if self.false in (a, b):
             return self.false
         if a == self.true or a == b:
@@ -229,6 +248,7 @@ class Tape:
         return a if b == self.true else self._binary("and", a, b)
 
     def either(self, a: int, b: int) -> int:
+        """a or b"""
         if self.true in (a, b):
             return self.true
         if a == self.false or a == b:
@@ -236,6 +256,7 @@ class Tape:
         return a if b == self.false else self._binary("or", a, b)
 
     def negation(self, a: int) -> int:
+        """not a"""
         if a == self.true:
             return self.false
         if a == self.false:
@@ -257,6 +278,7 @@ class Tape:
         return self.negation(self.equal(a, self.zero))
 
     def select(self, condition: int, a: int, b: int) -> int:
+        """a where the condition holds, else b."""
         if a == b or condition == self.true:
             return a
         if condition == self.false:
@@ -276,9 +298,11 @@ class Tape:
         return self.tables.index(data)
 
     def value(self, table: int, a: int) -> int:
+        """The ordinate of a table at a."""
         return self._write(("value", table, a), self.depends[a])
 
     def slope(self, table: int, a: int) -> int:
+        """The slope of a table after a."""
         return self._write(("slope", table, a), self.depends[a])
 
 
