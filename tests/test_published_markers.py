@@ -196,7 +196,7 @@ def test_van_cauter_turns_secretion_into_fasting_c_peptide(secretion: str, fasti
 
 
 def test_van_cauter_knows_sex_age_and_class() -> None:
-    def constants(**changed: str) -> dict[str, float]:
+    def constants(**changed: str) -> Any:
         return model("vancauter1992").values(set=changed)
 
     woman, old = constants(male="0"), constants(age="65 year")
@@ -217,7 +217,7 @@ SAMPLES = {
 MIXED = [minute for minute in SAMPLES if minute >= 8]
 
 
-def _residuals(values: np.ndarray) -> np.ndarray:
+def _residuals(values: np.ndarray) -> Any:
     """Model minus measured glucose from 8 min on, for (SG, p2, SI, G0)."""
     units = {"SG": "1/min", "p2": "1/min", "SI": "mL/uU/min", "G0": "mg/dL"}
     settings = {name: f"{value:.17g} {unit}" for (name, unit), value in zip(units.items(), values, strict=True)}

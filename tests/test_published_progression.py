@@ -206,7 +206,7 @@ def test_ha2020_impaired_glucose_tolerance_comes_first_then_fasting_glucose_then
     for year, (fasting, two_hours) in table.items():
         run = _ogtt(_pathway(year, Gs="100 mg/dL").last, **DISEASE_2020)
         assert run.at("0 min")["G"] == pytest.approx(fasting, abs=0.06), year
-        assert run.at("120 min")["G"] == pytest.approx(two_hours, rel=2e-3), year
+        assert run.at("120 min")["G"] == pytest.approx(two_hours, abs=0.06), year
 
 
 def test_ha2020_first_day_has_the_published_mean_glucose() -> None:
