@@ -127,8 +127,11 @@ def base_unit(dimension: Dimension) -> Unit:
 
 # --- reading units ----------------------------------------------------------------------------------------------------
 
-_SAFE = re.compile(r"[A-Za-z_µμ%][A-Za-z0-9_µμ% .*/()^-]{0,80}|1? */[A-Za-z0-9_µμ% .*/()^-]{1,80}|")
-_POWER = re.compile(r"(?:\*\*|\^)\s*\(?\s*-?\s*([0-9.]+)")
+# What a unit text may hold: names, 1, products, quotients, brackets, and literal powers that are no towers.
+_POWER = r"(?:\*\*|\^)\s*(?:\(\s*(-?\d+(?:\.\d+)?)\s*\)|(-?\d+(?:\.\d+)?))(?!\s*(?:\*\*|\^)|[\w.])"
+_SAFE = re.compile(rf"(?:(?<![\w%])(?:[A-Za-z_µμ%][A-Za-z0-9_µμ]*|1(?![\w.%]))|[\s/()]|(?<!\*)\*(?!\*)|{_POWER})*")
+LONGEST = 80  # characters of a unit
+HIGHEST = 12  # largest power in a unit
 
 
 @cache
@@ -168,7 +171,9 @@ def _ask_pint(text: str) -> Unit:
     spelled = text.strip().replace("%", " percent ").strip()
     if spelled.startswith("/"):
         spelled = "1" + spelled
-    if not _SAFE.fullmatch(text.strip()) or any(float(each) > 12 for each in _POWER.findall(spelled) if each != "."):
+    powers = [float(first or second) for first, second in re.findall(_POWER, spelled)]
+    safe = len(text) <= LONGEST and _SAFE.fullmatch(text) and all(abs(power) <= HIGHEST for power in powers)
+    if not safe:
         raise UnitError(f'"{text}" is not a unit.', 'Write it as "mg/dL" or "1/day".')
     registry = _registry()
     try:
@@ -180,25 +185,35 @@ def _ask_pint(text: str) -> Unit:
         else:
             factor, offset = float(registry.get_base_units(parsed)[0]), 0.0
         dimensions = registry.get_dimensionality(parsed)
-    except Exception as reason:  # noqa: BLE001 - pint raises many kinds for a bad text, all mean the same here
-        raise _unknown(text, spelled, reason) from None
+    except Exception:  # noqa: BLE001 - pint raises many kinds for a bad text, all mean the same here
+        raise _unknown(text, spelled) from None
     dimension = tuple(sorted((str(key), float(power)) for key, power in dimensions.items() if power))
-    for key, power in dimension:
-        base_size = float(registry.get_base_units(registry.parse_units(BASE[key]))[0])
-        factor /= base_size**power
+    try:
+        for key, power in dimension:
+            factor /= float(registry.get_base_units(registry.parse_units(BASE[key]))[0]) ** power
+    except ArithmeticError:
+        factor = math.inf
     if not (math.isfinite(factor) and factor > 0):
-        raise UnitError(f'"{text}" is not a unit.')
+        raise UnitError(f'"{text}" is beyond the range of numbers.')
     return Unit(text, float(f"{factor:.15g}"), offset, dimension)
 
 
-def _unknown(text: str, spelled: str, reason: Exception) -> UnitError:
+def _unknown(text: str, spelled: str) -> UnitError:
     words = re.findall(r"[A-Za-z_µμ]+", spelled)
-    registry = _registry()
-    wrong = next((word for word in words if word not in registry), "")
+    wrong = next((word for word in words if not _is_known(word)), "")
     if wrong:
         shown = f'"{wrong}" in "{text}"' if wrong != text else f'"{text}"'
         return UnitError(f"{shown} is not a unit of the registry.", did_you_mean(wrong, _common_units()))
-    return UnitError(f'"{text}" is not a unit ({str(reason) or type(reason).__name__}).')
+    power = re.search(r"([A-Za-z])(\d)", spelled)
+    cure = f'Write a power as "{power.group(1)}**{power.group(2)}".' if power else 'Write it as "mg/dL" or "1/day".'
+    return UnitError(f'"{text}" is not a unit.', cure)
+
+
+def _is_known(word: str) -> bool:
+    try:
+        return word in _registry()
+    except Exception:  # noqa: BLE001 - a word that pint takes for a number, such as nan
+        return False
 
 
 def _common_units() -> list[str]:
