@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from isletsim.faults import Fault, InputError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["ArmInfo", "Failure", "FigureSpec", "Result", "Variable"]
+__all__ = ["NOTICE", "ArmInfo", "Failure", "FigureSpec", "Result", "Variable"]
+
+NOTICE = "For research and teaching; no treatment decisions."
 
 
 @dataclass(frozen=True)
@@ -64,11 +70,12 @@ class Result:
     Attributes
     ----------
     values : array (arm, subject, time, variable) in the units of `variables`. Subject 0 is the reference patient,
-        the others are the cohort; NaN after a failure.
+        the others are the cohort; NaN after a failure, and where a virtual test was not made.
     time : days since the end of the history.
     control : index of the arm the others are compared with.
     run : what goes into run.json besides the summary: versions, seed, hashes, tolerances, counts, wall times, warnings,
-        share of assumed parameters, skipped layers.
+        share of assumed parameters, skipped layers. Reports read these keys where they are there: ``version`` (text),
+        ``seed``, ``assumed_share`` (0 to 1) and ``warnings`` (texts).
     """
 
     scenario: str
@@ -81,3 +88,59 @@ class Result:
     figures: tuple[FigureSpec, ...] = ()
     failures: tuple[Failure, ...] = ()
     run: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def cohort(self) -> int:
+        """How many virtual patients there are besides the reference patient."""
+        return max(0, int(self.values.shape[1]) - 1)
+
+    def summary(self) -> dict[str, Any]:
+        """The numbers of summary.json: each arm and clinical name at the times people ask for, and the differences."""
+        from isletsim.results.summary import summarise
+
+        return summarise(self)
+
+    def table(self, width: int = 100) -> str:
+        """The summary as plain text, `width` columns wide."""
+        from isletsim.results.table import render_table
+
+        return render_table(self, width)
+
+    def write(self, folder: str | Path, figures: bool = True, keep: str = "summary") -> list[Path]:
+        """Write results.csv, summary.json, run.json and the figure; see `isletsim.results.write`."""
+        from isletsim.results.files import write
+
+        return write(self, folder, figures=figures, keep=keep)
+
+    def plot(self, folder: str | Path | None = None) -> Any:
+        """The overview figure, a matplotlib ``Figure``; with a folder it is also saved there as png and svg."""
+        from isletsim.results.files import write_figure
+        from isletsim.results.sheet import sheet
+
+        if folder is not None:
+            write_figure(self, folder)
+        from isletsim.figures import draw
+
+        return draw(sheet(self))
+
+    def to_pandas(self, keep: str = "full") -> Any:
+        """A tidy pandas ``DataFrame`` with the columns of results.csv.
+
+        Parameters
+        ----------
+        keep : ``"full"`` for all subjects, ``"summary"`` for the reference patient.
+
+        Raises
+        ------
+        InputError : pandas, an extra of the package, is not installed.
+        """
+        from importlib import import_module
+
+        from isletsim.results.files import columns
+
+        try:
+            frame = import_module("pandas").DataFrame
+        except ImportError:
+            cure = "Install it with: pip install 'isletsim[pandas]'"
+            raise InputError(Fault("to_pandas()", "pandas is not installed.", cure)) from None
+        return frame(columns(self, keep))

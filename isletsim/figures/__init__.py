@@ -1,0 +1,11 @@
+"""Small multiples on one sheet: what is drawn (`Sheet`), how (`draw`), and as which file (`render`).
+
+It knows curves, bands, ticks and labels, and neither arms nor biology; `results` says what stands on a sheet.
+"""
+
+from __future__ import annotations
+
+from isletsim.figures.draw import draw, render
+from isletsim.figures.sheet import Curve, Panel, Sheet, Ticks
+
+__all__ = ["Curve", "Panel", "Sheet", "Ticks", "draw", "render"]

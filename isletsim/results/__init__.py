@@ -1,0 +1,24 @@
+"""What a scenario run gives, and everything that is made of it: summary, table, files and figures.
+
+`write` puts a result into a folder, `render_table` into a terminal, `summarise` into a mapping, `sheet` into a figure.
+"""
+
+from __future__ import annotations
+
+from isletsim.results.files import write
+from isletsim.results.record import ArmInfo, Failure, FigureSpec, Result, Variable
+from isletsim.results.sheet import sheet
+from isletsim.results.summary import summarise
+from isletsim.results.table import render_table
+
+__all__ = [
+    "ArmInfo",
+    "Failure",
+    "FigureSpec",
+    "Result",
+    "Variable",
+    "render_table",
+    "sheet",
+    "summarise",
+    "write",
+]
