@@ -226,19 +226,22 @@ def _numbered(
     if key not in table:
         page.fault(keys, f"has no {key}.", f'Write {key} = "1 mg/dL".')
         return None
-    found = page.quantity(table[key], (*keys, key))
-    if found is None:
-        return None
-    shown, value = found.unit, found.value
+    of = page.word(table, "of", keys)
+    named = None
     if unit_key and unit_key in table:
         named = page.unit(page.word(table, unit_key, keys), (*keys, unit_key))
-        if named is not None:
-            if shown.dimension == PURE != named.dimension and found.value == 0.0:
+    bridged = named.dimension if named is not None and of else None
+    found = page.quantity(table[key], (*keys, key), bridged, of)
+    if found is None:
+        return None
+    value, shown = found.value, found.unit
+    if named is not None:
+        if shown.dimension != named.dimension and not of:
+            if shown.dimension == PURE and found.value == 0.0:
                 value = named.offset
-            elif shown.dimension != named.dimension:
+            else:
                 page.fault((*keys, unit_key), f"{key} and unit are of different dimensions.")
-            shown = named
-    of = page.word(table, "of", keys)
+        shown = named
     return Entry(name, kind, _note(page, table, keys), keys, value, shown, of=of)
 
 
