@@ -14,7 +14,7 @@ __all__ = ["LLVM_BLOCK", "NUMPY_BLOCK", "SMALLEST_PIVOT"]
 
 SMALLEST_PIVOT = 1e-10  # beside the largest entry of what remains of its row, in units of the states' sizes
 
-LLVM_BLOCK = """define private void @add_multiple(ptr %z, ptr %a, double %w, i64 %from, i64 %until) alwaysinline nounwind {
+LLVM_BLOCK = """define private void @add_multiple(ptr %z, ptr %a, double %w, i64 %from, i64 %until) nounwind {
 entry:
   %one = insertelement <8 x double> poison, double %w, i32 0
   %all = shufflevector <8 x double> %one, <8 x double> poison, <8 x i32> zeroinitializer

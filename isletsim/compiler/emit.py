@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from isletsim.compiler.block import LLVM_BLOCK, NUMPY_BLOCK, SMALLEST_PIVOT
-from isletsim.compiler.program import Program, Routine
+from isletsim.compiler.program import Program
+from isletsim.compiler.routine import Routine
+from isletsim.compiler.tables import LLVM_TABLE, NUMPY_TABLE, slopes
 from isletsim.compiler.tape import BLOCKS, TRUTHS, arguments_of
 
 __all__ = ["LIBRARY", "LLVM", "NUMPY", "Dialect", "body", "llvm_text", "numpy_text"]
@@ -143,89 +145,26 @@ _FUSED = replace(
     | {"add": "  {0} = fadd contract double {1}, {2}", "mul": "  {0} = fmul contract double {1}, {2}"},
 )
 
-# Piecewise linear data: the segment is found by bisection, outside the data are constant.
-_TABLE = """@x_{k} = private constant [{n} x double] [{xs}]
-@y_{k} = private constant [{n} x double] [{ys}]
-@s_{k} = private constant [{n} x double] [{ss}]
-define private i64 @segment_{k}(double %x) nounwind {{
-entry:
-  br label %halve
-halve:
-  %low = phi i64 [ -1, %entry ], [ %low2, %step ]
-  %high = phi i64 [ {n}, %entry ], [ %high2, %step ]
-  %gap = sub i64 %high, %low
-  %more = icmp sgt i64 %gap, 1
-  br i1 %more, label %step, label %found
-step:
-  %half = sdiv i64 %gap, 2
-  %middle = add i64 %low, %half
-  %a = getelementptr double, ptr @x_{k}, i64 %middle
-  %knot = load double, ptr %a
-  %right = fcmp ole double %knot, %x
-  %low2 = select i1 %right, i64 %middle, i64 %low
-  %high2 = select i1 %right, i64 %high, i64 %middle
-  br label %halve
-found:
-  ret i64 %low
-}}
-define private double @slope_{k}(double %x) nounwind {{
-  %i = call i64 @segment_{k}(double %x)
-  %before = icmp slt i64 %i, 0
-  %j = select i1 %before, i64 {last}, i64 %i
-  %a = getelementptr double, ptr @s_{k}, i64 %j
-  %s = load double, ptr %a
-  ret double %s
-}}
-define private double @value_{k}(double %x) nounwind {{
-  %i = call i64 @segment_{k}(double %x)
-  %before = icmp slt i64 %i, 0
-  %j = select i1 %before, i64 0, i64 %i
-  %a = getelementptr double, ptr @x_{k}, i64 %j
-  %b = getelementptr double, ptr @y_{k}, i64 %j
-  %c = getelementptr double, ptr @s_{k}, i64 %j
-  %x0 = load double, ptr %a
-  %y0 = load double, ptr %b
-  %s = load double, ptr %c
-  %from = fsub double %x, %x0
-  %rise = fmul double %s, %from
-  %sum = fadd double %y0, %rise
-  %last = icmp eq i64 %j, {last}
-  %flat = or i1 %before, %last
-  %nan = fcmp uno double %x, %x
-  %inner = xor i1 %flat, true
-  %use = or i1 %nan, %inner
-  %v = select i1 %use, double %sum, double %y0
-  ret double %v
-}}"""
 
-
-def slopes(abscissae: Sequence[float], ordinates: Sequence[float]) -> list[float]:
-    """The slope after every knot; 0 after the last."""
-    inner = [
-        (ordinates[i + 1] - ordinates[i]) / (abscissae[i + 1] - abscissae[i]) for i in range(len(abscissae) - 1)
-    ]
-    return [*inner, 0.0]
-
-
-def llvm_text(program: Program, more: Sequence[Routine] = ()) -> str:
-    """The module of a program and of further routines (the factorisation), as LLVM IR."""
+def llvm_text(program: Program) -> str:
+    """A program as a module of LLVM IR."""
     parts = [
         f"declare double @{name}(double{', double' if name == 'pow' else ''}) nounwind memory(none)" for name in LIBRARY
     ]
     parts += [f"declare double @llvm.{name}.f64(double)" for name in ("fabs", "floor", "sqrt")]
-    for index, (abscissae, ordinates) in enumerate(_tables(program)):
+    for index, (abscissae, ordinates) in enumerate(program.tables):
         row = [
             ", ".join(f"double {LLVM.number(each)}" for each in values)
             for values in (abscissae, ordinates, slopes(abscissae, ordinates))
         ]
         count = len(abscissae)
-        parts.append(_TABLE.format(k=index, n=count, last=count - 1, xs=row[0], ys=row[1], ss=row[2]))
-    sizes = _sizes(more)
+        parts.append(LLVM_TABLE.format(k=index, n=count, last=count - 1, xs=row[0], ys=row[1], ss=row[2]))
+    sizes = _sizes(program.routines)
     if sizes:
         listed = ", ".join(f"double {LLVM.number(each)}" for each in sizes)
         parts.append(f"@sizes = private constant [{len(sizes)} x double] [{listed}]")
         parts.append(LLVM_BLOCK.replace("SMALLEST", LLVM.number(SMALLEST_PIVOT)))
-    parts += [_llvm_function(routine) for routine in (*program.routines, *program.actions, *more)]
+    parts += [_llvm_function(routine) for routine in (*program.routines, *program.actions)]
     parts.append(_llvm_act(len(program.actions)))
     return "\n".join(parts) + "\n"
 
@@ -279,10 +218,6 @@ def _sizes(routines: Sequence[Routine]) -> tuple[float, ...]:
     return next((part.sizes for part in parts if part.sizes), ())
 
 
-def _tables(program: Program) -> list[tuple[tuple[float, ...], tuple[float, ...]]]:
-    return program.routines[0].tape.tables
-
-
 # NumPy
 
 
@@ -327,39 +262,21 @@ NUMPY = Dialect(
     constants=("True", "False"),
 )
 
-_NUMPY_HEAD = '''import numpy as np
 
-
-def value(x, knots, values, slopes):
-    """Piecewise linear data, constant outside."""
-    segment = np.searchsorted(knots, x, side="right") - 1
-    place = np.maximum(segment, 0)
-    outside = (segment < 0) | (segment == len(knots) - 1)
-    return np.where(outside & (x == x), values[place], values[place] + slopes[place] * (x - knots[place]))
-
-
-def slope(x, knots, slopes):
-    """The slope of piecewise linear data after x."""
-    return slopes[np.searchsorted(knots, x, side="right") - 1]
-'''
-
-
-def numpy_text(
-    program: Program, more: Sequence[Routine] = (), titles: Mapping[str, Sequence[str]] | None = None
-) -> str:
+def numpy_text(program: Program, titles: Mapping[str, Sequence[str]] | None = None) -> str:
     """The same program as a module of plain NumPy.
 
     `titles` gives a comment for every element of an array (`y`, `p`, `dy`, `out`); code to be executed is written
     without any.
     """
-    parts = [_NUMPY_HEAD]
-    for index, (abscissae, ordinates) in enumerate(_tables(program)):
+    parts = ["import numpy as np\n", NUMPY_TABLE]
+    for index, (abscissae, ordinates) in enumerate(program.tables):
         for letter, values in (("X", abscissae), ("Y", ordinates), ("S", slopes(abscissae, ordinates))):
             parts.append(f"{letter}{index} = {_python_array(values)}")
-    sizes = _sizes(more)
+    sizes = _sizes(program.routines)
     if sizes:
         parts += [NUMPY_BLOCK.replace("SMALLEST", repr(SMALLEST_PIVOT)), f"\nSIZES = {_python_array(sizes)}"]
-    parts += [_numpy_function(routine, titles) for routine in (*program.routines, *program.actions, *more)]
+    parts += [_numpy_function(routine, titles) for routine in (*program.routines, *program.actions)]
     names = ", ".join(routine.name for routine in program.actions)
     parts.append(f"\n\ndef act(index, amount, t, y, p):\n    [{names}][index](amount, t, y, p)")
     return "\n".join(parts) + "\n"

@@ -40,6 +40,6 @@ def _write(tree: Tree, pieces: list[str]) -> None:
         elif isinstance(node, Name):
             pieces.append(repr(node.name))
         elif isinstance(node, Number):
-            pieces.append(node.value.hex() if isinstance(node.value, float) else float(node.value).hex())
+            pieces.append(float(node.value).hex())
         elif isinstance(node, Table):
             pieces.append(repr((node.abscissae, node.ordinates)))

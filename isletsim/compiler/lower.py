@@ -1,7 +1,7 @@
 """Trees become instructions: the only place that knows what the operators of the language mean.
 
-`hill`, `softplus`, `sigmoid`, `mod`, `min`, `max` and the like are written with the few operations of the tape, in forms
-that neither overflow nor lose the sign of zero slopes; their derivatives are given in closed form where that is safer.
+`hill`, `softplus`, `sigmoid`, `mod`, `min`, `max` and the like are written with the few operations of the tape, in
+forms that do not overflow; their derivatives are given in closed form where that is safer or shorter.
 """
 
 from __future__ import annotations
@@ -174,10 +174,6 @@ def _softplus(tape: Tape, x: int, width: int) -> int:
     return result
 
 
-def _tanh(tape: Tape, a: int) -> int:
-    return tape.unary("tanh", a)
-
-
 def _table(tape: Tape, a: int, data: Table) -> int:
     if len(data.abscissae) == 1 or all(each == data.ordinates[0] for each in data.ordinates):
         return tape.number(data.ordinates[0])
@@ -232,7 +228,7 @@ _NUMERIC: dict[str, Callable[..., int]] = {
     "exp": lambda tape, a: tape.unary("exp", a),
     "log": lambda tape, a: tape.unary("log", a),
     "sqrt": lambda tape, a: tape.unary("sqrt", a),
-    "tanh": _tanh,
+    "tanh": lambda tape, a: tape.unary("tanh", a),
     "sin": lambda tape, a: tape.unary("sin", a),
     "cos": lambda tape, a: tape.unary("cos", a),
     "floor": _floor,

@@ -1,7 +1,7 @@
 """Machine code: LLVM IR to an object for this processor, kept in the cache, loaded in place.
 
-An entry of the cache is one line of JSON (sizes, and a checksum of the rest) and the object code. Its name is made of the
-equations, the compiler's own sources, the version of LLVM and the processor; values of parameters are no part of it.
+An entry of the cache is one line of JSON (sizes, and a checksum of the rest) and the object code. Its name is made of
+the equations, the compiler's own sources, the version of LLVM and the processor, but not of values of parameters.
 """
 
 from __future__ import annotations

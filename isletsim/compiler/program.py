@@ -3,48 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from isletsim.compiler.derivative import gradients
 from isletsim.compiler.lower import lower, margin
+from isletsim.compiler.routine import Routine, Step
+from isletsim.compiler.sparse import factorisation
 from isletsim.compiler.tape import AMOUNT, PARAMETER, STATE, TIME, Tape, arguments_of, reachable
 from isletsim.flat import AMOUNT as AMOUNT_NAME
 from isletsim.flat import TIME as TIME_NAME
 from isletsim.flat import FlatModel
 
-__all__ = ["Program", "Routine", "Step", "assemble"]
-
-Store = tuple[str, int, int]  # array, index, instruction
-
-
-@dataclass(frozen=True)
-class Step:
-    """Part of a routine: values needed before any store, then stores in order."""
-
-    first: tuple[int, ...] = ()
-    stores: tuple[Store, ...] = ()
-
-
-@dataclass(frozen=True)
-class Routine:
-    """One function: its arguments, the tape it reads and what it does in order.
-
-    `hoisted` gives the place in `p` of values that `prepare` has computed. `check` is a truth on the tape: the
-    routine returns 0 when it holds, 1 otherwise. `scratch` is the length of the local array `x`, `sizes` are the sizes
-    by which a dense block judges its pivots. In a `fused` routine a product and a sum may share one rounding. A routine
-    that is long is made of `parts`, called in turn with the same arguments; it is good when all of them are.
-    """
-
-    name: str
-    arguments: tuple[str, ...]
-    tape: Tape
-    steps: tuple[Step, ...]
-    hoisted: Mapping[int, int] = field(default_factory=dict)
-    check: int | None = None
-    scratch: int = 0
-    sizes: tuple[float, ...] = ()
-    fused: bool = False
-    parts: tuple[Routine, ...] = ()
+__all__ = ["Program", "assemble"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +22,8 @@ class Program:
     """All that is compiled, and the sizes that the solver must know.
 
     `rows` and `columns` are the places of the Jacobian's nonzeros, sorted by row, then column; `width` is the length
-    of `p`; `roots` counts the triggers and kinks together, `kinks` the kinks alone.
+    of `p`, `factor_size` that of `LU`; `roots` counts the triggers and kinks together, `kinks` the kinks alone.
+    `tables` are the data that routines interpolate.
     """
 
     routines: tuple[Routine, ...]
@@ -60,21 +31,22 @@ class Program:
     rows: tuple[int, ...]
     columns: tuple[int, ...]
     width: int
+    factor_size: int
     roots: int
     kinks: int
+    tables: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]
 
 
 def assemble(flat: FlatModel) -> Program:
-    """The program of a flat model (without the factorisation, which needs `rows` and `columns` only)."""
+    """The program of a flat model. `factor` and `solve` are left out where no order of pivots is sensible."""
     tape = Tape()
     time = tape.scalar("t", TIME)
     states = [tape.load("y", index, STATE) for index in range(len(flat.states))]
     parameters = [tape.load("p", index, PARAMETER) for index in range(len(flat.parameters))]
-    scope = dict(zip(flat.states, states, strict=True)) | dict(zip(flat.parameters, parameters, strict=True)) | {TIME_NAME: time}
+    scope = dict(zip(flat.states, states, strict=True)) | {TIME_NAME: time}
+    scope |= dict(zip(flat.parameters, parameters, strict=True))
     memo: dict[int, int] = {}
-
-    def number(tree_index: int) -> int:
-        return tape.as_number(tree_index)
+    number = tape.as_number
 
     for name, tree in flat.constants + flat.expressions:
         scope[name] = lower(tape, tree, scope, memo)
@@ -85,7 +57,7 @@ def assemble(flat: FlatModel) -> Program:
     starts = [number(lower(tape, tree, scope, memo)) for tree in flat.start]
     actions = _actions(flat, tape, scope)
 
-    variables = {leaf: number for number, leaf in enumerate([*states, time])}
+    variables = {leaf: index for index, leaf in enumerate([*states, time])}
     count = len(states)
     slopes = gradients(tape, rates, variables)
     places = sorted((row, column) for row, slope in enumerate(slopes) for column in slope if column < count)
@@ -109,14 +81,18 @@ def assemble(flat: FlatModel) -> Program:
         Routine(name, ("t", "y", "p", arguments[name]), tape, (Step(stores=tuple(listed)),), hoisted)
         for name, listed in stores.items()
     ]
+    rows, columns = tuple(row for row, _ in places), tuple(column for _, column in places)
+    factors, factor_size = factorisation(rows, columns, flat.algebraic, flat.scale)
     return Program(
-        routines=tuple(routines),
+        routines=(*routines, *factors),
         actions=actions,
-        rows=tuple(row for row, _ in places),
-        columns=tuple(column for _, column in places),
+        rows=rows,
+        columns=columns,
         width=len(parameters) + len(hoisted),
+        factor_size=factor_size,
         roots=len(triggers) + len(kinks),
         kinks=len(kinks),
+        tables=tuple(tape.tables),
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from isletsim.compiler.block import SMALLEST_PIVOT
 from isletsim.compiler.ordering import Plan, plan_of
-from isletsim.compiler.program import Routine, Step
+from isletsim.compiler.routine import Routine, Step
 from isletsim.compiler.tape import STATE, Tape
 
 __all__ = ["factorisation"]
@@ -67,7 +67,8 @@ def factorisation(
         tape = Tape()
         good = tape.block("block_factor", 0, plan.block, plan.stride)
         block_sizes = tuple(sizes[column] for _, column in plan.pivots[plan.sparse :])
-        parts.append(Routine("factor_block", ("J", "d", "LU"), tape, (Step(first=(good,)),), check=good, sizes=block_sizes))
+        steps = (Step(first=(good,)),)
+        parts.append(Routine("factor_block", ("J", "d", "LU"), tape, steps, check=good, sizes=block_sizes))
     factor = Routine("factor", ("J", "d", "LU"), Tape(), (), parts=tuple(parts))
     return (factor, _solution(plan, multipliers, upper)), part.used
 
@@ -128,9 +129,7 @@ class _Part:
 
     def routine(self, number: int) -> Routine:
         """The rows as one function."""
-        return Routine(
-            f"factor_{number}", ("J", "d", "LU"), self.tape, tuple(self.steps), check=self.good, fused=True
-        )
+        return Routine(f"factor_{number}", ("J", "d", "LU"), self.tape, tuple(self.steps), check=self.good, fused=True)
 
 
 def _sound(tape: Tape, pivot: int, pivot_column: int, line: dict[int, int], sizes: Sequence[float]) -> int:
