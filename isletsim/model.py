@@ -5,6 +5,7 @@ Reads the tables of docs/model-language.md. All faults of a file are reported to
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ GRADES = ("human trial", "human observation", "animal", "cell", "assumed")
 CLOCKS = ("day", "life")
 _NAME = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE)
 _TARGET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*")
+LARGEST = 1e300  # a number of a data table
 RESERVED = {"time", "class", "amount", "and", "or", "not", *FUNCTIONS}
 
 
@@ -279,12 +281,19 @@ def _state(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> En
         unit = named or unit
     if unit is None:
         return None
-    scale = page.quantity(table["scale"], (*keys, "scale"), unit.dimension) if "scale" in table else None
-    if scale is not None and scale.value <= 0:
-        page.fault((*keys, "scale"), "a scale is positive.")
-        scale = None
     varies = _spread(page, table, "varies", keys, unit)
-    return Entry(name, "state", note, keys, start_value, unit, law, of, classes, scale.value if scale else None, varies)
+    return Entry(
+        name, "state", note, keys, start_value, unit, law, of, classes, _scale(page, table, keys, unit), varies
+    )
+
+
+def _scale(page: Page, table: dict[str, Any], keys: Keys, unit: Unit) -> float | None:
+    """The size of a state that matters."""
+    found = page.quantity(table["scale"], (*keys, "scale"), unit.dimension) if "scale" in table else None
+    if found is not None and not found.value > 0:
+        page.fault((*keys, "scale"), "a scale is positive.")
+        return None
+    return found.value if found else None
 
 
 def _starts_with_number(text: str) -> bool:
@@ -342,7 +351,7 @@ def _data(page: Page, name: str, table: dict[str, Any], keys: Keys, note: Note) 
     first, second = (page.unit(each, (*keys, "units")) for each in units)
     good = isinstance(rows, list) and 2 <= len(rows) <= 2_000
     good = good and all(isinstance(row, list) and len(row) == 2 for row in rows)
-    good = good and all(isinstance(x, (int, float)) and not isinstance(x, bool) for row in rows for x in row)
+    good = good and all(_is_number(x) for row in rows for x in row)
     if not good:
         page.fault((*keys, "table"), "expected rows of two numbers.", "Write table = [[0, 11], [2, 26]].")
         return None
@@ -350,10 +359,18 @@ def _data(page: Page, name: str, table: dict[str, Any], keys: Keys, note: Note) 
         return None
     abscissae = tuple(first.factor * float(row[0]) for row in rows)
     ordinates = tuple(second.factor * float(row[1]) for row in rows)
+    if not all(math.isfinite(each) for each in (*abscissae, *ordinates)):
+        page.fault((*keys, "table"), "holds a value beyond the range of numbers.")
+        return None
     if any(later <= earlier for earlier, later in pairwise(abscissae)):
         page.fault((*keys, "table"), "the first column does not increase.")
         return None
     return Entry(name, "parameter", note, keys, table=(abscissae, ordinates), table_units=(first, second), unit=second)
+
+
+def _is_number(value: Any) -> bool:
+    """A finite number; whole numbers of a TOML file may be larger than any float."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def _unknown(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> Entry | None:
@@ -364,9 +381,8 @@ def _unknown(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> 
     law = page.law(table.get("residual"), (*keys, "residual"))
     if entry is None or law is None or entry.unit is None:
         return None
-    scale = page.quantity(table["scale"], (*keys, "scale"), entry.unit.dimension) if "scale" in table else None
-    size = scale.value if scale else None
-    return Entry(name, "unknown", entry.note, keys, entry.value, entry.unit, law, entry.of, scale=size)
+    scale = _scale(page, table, keys, entry.unit)
+    return Entry(name, "unknown", entry.note, keys, entry.value, entry.unit, law, entry.of, scale=scale)
 
 
 def _held(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> Entry | None:

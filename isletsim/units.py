@@ -256,6 +256,8 @@ def quantity(text: Any, like: Dimension | None = None, of: str = "") -> Quantity
     value = found.factor * number + found.offset
     if like is not None and found.dimension != like:
         value *= _bridge(found.dimension, like, of, str(text))
+    if not math.isfinite(value):
+        raise UnitError(f'"{text}" is beyond the range of numbers.')
     return Quantity(value, found)
 
 

@@ -45,8 +45,9 @@ def _check_term(stack: Stack, state: str, file: ModelFile, term: Term) -> None:
     name = stack.qualify(file, term.name, entry_law, term.span)
     if not name:
         return
-    if stack.entries[name].kind not in ("rate", "quantity"):
-        message = f'"{term.name}" is a {stack.entries[name].kind}; a balance is a sum of rates.'
+    kind = stack.entries[name].kind if name in stack.entries else "clock"
+    if kind not in ("rate", "quantity"):
+        message = f'"{term.name}" is a {kind}; a balance is a sum of rates.'
         file.page.fault(term.keys, message, "", entry_law.text, term.span)
         return
     wanted, found = times(stack.dimension(state), PER_TIME), stack.dimension(name)

@@ -100,14 +100,14 @@ class Stack:
                     return Name(self.qualify(file, name, law, span), span)
                 case Apply("table", (argument, Name(name, span)), whole):
                     data = self.qualify(file, name, law, span)
-                    if data and self.entries[data].table is None:
+                    if data and (data not in self.entries or self.entries[data].table is None):
                         cure = "Give it table = [[x, y], ...] under [parameters]."
                         file.page.fault(law.keys, f'"{name}" holds no data.', cure, law.text, span)
                         return Number(0.0)
                     return Apply("table", (visit(argument), Name(data, span)), whole)
                 case Apply("change", (Name(name, span),), whole):
                     target = self.qualify(file, name, law, span)
-                    if target and self.entries[target].kind != "state":
+                    if target and (target not in self.entries or self.entries[target].kind != "state"):
                         file.page.fault(law.keys, f'"{name}" is not a state.', "", law.text, span)
                         return Number(0.0)
                     return Name(f"change({target})", whole)
