@@ -79,6 +79,7 @@ def commands() -> None:
 @click.option("--jobs", type=click.IntRange(min=1), help="Threads; all cores when not given.")
 @click.option("--figures/--no-figures", default=True, help="Draw the figures (with -o).")
 @click.option("--dry-run", is_flag=True, help="Print the plan of arms, doses and visits, and run nothing.")
+@click.option("--keep", type=click.Choice(["summary", "full"]), default="summary", help="Whose rows results.csv has.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def run(
     scenarios: tuple[str, ...],
@@ -88,6 +89,7 @@ def run(
     jobs: int | None,
     figures: bool,
     dry_run: bool,
+    keep: str,
     quiet: bool,
 ) -> None:
     """Run every arm of a study.
@@ -99,7 +101,7 @@ def run(
     isletsim run my/study.toml --set msc.potency=0.5 --seed 7 -o out
     """
     wanted = _changes(changes)
-    from isletsim.scenario import load_scenario
+    from isletsim.study import load_scenario
 
     loaded = [load_scenario(each, set=wanted, seed=seed) for each in scenarios]
     for scenario in loaded:
@@ -112,11 +114,11 @@ def run(
         except (RunError, KeyboardInterrupt) as stopped:
             partial = getattr(stopped, "partial", None)
             if partial is not None and folder is not None:
-                _write(partial, folder, figures=False)
+                _write(partial, folder, figures=False, keep=keep)
             raise
         click.echo(result.table())
         if folder is not None:
-            _write(result, folder, figures=figures)
+            _write(result, folder, figures=figures, keep=keep)
 
 
 def _changes(texts: Sequence[str]) -> dict[str, str]:
@@ -143,13 +145,9 @@ def _progress(name: str, quiet: bool) -> Callable[[int, int], None] | None:
     return tell
 
 
-def _write(result: Result, folder: Path, *, figures: bool) -> None:
+def _write(result: Result, folder: Path, *, figures: bool, keep: str) -> None:
     try:
-        written = result.write(folder)
-        if figures:
-            from isletsim.figures import draw
-
-            written += draw(result, folder / "figures")
+        written = result.write(folder, figures=figures, keep=keep)
     except OSError as reason:
         raise InputError(Fault(f"-o {folder}", f"This folder cannot be written: {reason}.")) from None
     click.echo("wrote " + " ".join(str(path) for path in written), err=True)
@@ -162,8 +160,8 @@ def check(files: tuple[str, ...]) -> None:
 
     FILE is a model, a patient or a scenario, by name or by path.
     """
+    from isletsim.checks import check_file
     from isletsim.places import find_any
-    from isletsim.scenario import check_file
 
     faults: list[Fault] = []
     for each in files:

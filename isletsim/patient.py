@@ -76,6 +76,7 @@ class PatientFile:
     path: Path
     title: str
     about: str
+    core: tuple[str, ...]  # the files it was made for
     covariates: Mapping[str, str]
     layers: tuple[str, ...]
     watched: tuple[str, ...]
@@ -99,7 +100,7 @@ def read_patient(path: Path) -> PatientFile:
     """A patient file; raises `InputError` with every fault that can be seen in the file alone."""
     page = read_page(path)
     data = page.data
-    page.only(data, ("title", "about", "source", "note", "covariates", "set", "correlations", "history"), ())
+    page.only(data, ("title", "about", "source", "note", "core", "covariates", "set", "correlations", "history"), ())
     title = page.word(data, "title", ())
     if not title:
         page.fault((), "has no title.", 'Write title = "..." in its first line.')
@@ -115,9 +116,10 @@ def read_patient(path: Path) -> PatientFile:
         match = _CONDITION.fullmatch(leg["until"]) if isinstance(leg.get("until"), str) else None
         if match:
             watched.append(match.group(1))
-    page.finish()
     about = page.word(data, "about", ())
-    return PatientFile(path.stem, path, title, about, covariates, tuple(layers), tuple(watched), page)
+    core = page.names(data, "core", ())
+    page.finish()
+    return PatientFile(path.stem, path, title, about, core, covariates, tuple(layers), tuple(watched), page)
 
 
 def _tables(page: Page, key: str) -> list[Mapping[str, Any]]:

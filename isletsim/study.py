@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Scenario", "load_scenario"]
 
+MONTH = 30.0  # days between the looks at a condition before it is looked at day by day
 MOST_ATTEMPTS = 20  # redraws of a subject whose history never arrives
 LABELS = {"percent_NGSP": "%", "mmol_per_mol_IFCC": "mmol/mol"}
 
@@ -248,14 +249,19 @@ class _Run:
         neutral: Mapping[str, float],
     ) -> Outcome:
         stops = stops_of(self.scenario.composition, leg.doses, courses, (), leg.longest, neutral)
-        watch = None
-        save = np.array([leg.longest])
-        if leg.watch is not None:
-            output = self.scenario.composition.flat.outputs.index(leg.watch.output)
-            watch = Watch(output, leg.watch.level, leg.watch.direction)
-            save = np.arange(1.0, leg.longest + 1.0)  # a history ends at a midnight
         bare = bare_stops(self.compiled, parameters, 0.0, leg.longest)
-        return self._solve(state, parameters, leg.longest, save, to_schedule(stops, bare, 0.0, leg.longest), watch)
+        schedule = to_schedule(stops, bare, 0.0, leg.longest)
+        if leg.watch is None:
+            return self._solve(state, parameters, leg.longest, np.array([leg.longest]), schedule, None)
+        output = self.scenario.composition.flat.outputs.index(leg.watch.output)
+        watch = Watch(output, leg.watch.level, leg.watch.direction)
+        coarse = np.minimum(np.arange(MONTH, leg.longest + MONTH, MONTH), leg.longest)
+        found = self._solve(state, parameters, leg.longest, np.unique(coarse), schedule, watch)
+        if found.reason is not Reason.WATCH:
+            return found
+        # A history ends at the first midnight that meets its condition: look again, day by day, where it was met.
+        last = max(0.0, found.time - MONTH)
+        return self._solve(state, parameters, leg.longest, np.arange(last + 1.0, found.time + 1.0), schedule, watch)
 
     def _arm(self, subject: int, number: int, arm: ArmPlan, arrival: _Arrival) -> None:
         flat = self.scenario.composition.flat
