@@ -120,36 +120,30 @@ def _mod(tape: Tape, a: int, b: int) -> int:
 
 
 def _hill(tape: Tape, x: int, half: int, n: int) -> int:
-    """x^n / (half^n + x^n) and 0 for x <= 0, through w = (smaller / larger)^n <= 1, which cannot overflow."""
+    """x^n / (half^n + x^n) = 1 / (1 + (half / x)^n), where an overflow is harmless; 0 for x <= 0."""
     none = tape.less_equal(x, tape.zero)
+
+    def unless_none(value: int) -> int:
+        return tape.select(none, tape.zero, value)
+
     if n == tape.one:
         total = tape.add(half, x)
-        result = tape.select(none, tape.zero, tape.div(x, total))
+        result = unless_none(tape.div(x, total))
         square = tape.mul(total, total)
-        _closed(
-            tape,
-            result,
-            (x, lambda: tape.select(none, tape.zero, tape.div(half, square))),
-            (half, lambda: tape.select(none, tape.zero, tape.neg(tape.div(x, square)))),
-        )
-        return result
-    below = tape.less(x, half)
-    ratio = tape.div(tape.select(below, x, half), tape.select(below, half, x))
-    w = tape.pow(ratio, n)
-    one_more = tape.add(tape.one, w)
-    result = tape.select(none, tape.zero, tape.div(tape.select(below, w, tape.one), one_more))
+        by_x = (x, lambda: unless_none(tape.div(half, square)))
+        return _closed(tape, result, by_x, (half, lambda: unless_none(tape.neg(tape.div(x, square)))))
+    share = tape.div(tape.one, tape.add(tape.one, tape.pow(tape.div(half, x), n)))
 
-    def steepness() -> int:
-        return tape.div(w, tape.mul(one_more, one_more))
+    def slope() -> int:
+        return tape.mul(share, tape.sub(tape.one, share))
 
-    _closed(
+    return _closed(
         tape,
-        result,
-        (x, lambda: tape.select(none, tape.zero, tape.div(tape.mul(n, steepness()), x))),
-        (half, lambda: tape.select(none, tape.zero, tape.neg(tape.div(tape.mul(n, steepness()), half)))),
-        (n, lambda: tape.select(none, tape.zero, tape.mul(steepness(), tape.unary("log", tape.div(x, half))))),
+        unless_none(share),
+        (x, lambda: unless_none(tape.div(tape.mul(n, slope()), x))),
+        (half, lambda: unless_none(tape.neg(tape.div(tape.mul(n, slope()), half)))),
+        (n, lambda: unless_none(tape.mul(slope(), tape.unary("log", tape.div(x, half))))),
     )
-    return result
 
 
 def _sigmoid(tape: Tape, a: int) -> int:
@@ -157,21 +151,19 @@ def _sigmoid(tape: Tape, a: int) -> int:
     small = tape.unary("exp", tape.neg(tape.unary("abs", a)))
     one_more = tape.add(tape.one, small)
     result = tape.div(tape.select(tape.less(a, tape.zero), small, tape.one), one_more)
-    _closed(tape, result, (a, lambda: tape.div(small, tape.mul(one_more, one_more))))
-    return result
+    return _closed(tape, result, (a, lambda: tape.div(small, tape.mul(one_more, one_more))))
 
 
 def _softplus(tape: Tape, x: int, width: int) -> int:
-    """width log(1 + exp(x / width)) = max(x, 0) + width log1p(exp(-|x / width|))."""
+    """width log(1 + exp(r)) with r = x / width, as width log1p(exp(-|r|)), plus x where r > 0."""
     ratio = tape.div(x, width)
     tail = tape.unary("log1p", tape.unary("exp", tape.neg(tape.unary("abs", ratio))))
-    result = tape.add(tape.select(tape.less(x, tape.zero), tape.zero, x), tape.mul(width, tail))
+    result = tape.add(tape.select(tape.less(ratio, tape.zero), tape.zero, x), tape.mul(width, tail))
 
     def by_width() -> int:
         return tape.div(tape.sub(result, tape.mul(x, _sigmoid(tape, ratio))), width)
 
-    _closed(tape, result, (x, lambda: _sigmoid(tape, ratio)), (width, by_width))
-    return result
+    return _closed(tape, result, (x, lambda: _sigmoid(tape, ratio)), (width, by_width))
 
 
 def _table(tape: Tape, a: int, data: Table) -> int:
@@ -180,10 +172,11 @@ def _table(tape: Tape, a: int, data: Table) -> int:
     return tape.value(tape.table(data.abscissae, data.ordinates), a)
 
 
-def _closed(tape: Tape, result: int, *partials: tuple[int, Callable[[], int]]) -> None:
-    """Keep the closed form of the derivatives of a result (one operand may stand twice)."""
+def _closed(tape: Tape, result: int, *partials: tuple[int, Callable[[], int]]) -> int:
+    """The result, with the closed form of its derivatives kept (one operand may stand twice)."""
     if _varies(tape, result):
         tape.partials.setdefault(result, partials)
+    return result
 
 
 def margin(tape: Tape, a: int) -> int:

@@ -101,8 +101,9 @@ def _kinks(tape: Tape, rates: Sequence[int]) -> list[int]:
     found: dict[frozenset[int], int] = {}
     for place in reachable(tape, rates):
         if place in tape.kinks:
-            a, b = tape.kinks[place]
-            found.setdefault(frozenset((a, b)), tape.sub(a, b))
+            difference = tape.sub(*tape.kinks[place])
+            operation, *operands = tape.code[difference]
+            found.setdefault(frozenset(operands if operation in ("sub", "neg") else [difference]), difference)
     return list(found.values())
 
 
