@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import math
 
-from numba.core import types
-
 from isletsim.solver import frame as at
-from isletsim.solver.kernels import INTEGERS, REALS, Integers, Reals, call_at, compiled, offset, reals, weighted_maximum
+from isletsim.solver.kernels import (
+    INTEGERS,
+    REALS,
+    Integers,
+    Reals,
+    call_at,
+    compiled,
+    offset,
+    reals,
+    types,
+    weighted_maximum,
+)
 from isletsim.solver.linear import factorise, solve_in_place
 from isletsim.solver.method import exponent
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import math
 
-from numba.core import types
-
 from isletsim.solver import frame as at
 from isletsim.solver.begin import finite, first_step, make_consistent
 from isletsim.solver.kernels import (
@@ -24,9 +22,11 @@ from isletsim.solver.kernels import (
     call_two,
     compiled,
     integers,
+    merged,
     offset,
     reals,
     short_integers,
+    types,
 )
 from isletsim.solver.method import attempt, exponent, finish, interpolate, refresh
 from isletsim.solver.roots import (
@@ -46,7 +46,6 @@ __all__ = ["run"]
 SAFETY = 0.9
 LONGEST = 6.0  # a step grows at most so many times
 SHORTEST = 0.2
-MEMORY = 0.08  # weight of the error before, per unit of the exponent 0.2 (a PI controller)
 STRETCH = 1.01  # a step that nearly reaches its target goes there
 REPEATS = 12  # attempts to land on one root
 CASCADE = 1000  # events that set each other off at one instant
@@ -144,19 +143,15 @@ def reject(frame: Integers, t: float, h: float, error: float) -> int:
 def adapt(frame: Integers, h: float, error: float) -> None:
     """Chooses the next step after an accepted one."""
     numbers = reals(frame[at.NUMBERS])
-    power = exponent(frame)
-    size = max(error, 1e-10)
+    factor = SAFETY * max(error, 1e-10) ** -exponent(frame)
     if h < 0.999 * numbers[at.STEP]:
         # A step shortened for a stop or a root says little: only a bad error counts.
-        numbers[at.STEP] = min(numbers[at.STEP], h * SAFETY * size**-power)
+        numbers[at.STEP] = min(numbers[at.STEP], h * factor)
         return
-    memory = MEMORY * 5.0 * power
-    factor = SAFETY * size ** -(power - 0.75 * memory) * numbers[at.LAST_ERROR] ** memory
     factor = min(LONGEST, max(SHORTEST, factor))
     if frame[at.REJECTED_LAST] != 0:
         factor = min(factor, 1.0)
     frame[at.REJECTED_LAST] = 0
-    numbers[at.LAST_ERROR] = max(error, 1e-4)
     numbers[at.STEP] = h * factor
 
 
@@ -172,7 +167,7 @@ def step_end(frame: Integers, t: float, target: float) -> float:
     return t + 0.5 * remaining if 2.0 * h > remaining else t + h
 
 
-@compiled(types.int64(INTEGERS, types.float64))
+@merged
 def advance(frame: Integers, target: float) -> int:
     """Integrates to the target, or until an event happens."""
     numbers = reals(frame[at.NUMBERS])
@@ -279,7 +274,7 @@ def do_stop(frame: Integers, t: float) -> int:
     return touched
 
 
-@compiled(types.int64(INTEGERS))
+@merged
 def instant(frame: Integers) -> int:
     """All that happens at the present time, until nothing more follows from it. A code where the run ends."""
     t = reals(frame[at.NUMBERS])[at.TIME]
@@ -315,9 +310,9 @@ def first_signs(frame: Integers, t: float) -> None:
     note_signs(frame)
 
 
-@compiled(types.int64(INTEGERS))
+@merged
 def begin(frame: Integers) -> int:
-    """Start values, and what happens at the start. A code where the run ends."""
+    """Start values and the rows at the start. A code where the run ends."""
     numbers = reals(frame[at.NUMBERS])
     t = numbers[at.BEGIN]
     numbers[at.TIME] = t
@@ -335,10 +330,10 @@ def begin(frame: Integers) -> int:
     if record_instant(frame, t) != 0:
         return at.WATCHED
     frame[at.RESTART] = 1
-    return instant(frame)
+    return 0
 
 
-@compiled(types.int64(INTEGERS, types.float64))
+@merged
 def prepare_interval(frame: Integers, target: float) -> int:
     """A cautious first step after anything has changed. A code where the run ends."""
     numbers = reals(frame[at.NUMBERS])
@@ -348,7 +343,6 @@ def prepare_interval(frame: Integers, target: float) -> int:
     if finite(frame, reals(frame[at.STATE])) == 0 or finite(frame, reals(frame[at.FIRST])) == 0:
         return at.NOT_FINITE
     numbers[at.STEP] = first_step(frame, t, target - t)
-    numbers[at.LAST_ERROR] = 1.0
     frame[at.REJECTED_LAST] = 0
     if frame[at.ROOTS] > 0:
         settle_signs(frame, t, numbers[at.STEP])
@@ -360,9 +354,14 @@ def run(frame: Integers) -> int:
     """A whole run. Returns why it stopped."""
     numbers = reals(frame[at.NUMBERS])
     code = begin(frame)
-    if code != 0:
-        return code
-    while numbers[at.TIME] < numbers[at.END]:
+    while code == 0:
+        code = instant(frame)
+        if record_instant(frame, numbers[at.TIME]) != 0 and code == 0:
+            return at.WATCHED
+        if code != 0:
+            return code
+        if numbers[at.TIME] >= numbers[at.END]:
+            return at.DONE
         target = numbers[at.END]
         if frame[at.STOP] < frame[at.STOPS]:
             target = min(target, reals(frame[at.STOP_TIMES])[frame[at.STOP]])
@@ -371,12 +370,5 @@ def run(frame: Integers) -> int:
             if code != 0:
                 return code
         code = advance(frame, target)
-        if code != at.REACHED and code != at.HAPPENED:
-            return code
-        code = instant(frame)
-        watched = record_instant(frame, numbers[at.TIME])
-        if code != 0:
-            return code
-        if watched != 0:
-            return at.WATCHED
-    return at.DONE
+        code = 0 if code == at.REACHED or code == at.HAPPENED else code
+    return code

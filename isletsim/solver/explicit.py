@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 
-from numba.core import types
-
 from isletsim.solver import frame as at
 from isletsim.solver import tables
 from isletsim.solver.kernels import (
     INTEGERS,
+    REALS,
     Integers,
     Reals,
     blend,
     call_at,
     compiled,
     constants,
+    copy_row,
     offset,
     reals,
     stage_sum,
+    types,
     weighted_maximum,
 )
 
@@ -47,17 +48,15 @@ def explicit_step(frame: Integers, t: float, h: float) -> float:
     stride = frame[at.STRIDE]
     state, following = reals(frame[at.STATE]), reals(frame[at.NEXT])
     stages, first = reals(frame[at.STAGES]), reals(frame[at.FIRST])
-    error, spare = reals(frame[at.ERROR]), reals(frame[at.SPARE])
+    error, zero = reals(frame[at.ERROR]), reals(frame[at.ZERO])
     frame[at.READY] = 0
-    for lane in range(stride):
-        stages[lane] = first[lane]
-        spare[lane] = 0.0
+    copy_row(stages, first, stride)
     for stage in range(1, STAGES):
         evaluate_stage(frame, t, h, stage)
     frame[at.RHS_CALLS] = frame[at.RHS_CALLS] + STAGES - 1
     advance(STAGES, following, state, h, stages, stride)
-    estimate(0, offset(error, stride), spare, h, stages, stride)
-    estimate(1, error, spare, h, stages, stride)
+    estimate(0, offset(error, stride), zero, h, stages, stride)
+    estimate(1, error, zero, h, stages, stride)
     absolute = reals(frame[at.ABSOLUTE])
     relative = reals(frame[at.NUMBERS])[at.RELATIVE]
     third = weighted_maximum(offset(error, stride), state, following, absolute, relative, stride)
@@ -71,18 +70,16 @@ def explicit_dense(frame: Integers, t: float, h: float) -> None:
     """Makes the rows of the dense output; takes three more right-hand sides. Row STAGES belongs to the new state."""
     stride = frame[at.STRIDE]
     stages = reals(frame[at.STAGES])
-    spare = reals(frame[at.SPARE])
+    zero = reals(frame[at.ZERO])
     for stage in range(STAGES + 1, LAST):
         evaluate_stage(frame, t, h, stage)
     frame[at.RHS_CALLS] = frame[at.RHS_CALLS] + LAST - STAGES - 1
-    for lane in range(stride):
-        spare[lane] = 0.0
     for row in range(7):
-        dense_row(row, offset(reals(frame[at.DENSE]), row * stride), spare, h, stages, stride)
+        dense_row(row, offset(reals(frame[at.DENSE]), row * stride), zero, h, stages, stride)
     frame[at.READY] = 1
 
 
-@compiled(types.void(INTEGERS, types.float64, types.CPointer(types.float64)))
+@compiled(types.void(INTEGERS, types.float64, REALS))
 def explicit_interpolate(frame: Integers, x: float, out: Reals) -> None:
     """The state at the fraction x of the step."""
     z = 1.0 - x

@@ -100,7 +100,8 @@ KEPT = 77  # copy of the parameters, to see whether an action changed any
 RESTART = 78  # something has changed: begin with a cautious step
 RESULT = 79  # why the run stopped
 EXCEPTION = 80  # numba's slot for exceptions, never used
-FRAME_SIZE = 81
+ZERO = 81  # a row of zeros
+FRAME_SIZE = 82
 
 # The real numbers of a run.
 BEGIN = 0
@@ -110,9 +111,8 @@ WATCH_LEVEL = 3
 TIME = 4
 STEP = 5  # as long as the error allows
 FORCED = 6  # a shorter step that lands on a root, or 0
-LAST_ERROR = 7
-CROSSING = 8  # where in the step the root lies, 0 to 1
-NUMBERS_SIZE = 9
+CROSSING = 7  # where in the step the root lies, 0 to 1
+NUMBERS_SIZE = 8
 
 # Why a run stopped.
 DONE = 0
@@ -131,7 +131,7 @@ STIFF = 0
 EXPLICIT = 1
 
 # Rows of `stride` numbers in the work space, by the slot that holds their address.
-ROWS = {NEXT: 1, ARGUMENT: 1, FIRST: 1, STAGES: 16, ERROR: 2, DENSE: 7, SPARE: 3}
+ROWS = {NEXT: 1, ARGUMENT: 1, FIRST: 1, STAGES: 16, ERROR: 2, DENSE: 7, SPARE: 2, ZERO: 1}
 
 
 def stride_of(states: int) -> int:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, MutableSequence, Sequence
 from typing import Any, TypeVar
 
+import numba
+import numba.core.cgutils
+import numba.extending
 from llvmlite import ir
-from numba import njit
-from numba.core import cgutils, types
-from numba.extending import intrinsic as numba_intrinsic
 
 from isletsim.solver.frame import LANES
 from isletsim.solver.tables import Row
@@ -31,14 +31,22 @@ __all__ = [
     "call_two",
     "compiled",
     "constants",
+    "copy_row",
     "integers",
+    "merged",
     "offset",
     "reals",
     "short_integers",
     "stage_correction",
     "stage_sum",
+    "types",
     "weighted_maximum",
 ]
+
+# numba has types of its own for some versions only; to the type checker it is without.
+types: Any = numba.types
+cgutils: Any = numba.core.cgutils
+njit: Any = numba.njit
 
 REALS = types.CPointer(types.float64)
 INTEGERS = types.CPointer(types.int64)
@@ -57,21 +65,29 @@ Codegen = Callable[..., Any]
 Function = TypeVar("Function", bound=Codegen)
 
 
-def intrinsic(function: Codegen) -> Codegen:
-    """A Python name for LLVM instructions that a function writes."""
-    return numba_intrinsic(function)  # type: ignore[no-any-return]
+intrinsic: Callable[[Codegen], Codegen] = numba.extending.intrinsic
+
+
+# No boxing, no reference counts, no exceptions inside.
+PLAIN: dict[str, Any] = {
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "error_model": "numpy",
+    "boundscheck": False,
+    "_nrt": False,
+}
 
 
 def compiled(signature: Any) -> Callable[[Function], Function]:
-    """Compiles a function at once for one signature: no boxing, no reference counts, no exceptions inside."""
-    return njit(  # type: ignore[no-any-return]
-        [signature],
-        no_cpython_wrapper=True,
-        no_cfunc_wrapper=True,
-        error_model="numpy",
-        boundscheck=False,
-        _nrt=False,
-    )
+    """Compiles a function at once for one signature."""
+    decorate: Callable[[Function], Function] = njit([signature], **PLAIN)
+    return decorate
+
+
+def merged(function: Function) -> Function:
+    """Makes a function part of its only caller: what lies between big functions would else be optimised twice."""
+    decorate: Callable[[Function], Function] = njit(inline="always", **PLAIN)
+    return decorate(function)
 
 
 def _pointer(kind: types.Type) -> Codegen:
@@ -261,6 +277,19 @@ def stage_correction(table: Sequence[Row]) -> Codegen:
 
 
 @intrinsic
+def copy_row(typing_context, out, source, stride):  # type: ignore[no-untyped-def]
+    """``out = source``."""
+
+    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        out, source, stride = arguments
+        with cgutils.for_range_slice(builder, INT64(0), stride, INT64(LANES), inc=True) as (index, _):
+            builder.store(_load(builder, source, index), _at(builder, out, index), align=8)
+        return context.get_dummy_value()
+
+    return types.void(REALS, REALS, types.int64), codegen
+
+
+@intrinsic
 def blend(typing_context, out, base, weights, rows, stride):  # type: ignore[no-untyped-def]
     """``out = base + sum_j weights[j] * rows[j]`` for a tuple of weights."""
     count = len(weights)
@@ -280,8 +309,7 @@ def blend(typing_context, out, base, weights, rows, stride):  # type: ignore[no-
 
 
 @intrinsic
-def weighted_maximum(typing_context, error, before, after, absolute, relative, stride):  # type: ignore[no-untyped-def]
-    """Largest ``|error| / (absolute + relative * max(|before|, |after|))``; not a number when any of them is none."""
+def _weighted_maximum(typing_context, error, before, after, absolute, relative, stride):  # type: ignore[no-untyped-def]
 
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         error, before, after, absolute, relative, stride = arguments
@@ -313,3 +341,7 @@ def weighted_maximum(typing_context, error, before, after, absolute, relative, s
 
     signature = types.float64(REALS, REALS, REALS, REALS, types.float64, types.int64)
     return signature, codegen
+
+
+# Largest |error| / (absolute + relative * max(|before|, |after|)); not a number when any of them is none.
+weighted_maximum: Callable[[Reals, Reals, Reals, Reals, float, int], float] = _weighted_maximum

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import math
 
-from numba.core import types
-
 from isletsim.solver import frame as at
 from isletsim.solver.kernels import (
     INTEGERS,
@@ -21,6 +19,7 @@ from isletsim.solver.kernels import (
     integers,
     reals,
     short_integers,
+    types,
 )
 
 __all__ = ["factorise", "solve_in_place"]
@@ -38,7 +37,7 @@ def fill_matrix(frame: Integers, d: float) -> None:
     for entry in range(states * states):
         matrix[entry] = 0.0
     for entry in range(frame[at.NONZEROS]):
-        matrix[types.int64(rows[entry]) * states + types.int64(columns[entry])] = -jacobian[entry]
+        matrix[rows[entry] * states + columns[entry]] = -jacobian[entry]
     for row in range(states):
         matrix[row * states + row] = matrix[row * states + row] + d * mass[row]
 

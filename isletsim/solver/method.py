@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from numba.core import types
-
 from isletsim.solver import frame as at
 from isletsim.solver import tables
 from isletsim.solver.explicit import explicit_dense, explicit_interpolate, explicit_step
-from isletsim.solver.kernels import INTEGERS, REALS, Integers, Reals, call_at, compiled, offset, reals
+from isletsim.solver.kernels import (
+    INTEGERS,
+    REALS,
+    Integers,
+    Reals,
+    call_at,
+    compiled,
+    copy_row,
+    merged,
+    offset,
+    reals,
+    types,
+)
 from isletsim.solver.rosenbrock import rosenbrock_dense, rosenbrock_interpolate, rosenbrock_step
 
 __all__ = ["attempt", "exponent", "finish", "interpolate", "refresh"]
@@ -36,7 +46,7 @@ def refresh(frame: Integers, t: float) -> None:
         frame[at.FRESH] = 1
 
 
-@compiled(types.float64(INTEGERS, types.float64, types.float64))
+@merged
 def attempt(frame: Integers, t: float, h: float) -> float:
     """Tries a step; returns the error over its tolerance, -1 where the linear system is singular."""
     if frame[at.METHOD] == at.STIFF:
@@ -68,11 +78,9 @@ def finish(frame: Integers) -> None:
     stride = frame[at.STRIDE]
     state, following = reals(frame[at.STATE]), reals(frame[at.NEXT])
     frame[at.FRESH] = 0
-    for lane in range(stride):
-        state[lane] = following[lane]
+    copy_row(state, following, stride)
     if frame[at.METHOD] == at.EXPLICIT:
         first = reals(frame[at.FIRST])
         last = offset(reals(frame[at.STAGES]), LAST_STAGE * stride)
-        for lane in range(stride):
-            first[lane] = last[lane]
+        copy_row(first, last, stride)
         frame[at.FRESH] = 1

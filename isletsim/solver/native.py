@@ -60,8 +60,9 @@ def _fingerprint() -> str:
 
 def _compile() -> tuple[str, bytes, Callable[[], int]]:
     """Name, object code, and a way to the address within numba itself."""
-    from isletsim.solver.drive import run
+    from isletsim.solver import drive
 
+    run: Any = drive.run
     (compiled,) = run.overloads.values()
     symbol, library = compiled.fndesc.llvm_func_name, compiled.library
     _KEPT.append(library)

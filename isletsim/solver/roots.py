@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import math
 
-from numba.core import types
-
 from isletsim.solver import frame as at
-from isletsim.solver.kernels import INTEGERS, REALS, Integers, Reals, call_at, compiled, integers, reals
+from isletsim.solver.kernels import INTEGERS, REALS, Integers, Reals, call_at, compiled, integers, reals, types
 from isletsim.solver.method import interpolate
 
 __all__ = ["crossing", "look", "note_signs", "pass_roots", "settle_signs", "smallest_step"]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from numba.core import types
-
 from isletsim.solver import frame as at
 from isletsim.solver import tables
 from isletsim.solver.kernels import (
     INTEGERS,
+    REALS,
     Integers,
     Reals,
     blend,
@@ -18,6 +17,7 @@ from isletsim.solver.kernels import (
     reals,
     stage_correction,
     stage_sum,
+    types,
     weighted_maximum,
 )
 from isletsim.solver.linear import factorise, solve_in_place
@@ -49,8 +49,7 @@ def rosenbrock_step(frame: Integers, t: float, h: float) -> float:
     if factorise(frame, 1.0 / (h * GAMMA)) != 0:
         return FAILED
     inverse = 1.0 / h
-    for lane in range(stride):
-        stages[lane] = first[lane] + h * GAMMA * slope[lane]
+    blend(stages, first, (h * GAMMA,), slope, stride)
     solve_in_place(frame, stages)
     for stage in range(1, STAGES):
         increment = offset(stages, stage * stride)
@@ -70,15 +69,13 @@ def rosenbrock_step(frame: Integers, t: float, h: float) -> float:
 def rosenbrock_dense(frame: Integers) -> None:
     """Makes the rows of the dense output from the stages of the present step."""
     stride = frame[at.STRIDE]
-    spare = reals(frame[at.SPARE])
-    for lane in range(stride):
-        spare[lane] = 0.0
+    stages, zero = reals(frame[at.STAGES]), reals(frame[at.ZERO])
     for row in range(4):
-        dense_row(row, offset(reals(frame[at.DENSE]), row * stride), spare, 1.0, reals(frame[at.STAGES]), stride)
+        dense_row(row, offset(reals(frame[at.DENSE]), row * stride), zero, 1.0, stages, stride)
     frame[at.READY] = 1
 
 
-@compiled(types.void(INTEGERS, types.float64, types.CPointer(types.float64)))
+@compiled(types.void(INTEGERS, types.float64, REALS))
 def rosenbrock_interpolate(frame: Integers, x: float, out: Reals) -> None:
     """The state at the fraction x of the step."""
     a = x * (1.0 - x)
