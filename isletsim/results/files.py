@@ -21,6 +21,7 @@ from isletsim.results.record import NOTICE, ArmInfo, Result
 from isletsim.results.summary import failures_by_arm, summarise, unit_label
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
 __all__ = ["COLUMNS", "columns", "run_record", "write", "write_figure"]
@@ -50,22 +51,23 @@ def write(result: Result, folder: str | Path, figures: bool = True, keep: str = 
         place / "run.json": [_json(run_record(result))],
     }
     if figures:
-        texts |= {place / "figures" / name: [data] for name, data in _pictures(result).items()}
+        from isletsim.figures import draw
+        from isletsim.results.sheet import sheet
+
+        texts |= _pictures(draw(sheet(result)), result.scenario, place / "figures")
     return _publish(texts)
 
 
-def write_figure(result: Result, folder: str | Path) -> list[Path]:
-    """Write the overview figure of a result into a folder, as png and svg."""
-    return _publish({Path(folder) / name: [data] for name, data in _pictures(result).items()})
+def write_figure(picture: Figure, name: str, folder: str | Path) -> list[Path]:
+    """Write a picture into a folder under a name, as png and svg."""
+    return _publish(_pictures(picture, name, Path(folder)))
 
 
-def _pictures(result: Result) -> dict[str, bytes]:
-    from isletsim.figures import draw, render
-    from isletsim.results.sheet import sheet
+def _pictures(picture: Figure, name: str, folder: Path) -> dict[Path, Iterable[bytes]]:
+    from isletsim.figures import render
 
-    stem = re.sub(r"[^\w.-]+", "_", result.scenario).strip("._") or "figure"
-    picture = draw(sheet(result))
-    return {f"{stem}.{kind}": render(picture, kind) for kind in ("png", "svg")}
+    stem = re.sub(r"[^\w.-]+", "_", name).strip("._") or "figure"
+    return {folder / f"{stem}.{kind}": [render(picture, kind)] for kind in ("png", "svg")}
 
 
 def _publish(texts: Mapping[Path, Iterable[bytes]]) -> list[Path]:

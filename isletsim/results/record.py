@@ -114,14 +114,14 @@ class Result:
 
     def plot(self, folder: str | Path | None = None) -> Any:
         """The overview figure, a matplotlib ``Figure``; with a folder it is also saved there as png and svg."""
+        from isletsim.figures import draw
         from isletsim.results.files import write_figure
         from isletsim.results.sheet import sheet
 
+        picture = draw(sheet(self))
         if folder is not None:
-            write_figure(self, folder)
-        from isletsim.figures import draw
-
-        return draw(sheet(self))
+            write_figure(picture, self.scenario, folder)
+        return picture
 
     def to_pandas(self, keep: str = "full") -> Any:
         """A tidy pandas ``DataFrame`` with the columns of results.csv.

@@ -92,7 +92,7 @@ def quantiles(values: NDArray[np.float64], levels: Sequence[float], axis: int = 
 
 
 def student(count: int) -> float:
-    """The two-sided 95 % point of Student's t for the mean of `count` values (within 0.1 %).
+    """The two-sided 95 % point of Student's t for the mean of `count` values (within 0.2 %).
 
     Exact for two and three values, beyond that the expansion of Abramowitz and Stegun 26.7.5.
     """
