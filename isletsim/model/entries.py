@@ -1,0 +1,254 @@
+"""The named things of a model file, table by table, with the faults of each."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from isletsim.model.records import GRADES, Entry, Note, Spread
+from isletsim.source import Keys, Page
+from isletsim.units import PURE, Unit
+
+__all__ = [
+    "read_held",
+    "read_input",
+    "read_law_of",
+    "read_note",
+    "read_parameter",
+    "read_state",
+    "read_unknown",
+]
+
+LARGEST = 1e300  # a number of a data table
+_NOTE = ("symbol", "about", "source", "assumed", "grade", "note")
+
+
+def read_note(page: Page, holder: Mapping[str, Any], keys: Keys) -> Note:
+    """Symbol, meaning, source and grade of a thing, or of the whole file."""
+    words = {key: page.word(holder, key, keys) for key in ("symbol", "about", "source", "assumed")}
+    grade = page.one_of(holder, "grade", keys, GRADES)
+    if words["source"] and words["assumed"]:
+        page.fault(keys, "says both source and assumed.", "A number has a source, or is assumed.")
+    return Note(**words, grade="assumed" if words["assumed"] else grade)
+
+
+def _as_table(page: Page, value: Any, keys: Keys, allowed: tuple[str, ...]) -> dict[str, Any] | None:
+    if not isinstance(value, dict):
+        page.fault(keys, "expected a table.", f"Write {keys[-1]} = {{ {allowed[0]} = ..., about = ... }}.")
+        return None
+    page.only(value, (*allowed, *_NOTE), keys)
+    return value
+
+
+def read_input(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> Entry | None:
+    """A level that a scenario's course sets."""
+    table = _as_table(page, value, keys, ("default", "unit", "of"))
+    if table is None:
+        return None
+    return _numbered(page, name, "input", table, "default", keys, unit_key="unit")
+
+
+def _numbered(
+    page: Page, name: str, kind: str, table: dict[str, Any], key: str, keys: Keys, unit_key: str = ""
+) -> Entry | None:
+    """An entry whose value is a quantity text; `unit` may name the unit it is shown in."""
+    if key not in table:
+        page.fault(keys, f"has no {key}.", f'Write {key} = "1 mg/dL".')
+        return None
+    of = page.word(table, "of", keys)
+    named = None
+    if unit_key and unit_key in table:
+        named = page.unit(page.word(table, unit_key, keys), (*keys, unit_key))
+    bridged = named.dimension if named is not None and of else None
+    found = page.quantity(table[key], (*keys, key), bridged, of)
+    if found is None:
+        return None
+    value, shown = found.value, found.unit
+    if named is not None:
+        if shown.dimension != named.dimension and not of:
+            if shown.dimension == PURE and found.value == 0.0:
+                value = named.offset
+            else:
+                page.fault((*keys, unit_key), f"{key} and unit are of different dimensions.")
+        shown = named
+    return Entry(name, kind, read_note(page, table, keys), keys, value, shown, of=of)
+
+
+def read_state(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> Entry | None:
+    """A state: its start as a quantity or an equation, its unit, its classes."""
+    allowed = ("start", "unit", "classes", "scale", "of", "varies", "distribution")
+    table = _as_table(page, value, keys, allowed)
+    if table is None:
+        return None
+    classes = page.integer(table, "classes", keys, 0, 1, 500) if "classes" in table else 0
+    note, of = read_note(page, table, keys), page.word(table, "of", keys)
+    start = table.get("start")
+    number = start if isinstance(start, (int, float)) else None
+    if isinstance(start, str) and _starts_with_number(start):
+        number = start  # type: ignore[assignment]
+    law, start_value, unit = None, None, None
+    if number is not None and not isinstance(number, bool):
+        found = page.quantity(number, (*keys, "start"))
+        if found is None:
+            return None
+        start_value, unit = found.value, found.unit
+    elif start is None:
+        page.fault(keys, "has no start.", 'Write start = "5 mmol/L", or an equation over parameters.')
+        return None
+    else:
+        law = page.law(start, (*keys, "start"))
+        if law is None:
+            return None
+        if "unit" not in table:
+            page.fault(keys, "a computed start needs a unit.", 'Write unit = "mg/dL".')
+            return None
+    if "unit" in table:
+        named = page.unit(page.word(table, "unit", keys), (*keys, "unit"))
+        if named is not None and unit is not None and named.dimension != unit.dimension:
+            page.fault((*keys, "unit"), "start and unit are of different dimensions.")
+        unit = named or unit
+    if unit is None:
+        return None
+    varies = _spread(page, table, "varies", keys, unit)
+    return Entry(
+        name, "state", note, keys, start_value, unit, law, of, classes, _scale(page, table, keys, unit), varies
+    )
+
+
+def _scale(page: Page, table: dict[str, Any], keys: Keys, unit: Unit) -> float | None:
+    """The size of a state that matters."""
+    found = page.quantity(table["scale"], (*keys, "scale"), unit.dimension) if "scale" in table else None
+    if found is not None and not found.value > 0:
+        page.fault((*keys, "scale"), "a scale is positive.")
+        return None
+    return found.value if found else None
+
+
+def _starts_with_number(text: str) -> bool:
+    """Whether a start is a quantity text: a number, then perhaps a unit, but no arithmetic."""
+    return re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(\s+[^-+\s].*|\s*%?|\s*/.*)", text) is not None
+
+
+def read_parameter(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> Entry | None:
+    """A number with its source, or data."""
+    allowed = ("value", "unit", "varies", "uncertain", "distribution", "of", "table", "units")
+    table = _as_table(page, value, keys, allowed)
+    if table is None:
+        return None
+    note = read_note(page, table, keys)
+    if not note.source and not note.assumed:
+        page.fault(keys, "has neither source nor assumed.", 'Write source = "Key" or assumed = "the reason".')
+    if "table" in table:
+        return _data(page, name, table, keys, note)
+    entry = _numbered(page, name, "parameter", table, "value", keys, unit_key="unit")
+    if entry is None or entry.unit is None:
+        return None
+    varies = _spread(page, table, "varies", keys, entry.unit)
+    uncertain = _spread(page, table, "uncertain", keys, entry.unit)
+    return Entry(
+        name, "parameter", note, keys, entry.value, entry.unit, of=entry.of, varies=varies, uncertain=uncertain
+    )
+
+
+def _spread(page: Page, table: dict[str, Any], key: str, keys: Keys, unit: Unit) -> Spread | None:
+    if key not in table:
+        return None
+    ends = table[key]
+    if not isinstance(ends, list) or len(ends) != 2:
+        page.fault((*keys, key), "expected a 95 % range.", f'Write {key} = ["0.5 1/day", "2 1/day"].')
+        return None
+    low, high = (page.quantity(end, (*keys, key), unit.dimension) for end in ends)
+    if low is None or high is None:
+        return None
+    distribution = page.one_of(table, "distribution", keys, ("lognormal", "normal"), "lognormal")
+    if not low.value < high.value:
+        page.fault((*keys, key), "the lower end is not below the upper end.")
+        return None
+    if distribution == "lognormal" and low.value <= 0:
+        page.fault(
+            (*keys, key), "a lognormal range is positive.", 'Write distribution = "normal" if it may be negative.'
+        )
+        return None
+    return Spread(low.value, high.value, distribution)
+
+
+def _data(page: Page, name: str, table: dict[str, Any], keys: Keys, note: Note) -> Entry | None:
+    rows, units = table["table"], table.get("units")
+    if not isinstance(units, list) or len(units) != 2 or not all(isinstance(each, str) for each in units):
+        page.fault(keys, "data need two units.", 'Write units = ["min", "uU/mL"].')
+        return None
+    first, second = (page.unit(each, (*keys, "units")) for each in units)
+    good = isinstance(rows, list) and 2 <= len(rows) <= 2_000
+    good = good and all(isinstance(row, list) and len(row) == 2 for row in rows)
+    good = good and all(_is_number(x) for row in rows for x in row)
+    if not good:
+        page.fault((*keys, "table"), "expected rows of two numbers.", "Write table = [[0, 11], [2, 26]].")
+        return None
+    if first is None or second is None:
+        return None
+    abscissae = tuple(first.factor * float(row[0]) for row in rows)
+    ordinates = tuple(second.factor * float(row[1]) for row in rows)
+    if not all(math.isfinite(each) for each in (*abscissae, *ordinates)):
+        page.fault((*keys, "table"), "holds a value beyond the range of numbers.")
+        return None
+    if any(later <= earlier for earlier, later in pairwise(abscissae)):
+        page.fault((*keys, "table"), "the first column does not increase.")
+        return None
+    return Entry(name, "parameter", note, keys, table=(abscissae, ordinates), table_units=(first, second), unit=second)
+
+
+def _is_number(value: Any) -> bool:
+    """A finite number; whole numbers of a TOML file may be larger than any float."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST
+
+
+def read_unknown(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> Entry | None:
+    """An algebraic unknown with its residual."""
+    table = _as_table(page, value, keys, ("start", "residual", "of", "scale", "unit"))
+    if table is None:
+        return None
+    entry = _numbered(page, name, "unknown", table, "start", keys, unit_key="unit")
+    law = page.law(table.get("residual"), (*keys, "residual"))
+    if entry is None or law is None or entry.unit is None:
+        return None
+    scale = _scale(page, table, keys, entry.unit)
+    return Entry(name, "unknown", entry.note, keys, entry.value, entry.unit, law, entry.of, scale=scale)
+
+
+def read_held(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> Entry | None:
+    """A value that is kept, and revised by its own expression."""
+    table = _as_table(page, value, keys, ("start", "revise", "at", "unit", "of"))
+    if table is None:
+        return None
+    entry = _numbered(page, name, "held", table, "start", keys, unit_key="unit")
+    law = page.law(table.get("revise"), (*keys, "revise"))
+    if entry is None or law is None:
+        return None
+    at = page.word(table, "at", keys)
+    if not at:
+        page.fault(keys, "does not say when it is revised.", 'Write at = "visit", or the name of a port of this file.')
+    return Entry(name, "held", entry.note, keys, entry.value, entry.unit, law, entry.of, at=at)
+
+
+def read_law_of(kind: str) -> Any:
+    """A reader of derived values, quantities or rates."""
+
+    def reader(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> Entry | None:
+        note, unit, text = Note(), None, value
+        place = keys
+        if isinstance(value, dict):
+            page.only(value, ("law", "unit", *_NOTE), keys)
+            note, text, place = read_note(page, value, keys), value.get("law"), (*keys, "law")
+            if "unit" in value:
+                unit = page.unit(page.word(value, "unit", keys), (*keys, "unit"))
+        law = page.law(text, place)
+        if law is None:
+            return None
+        if not note.source and not note.assumed:
+            note = Note(note.symbol, note.about, file_note.source, file_note.assumed, note.grade or file_note.grade)
+        return Entry(name, kind, note, keys, unit=unit, law=law)
+
+    return reader
