@@ -114,14 +114,15 @@ def slope_of(compiled: CompiledModel, y: np.ndarray, column: int, step: float = 
         out = np.zeros(compiled.states)
         call(compiled, "rhs", time, moved, prepared(compiled), out)
         sides.append(out)
-    return (sides[0] - sides[1]) / (2 * step)
+    with np.errstate(invalid="ignore"):
+        return (sides[0] - sides[1]) / (2 * step)
 
 
 # The language, said once more in the plainest way
 
 
 def plain(tree: Tree, at: Mapping[str, float]) -> float:
-    """The value of a tree, straight from the words of docs/model-language.md."""
+    """The value of a tree, straight from the words of docs/model-language.md; NaN when any part is not finite."""
     if isinstance(tree, Number):
         return tree.value
     if isinstance(tree, Name):
@@ -131,9 +132,11 @@ def plain(tree: Tree, at: Mapping[str, float]) -> float:
         data = tree.arguments[1]
         assert isinstance(data, Table)
         return float(np.interp(plain(tree.arguments[0], at), data.abscissae, data.ordinates))
-    given = [plain(each, at) for each in tree.arguments]
+    given = [np.float64(plain(each, at)) for each in tree.arguments]
+    if not all(map(math.isfinite, given)):
+        return math.nan
     with np.errstate(all="ignore"):
-        return float(PLAIN[tree.operator](*[np.float64(each) for each in given]))
+        return float(PLAIN[tree.operator](*given))
 
 
 def plain_hill(x, half, n):
@@ -242,6 +245,7 @@ def test_the_jacobian_of_random_smooth_trees_equals_differences():
     dice = random.Random(7)
     names = ["a", "b", "c", "d", "k", "time"]
     flat = model({name: random_tree(dice, names, SMOOTH, 4) for name in "abcd"}, {"k": 1.3})
+    compared = 0
     for _ in range(8):
         flat = replace(flat, derivatives=tuple(random_tree(dice, names, SMOOTH, 4) for _ in "abcd"))
         compiled = compile_model(flat)
@@ -250,8 +254,11 @@ def test_the_jacobian_of_random_smooth_trees_equals_differences():
         exact = np.column_stack([matrix, by_time])
         for column in range(5):
             expected = slope_of(compiled, y, column)
-            good = np.isfinite(expected) & (np.abs(expected) < 1e6)
+            # Random trees divide by zero now and then: there neither side means anything.
+            good = np.isfinite(expected) & (np.abs(expected) < 1e6) & np.isfinite(exact[:, column])
+            compared += good.sum()
             np.testing.assert_allclose(exact[good, column], expected[good], rtol=1e-5, atol=1e-6)
+    assert compared > 0.9 * 8 * 20
 
 
 def test_derivatives_of_known_formulas_are_exact():

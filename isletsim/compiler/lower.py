@@ -137,12 +137,16 @@ def _hill(tape: Tape, x: int, half: int, n: int) -> int:
     def slope() -> int:
         return tape.mul(share, tape.sub(tape.one, share))
 
+    def unless_full(value: int) -> int:
+        # With half = 0 the share is 1 for every x > 0: 0 / 0 stands for 0 here.
+        return tape.select(tape.either(none, tape.equal(half, tape.zero)), tape.zero, value)
+
     return _closed(
         tape,
         unless_none(share),
         (x, lambda: unless_none(tape.div(tape.mul(n, slope()), x))),
-        (half, lambda: unless_none(tape.neg(tape.div(tape.mul(n, slope()), half)))),
-        (n, lambda: unless_none(tape.mul(slope(), tape.unary("log", tape.div(x, half))))),
+        (half, lambda: unless_full(tape.neg(tape.div(tape.mul(n, slope()), half)))),
+        (n, lambda: unless_full(tape.mul(slope(), tape.unary("log", tape.div(x, half))))),
     )
 
 
