@@ -35,7 +35,13 @@ COURSES = {
     "crp": (3.1, 0.06, -1.1, 0.4),
 }
 DOSES = (0.0, 28.0, 56.0)
-RUN = {"seed": 7, "assumed_share": 0.34, "tolerance": 1e-6, "wall_seconds": 0.41, "skipped_layers": []}
+RUN = {
+    "seed": 7,
+    "assumed": {"numbers": 34, "of": 100, "share": 0.34},
+    "tolerance": 1e-6,
+    "wall_seconds": 0.41,
+    "skipped_layers": [],
+}
 
 
 def example(arms=("usual", "cells"), subjects=40, rows=157, spacing=7.0, failing=True):
@@ -62,7 +68,7 @@ def example(arms=("usual", "cells"), subjects=40, rows=157, spacing=7.0, failing
         failures = (Failure(arms[1], 5, float(time[rows // 2 - 1]), told),)
     untreated = ArmInfo(arms[0], "", (), (), (), ())
     treated = [
-        ArmInfo(name, "", ("msc",), DOSES, ("msc.infusion",) * 3, ("1e6 cell/kg",) * 3, "human trial")
+        ArmInfo(name, "", ("msc",), DOSES, ("msc.infusion",) * 3, ("1e+06 cell/kg",) * 3, "human trial")
         for name in arms[1:]
     ]
     title = "Early type 2 diabetes on metformin, with and without three infusions of mesenchymal stromal cells"

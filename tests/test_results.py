@@ -238,7 +238,7 @@ def test_the_run_says_how_it_was_made_and_what_failed(tmp_path):
     assert found["kinds"] == ["a", "b"]
     assert found["failures"]["count"] == found["failures"]["by_arm"]["cells"] == 1
     assert found["failures"]["list"][0]["time_day"] == 98
-    assert found["arms"]["cells"]["doses"][1] == {"time_day": 28.0, "into": "msc.infusion", "amount": "1e6 cell/kg"}
+    assert found["arms"]["cells"]["doses"][1] == {"time_day": 28.0, "into": "msc.infusion", "amount": "1e+06 cell/kg"}
     assert "no treatment decisions" in found["notice"]
 
 

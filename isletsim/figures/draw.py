@@ -52,7 +52,7 @@ DASHES: tuple[Any, ...] = (
     (0, (4, 1.2, 1, 1.2, 1, 1.2)),
 )
 MARKERS = ("", "o", "s", "^", "D", "v", "P", "X")
-STRONG, FAINT = 0.26, 0.11  # opacity of the inner and the outer band
+STRONG, FAINT = 0.28, 0.13  # opacity of the inner and the outer band
 FEW = 15  # points that are marked one by one: visits, virtual tests
 
 
@@ -290,7 +290,8 @@ def _curve(axes: Axes, curve: Curve, day: float, scale: float, crowd: int) -> No
     for number, (low, high) in enumerate(curve.bands):
         outer = number == 0 and len(curve.bands) > 1
         opacity = thin * (FAINT if outer else STRONG)
-        axes.fill_between(time, low * scale, high * scale, color=look.colour, alpha=opacity, lw=0, zorder=2)
+        shade = look.colour if curve.rank else PALE  # a black band would hide its line
+        axes.fill_between(time, low * scale, high * scale, color=shade, alpha=opacity, lw=0, zorder=2)
         if outer and crowd <= 3:  # an edge in the dashes of the line, so that two bands part in grey
             for side in (low, high):
                 axes.plot(time, side * scale, color=look.colour, ls=look.dashes, lw=0.45, alpha=0.7, zorder=2.5)

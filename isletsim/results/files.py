@@ -161,7 +161,7 @@ def run_record(result: Result) -> dict[str, Any]:
         "scenario": result.scenario,
         "title": result.title,
         "notice": NOTICE,
-        "version": __version__,
+        "isletsim": __version__,
         **result.run,
         "control": result.arms[result.control].name,
         "arms": {arm.name: _arm(arm) for arm in result.arms},

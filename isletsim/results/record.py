@@ -74,8 +74,8 @@ class Result:
     time : days since the end of the history.
     control : index of the arm the others are compared with.
     run : what goes into run.json besides the summary: versions, seed, hashes, tolerances, counts, wall times, warnings,
-        share of assumed parameters, skipped layers. Reports read these keys where they are there: ``version`` (text),
-        ``seed``, ``assumed_share`` (0 to 1) and ``warnings`` (texts).
+        share of assumed parameters, skipped layers. Reports read these keys where they are there: ``isletsim`` (the
+        version), ``seed``, ``assumed`` (a mapping with ``share``, 0 to 1) and ``warnings`` (texts).
     """
 
     scenario: str

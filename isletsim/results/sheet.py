@@ -93,7 +93,9 @@ def _panel(result: Result, spec: FigureSpec, place: int, ranks: Sequence[int]) -
     variable = result.variables[place]
     unit = unit_label(variable)
     if spec.thresholds:
-        thresholds = tuple(Threshold(value, text, asked=True) for value, text in spec.thresholds)
+        short = unit if unit != "%" else ""  # the unit stands in the title
+        named = [(value, text.removesuffix(short).rstrip()) for value, text in spec.thresholds]
+        thresholds = tuple(Threshold(value, text, asked=True) for value, text in named)
     else:
         mark = " %" if unit == "%" else ""
         thresholds = tuple(Threshold(value, f"{value:g}{mark}") for value in LEVELS.get((spec.show, unit), ()))
@@ -136,7 +138,7 @@ def _notes(result: Result, known: Sequence[FigureSpec], panels: Sequence[Panel],
     notes = [" ".join(reading)]
     badges = [f"{arm.name}: {arm.grade}" for arm in result.arms if arm.grade]
     if badges:
-        notes.append("Evidence (worst grade that matters) — " + "; ".join(badges) + ".")
+        notes.append("Evidence (worst grade among an arm's own layers): " + "; ".join(badges) + ".")
     if missing:
         notes.append("Asked for and not recorded: " + ", ".join(missing) + ".")
     return [*notes, " · ".join([*provenance(result), NOTICE])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -162,9 +163,10 @@ def provenance(result: Result) -> list[str]:
     """What stands under every table and figure: scenario, version, cohort size, seed, share of assumed parameters."""
     from isletsim import __version__
 
-    parts = [result.scenario, f"isletsim {result.run.get('version') or __version__}"]
+    parts = [result.scenario, f"isletsim {result.run.get('isletsim') or __version__}"]
     parts.append(f"cohort of {result.cohort}" if result.cohort else "one patient")
-    seed, share = result.run.get("seed"), result.run.get("assumed_share")
+    seed, assumed = result.run.get("seed"), result.run.get("assumed")
+    share = assumed.get("share") if isinstance(assumed, Mapping) else None
     if result.cohort and seed is not None:
         parts.append(f"seed {seed}")
     if isinstance(share, (int, float)) and math.isfinite(share):
@@ -178,7 +180,8 @@ def dose_phrase(arm: ArmInfo) -> str:
     """What an arm was given: ``3 × msc.infusion 1e6 cell/kg (day 0, 28, 56)``, empty for nothing."""
     groups: dict[tuple[str, str], list[float]] = {}
     for time, name, amount in zip(arm.dose_times, arm.dose_names, arm.dose_amounts, strict=True):
-        groups.setdefault((name, amount), []).append(time)
+        short = re.sub(r"e\+?(-?)0*(?=\d)", r"e\1", amount)  # 1e+06 is 1e6
+        groups.setdefault((name, short), []).append(time)
     told = [f"{len(times)} × {name} {amount} ({_days(times)})" for (name, amount), times in groups.items()]
     more = [f"and {len(told) - SHOWN_DOSES} other doses"] if len(told) > SHOWN_DOSES else []
     return ", ".join(told[:SHOWN_DOSES] + more)
