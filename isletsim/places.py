@@ -84,9 +84,11 @@ def kind_of(path: Path) -> str:
         tables = tomllib.loads(path.read_text(encoding="utf-8")).keys()
     except (OSError, ValueError, RecursionError):
         return "model"  # the model's reader will say what is wrong with it
-    if tables & {"core", "arms", "patient", "until"}:
+    if tables & {"arms", "patient"}:
         return "scenario"
-    return "patient" if tables & {"set", "history", "covariates", "correlations"} else "model"
+    if tables & {"set", "history", "covariates", "correlations"}:
+        return "patient"
+    return "scenario" if tables & {"core", "until"} else "model"
 
 
 def title(path: Path) -> str:
