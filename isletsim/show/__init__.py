@@ -11,23 +11,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from isletsim.checks import surroundings
 from isletsim.faults import Fault, InputError, did_you_mean
 from isletsim.layers import superpose
-from isletsim.library import read_stack
 from isletsim.model import ModelFile
-from isletsim.patient import PatientFile, read_patient
-from isletsim.places import find
+from isletsim.patient import read_patient
+from isletsim.places import find, kind_of
 from isletsim.references import citation, read, short
-from isletsim.scenario import plan_scenario, printed, read_scenario
 from isletsim.show.listing import Ink, Shelf, columns, listing, paragraph
 from isletsim.source import read_page
+from isletsim.study import load_scenario
 
 __all__ = ["citations", "cite", "show_file", "show_model", "show_source", "sources"]
+
+METHODS = {"stiff": "Steinebach2023", "explicit": "Hairer1993"}  # whose methods integrate
 
 
 def show_file(kind: str, path: Path, colour: bool | None = None) -> str:
     """A model, patient or scenario as text; `colour` as in `show_model`."""
-    page = {"model": lambda path, ink: _models([path], ink), "patient": _patient, "scenario": _scenario}[kind]
+    page = {"model": lambda path, ink: _models([path], ink), "patient": _person, "scenario": _scenario}[kind]
     return "\n".join(page(path, _ink(colour)))
 
 
@@ -46,7 +48,8 @@ def show_source(kind: str, path: Path) -> str:
     """The equations of a model, or of a scenario's whole stack, as plain NumPy: the reference of the compiled code."""
     from isletsim.compiler import numpy_source
 
-    return numpy_source(superpose(read_stack(_stack_of(kind, path))).flat)
+    stack = load_scenario(path).composition if kind == "scenario" else superpose(surroundings(_stack_of(kind, path)))
+    return numpy_source(stack.flat)
 
 
 # --- references -------------------------------------------------------------------------------------------------------
@@ -59,11 +62,13 @@ def citations(files: Iterable[ModelFile]) -> list[str]:
 
 def sources(kind: str, path: Path) -> list[str]:
     """The keys of every source that a model, a patient or a scenario names, with all the files it needs."""
-    found = [] if kind == "model" else list(_keys(read_page(path).data))
-    patient = _patient_of(kind, path)
-    if patient is not None:
-        found += _keys(patient.page.data)
-    return list(dict.fromkeys([*found, *citations(read_stack(_stack_of(kind, path)))]))
+    if kind != "scenario":
+        return list(
+            dict.fromkeys(key for each in [path, *_stack_of(kind, path)] for key in _keys(read_page(each).data))
+        )
+    scenario = load_scenario(path)
+    named = [key for each in scenario.files for key in _keys(read_page(each).data)]
+    return list(dict.fromkeys([*named, METHODS[scenario.plan.method]]))
 
 
 def cite(keys: Iterable[str]) -> str:
@@ -89,30 +94,15 @@ def _keys(value: Any) -> Iterator[str]:
             yield from _keys(inner)
 
 
-# --- which files ------------------------------------------------------------------------------------------------------
-
-
-def _patient_of(kind: str, path: Path) -> PatientFile | None:
-    """The patient that a scenario or a patient's own file means."""
-    if kind == "patient":
-        return read_patient(path)
-    name = read_scenario(path).patient if kind == "scenario" else ""
-    return read_patient(find("patient", name)) if name else None
-
-
-def _stack_of(kind: str, path: Path) -> list[str | Path]:
-    """The models that a file needs: core, layers of all arms, layers of the patient's history."""
+def _stack_of(kind: str, path: Path) -> list[Path]:
+    """The models that a file speaks of."""
     if kind == "model":
         return [path]
-    wanted: list[str | Path] = []
     if kind == "scenario":
-        scenario = read_scenario(path)
-        wanted += [*scenario.core, *scenario.layers]
-    patient = _patient_of(kind, path)
-    if patient is not None:
-        settings = [name.partition(".")[0] for name in patient.page.data.get("set", {}) if kind == "patient"]
-        wanted += [*patient.layers, *settings]
-    return list(dict.fromkeys(wanted))
+        return [each for each in load_scenario(path).files if kind_of(each) == "model"]
+    patient = read_patient(path)
+    named = [name.partition(".")[0] for name in patient.page.data.get("set", {}) if "." in name]
+    return [find("model", name) for name in dict.fromkeys([*patient.core, *named, *patient.layers])]
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
@@ -125,7 +115,7 @@ def _ink(colour: bool | None) -> Ink:
 
 
 def _models(wanted: Sequence[str | Path], ink: Ink) -> Iterator[str]:
-    files = {file.name: file for file in read_stack(wanted)}
+    files = {file.name: file for file in surroundings(wanted)}
     shelf = Shelf(files, superpose(files.values()), ink)
     shown = [files[Path(each).stem] for each in wanted]
     yield from _map(shelf)
@@ -143,7 +133,7 @@ def _map(shelf: Shelf) -> Iterator[str]:
     for file in shelf.files.values():
         for other, borrowed in file.uses.items():
             feeds.setdefault((other, file.name), []).extend(borrowed)
-        for mark, contributions in (("+ ", file.adds), ("× ", file.scales)):
+        for mark, contributions in (("+~", file.adds), ("×~", file.scales)):
             for target, _ in contributions:
                 other, _, name = target.partition(".")
                 feeds.setdefault((file.name, other), []).append(mark + name)
@@ -153,9 +143,8 @@ def _map(shelf: Shelf) -> Iterator[str]:
     widths = [max(len(pair[side]) for pair in feeds) for side in (0, 1)]
     for (giver, taker), names in feeds.items():
         left = f"  {giver:<{widths[0]}} → {taker:<{widths[1]}}  "
-        first, *rest = paragraph(", ".join(names), len(left))
-        yield left + first.lstrip()
-        yield from rest
+        first, *rest = [line.replace("~", " ") for line in paragraph(", ".join(names), len(left))]
+        yield from (left + first.lstrip(), *rest)
     yield ""
 
 
@@ -208,9 +197,14 @@ def _patient(path: Path, ink: Ink) -> Iterator[str]:
         for key in ("layers", "courses", "doses", "for", "until", "within"):
             if key in leg:
                 yield from paragraph(f"{key}: {_said(leg[key])}", 6)
-    known = read()
     yield ""
-    yield from _references([key for key in dict.fromkeys(_keys(data)) if key in known], ink)
+
+
+def _person(path: Path, ink: Ink) -> Iterator[str]:
+    """A patient with its references."""
+    yield from _patient(path, ink)
+    known = read()
+    yield from _references([key for key in dict.fromkeys(_keys(read_page(path).data)) if key in known], ink)
 
 
 def _said(value: Any) -> str:
@@ -223,12 +217,15 @@ def _said(value: Any) -> str:
 
 
 def _scenario(path: Path, ink: Ink) -> Iterator[str]:
-    """The plan of a study, and the equations of everything in it."""
-    scenario = read_scenario(path)
-    stack = _stack_of("scenario", path)
-    plan = plan_scenario(scenario, superpose(read_stack(stack)))
-    yield from _title(ink, scenario.name, scenario.title)
-    yield from paragraph(plan.about)
-    yield from (f"  {line}" for line in printed(plan, superpose(read_stack(stack))).splitlines()[1:])
+    """The plan of a study, its patient, and the equations of everything in it."""
+    scenario = load_scenario(path)
+    yield from _title(ink, scenario.name, scenario.plan.title)
+    yield from paragraph(scenario.plan.about)
     yield ""
-    yield from _models(stack, ink)
+    for line in scenario.describe().splitlines()[1:]:
+        yield from paragraph(line) if len(line) > 98 else [f"  {line}"]
+    yield ""
+    for each in scenario.files:
+        if kind_of(each) == "patient":
+            yield from _patient(each, ink)
+    yield from _models(_stack_of("scenario", path), ink)

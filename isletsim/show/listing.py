@@ -136,9 +136,10 @@ def _unit_of(shelf: Shelf, file: ModelFile, entry: Entry) -> Unit | None:
     return symbol.unit if symbol else entry.unit
 
 
-def _meaning(entry: Entry) -> str:
-    note = entry.note
-    return "; ".join(each for each in (note.about, f"assumed: {note.assumed}" if note.assumed else "") if each)
+def _meaning(entry: Entry, file: ModelFile) -> str:
+    """What a thing is, and why it was assumed where that is not the reason of the whole file."""
+    own = entry.note.assumed if entry.note.assumed != file.assumed else ""
+    return "; ".join(each for each in (entry.note.about, f"assumed: {own}" if own else "") if each)
 
 
 # --- sections ---------------------------------------------------------------------------------------------------------
@@ -165,7 +166,7 @@ def _levels(shelf: Shelf, file: ModelFile, title: str, kind: str, head: str) -> 
             unit = unit_label(entry.unit)
             start = inline(entry.law.tree, namer(shelf, file)) + (f" [{unit}]" if unit else "")
         chain = f"{entry.classes} classes" if entry.classes else ""
-        about = "; ".join(each for each in (_meaning(entry), chain, _range(entry)) if each)
+        about = "; ".join(each for each in (_meaning(entry, file), chain, _range(entry)) if each)
         rows.append((entry.name, letters(entry.note.symbol), start, about))
     if rows:
         yield shelf.ink.heading(title)
@@ -221,15 +222,17 @@ def _laws(shelf: Shelf, file: ModelFile, title: str, kind: str) -> Iterator[str]
     if entries:
         yield shelf.ink.heading(title)
     for entry in entries:
-        yield from _head(shelf, entry, unit_label(_unit_of(shelf, file, entry)))
+        yield from _head(shelf, file, entry, unit_label(_unit_of(shelf, file, entry)))
         yield from _equation(shelf, file, entry)
 
 
-def _head(shelf: Shelf, entry: Entry, unit: str, more: str = "") -> Iterator[str]:
+def _head(shelf: Shelf, file: ModelFile, entry: Entry, unit: str, more: str = "") -> Iterator[str]:
     """Name, symbol, unit and meaning of what an equation gives."""
     symbol = letters(entry.note.symbol)
     spelled = f"{entry.name}{f', {symbol}' if symbol else ''}{f'  [{unit}]' if unit else ''}"
-    lines = textwrap.wrap("; ".join(each for each in (_meaning(entry), more) if each), WIDTH - 4 - len(spelled)) or [""]
+    lines = textwrap.wrap(
+        "; ".join(each for each in (_meaning(entry, file), more) if each), WIDTH - 4 - len(spelled)
+    ) or [""]
     head = f"  {shelf.ink.name(entry.name)}{spelled[len(entry.name) :]}"
     yield f"{head}  {lines[0]}".rstrip()
     yield from (" " * (len(spelled) + 4) + line for line in lines[1:])
@@ -247,7 +250,7 @@ def _equation(shelf: Shelf, file: ModelFile, entry: Entry) -> Iterator[str]:
 
 
 def _marked(mark: str, law: Law, named: Namer, more: str = "") -> Iterator[str]:
-    box = typeset(law.tree, named, WIDTH - len(mark) - 6 - len(more))
+    box = typeset(law.tree, named, WIDTH - len(mark) - 6 - len(more), factor=mark == "× ")
     for index, line in enumerate(box.lines):
         level = index == box.level
         yield (" " * 6 + (mark if level else " " * len(mark)) + line + (more if level else "")).rstrip()
@@ -258,7 +261,7 @@ def _unknowns(shelf: Shelf, file: ModelFile) -> Iterator[str]:
     if entries:
         yield shelf.ink.heading("Solved for")
     for entry in entries:
-        yield from _head(shelf, entry, unit_label(entry.unit), f"first guess {_amount(entry.value, entry.unit)}")
+        yield from _head(shelf, file, entry, unit_label(entry.unit), f"first guess {_amount(entry.value, entry.unit)}")
         if entry.law is not None:
             yield from _marked("0 = ", entry.law, namer(shelf, file))
 
@@ -269,7 +272,7 @@ def _held(shelf: Shelf, file: ModelFile) -> Iterator[str]:
         yield shelf.ink.heading("Held, and revised")
     for entry in entries:
         when = "at each visit" if entry.at == "visit" else f"after each {entry.at}"
-        yield from _head(shelf, entry, unit_label(entry.unit), f"starts at {_amount(entry.value, entry.unit)}")
+        yield from _head(shelf, file, entry, unit_label(entry.unit), f"starts at {_amount(entry.value, entry.unit)}")
         if entry.law is not None:
             yield from _marked("becomes ", entry.law, namer(shelf, file), f"   {when}")
 

@@ -122,7 +122,7 @@ def _enclosed(box: Box, bracket: str = "(") -> Box:
     count = len(box.lines)
     if count == 1:
         return _text(f"{bracket}{box.lines[0]}{_CLOSING[bracket]}")
-    sides = [side[0] + side[1] * (count - 2) + side[2] for side in _BRACKETS[bracket]]
+    sides = [side[0] + side[1] * (count - 2) + side[2] for side in _BRACKETS[bracket]]  # two lines need no middle
     return beside(Box(tuple(sides[0]), box.level), box, Box(tuple(sides[1]), box.level))
 
 
@@ -134,14 +134,17 @@ def inline(tree: Tree, named: Namer) -> str:
     return _Setter(named, stacked=False).box(_hoisted(tree)).lines[0]
 
 
-def typeset(tree: Tree, named: Namer, width: int = 90) -> Box:
+def typeset(tree: Tree, named: Namer, width: int = 90, factor: bool = False) -> Box:
     """An equation as a box; its level is that of its first row.
 
     Parameters
     ----------
     named : how a name is printed, usually its symbol.
     width : columns to stay within; a longer equation is broken before its signs.
+    factor : a sum stands in brackets, since it multiplies something.
     """
+    if factor and _rank(tree) < PRODUCT:
+        return _enclosed(typeset(tree, named, width - 2))
     setter = _Setter(named, stacked=True)
     rows: list[Box] = []
     terms = _terms(_hoisted(tree), "")
