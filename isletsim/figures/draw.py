@@ -169,13 +169,17 @@ def _label_margin(figure: Figure, sheet: Sheet, labels: list[str]) -> tuple[floa
 
 def _wrap(figure: Figure, text: str, points: float, width: float, weight: str = "normal") -> list[str]:
     """A text in lines that are no wider than so many inches."""
+    words = text.split()
+    sizes = {word: _size(figure, word, points, weight)[0] for word in {*words, " "}}
     lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and _size(figure, longer, points, weight)[0] <= width:
-            lines[-1] = longer
+    left = 0.0
+    for word in words:
+        left -= sizes[" "] + sizes[word]
+        if lines and left >= 0:
+            lines[-1] += f" {word}"
         else:
             lines.append(word)
+            left = width - sizes[word]
     return lines
 
 
