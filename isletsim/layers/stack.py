@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from isletsim.dimensions import ANY, Mismatch, dimension_of, same
@@ -279,10 +280,7 @@ class Stack:
                 assert points is not None
                 return Apply("table", (self.expand(argument, index), Table(*points)))
             case Apply("sum", (Name(name),)):
-                total: Tree = Name(f"{name}[1]")
-                for each in range(2, self.width(name) + 1):
-                    total = apply("add", total, Name(f"{name}[{each}]"))
-                return total if self.width(name) else Name(name)
+                return _total([Name(f"{name}[{each}]") for each in range(1, self.width(name) + 1)] or [Name(name)])
             case Apply("last", (Name(name),)):
                 return Name(f"{name}[{self.width(name)}]") if self.width(name) else Name(name)
             case Apply(operator, arguments):
@@ -324,6 +322,12 @@ class Stack:
                 if name in (term.name, f"{contributor}.{term.name}") and unit is not None:
                     return Unit(f"{unit.text}/day" if unit.text else "1/day", unit.factor, 0.0, wanted)
         return base_unit(wanted if wanted != ANY else PURE)
+
+
+def _total(trees: Sequence[Tree]) -> Tree:
+    """A sum by halves, so that a long chain makes no tall tree."""
+    middle = len(trees) // 2
+    return apply("add", _total(trees[:middle]), _total(trees[middle:])) if middle else trees[0]
 
 
 def _bare_names(tree: Tree) -> set[str]:
