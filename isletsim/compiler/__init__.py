@@ -130,11 +130,9 @@ def llvm_source(flat: FlatModel) -> str:
 
 def numpy_source(flat: FlatModel) -> str:
     """The same equations as plain NumPy, with the names of the model as comments."""
-    printable = {
-        "y": flat.states,
-        "p": flat.parameters,
-        "dy": tuple(f"d {name} / dt" for name in flat.states),
-        "out": flat.outputs,
-    }
-    titles = {array: [" ".join(name.split()) for name in names] for array, names in printable.items()}
-    return emit.numpy_text(assemble(flat), titles)
+    program = assemble(flat)
+    arrays = {"y": flat.states, "p": flat.parameters, "out": flat.outputs}
+    titles = {f"v{value}": name for value, name in program.names.items()}
+    titles |= {f"{array}[{index}]": name for array, names in arrays.items() for index, name in enumerate(names)}
+    titles |= {f"dy[{index}]": f"d {name} / dt" for index, name in enumerate(flat.states)}
+    return emit.numpy_text(program, {piece: " ".join(title.split()) for piece, title in titles.items()})

@@ -263,26 +263,31 @@ NUMPY = Dialect(
 )
 
 
-def numpy_text(program: Program, titles: Mapping[str, Sequence[str]] | None = None) -> str:
+def numpy_text(program: Program, titles: Mapping[str, str] | None = None) -> str:
     """The same program as a module of plain NumPy.
 
-    `titles` gives a comment for every element of an array (`y`, `p`, `dy`, `out`); code to be executed is written
+    `titles` gives comments for elements of arrays (`y[0]`) and for values (`v12`); code to be executed is written
     without any.
     """
-    parts = ["import numpy as np\n", NUMPY_TABLE]
+    parts = ["import numpy as np"]
+    if program.tables:
+        parts.append(NUMPY_TABLE.rstrip("\n") + "\n\n")
     for index, (abscissae, ordinates) in enumerate(program.tables):
         for letter, values in (("X", abscissae), ("Y", ordinates), ("S", slopes(abscissae, ordinates))):
             parts.append(f"{letter}{index} = {_python_array(values)}")
     sizes = _sizes(program.routines)
     if sizes:
         parts += [NUMPY_BLOCK.replace("SMALLEST", repr(SMALLEST_PIVOT)), f"\nSIZES = {_python_array(sizes)}"]
-    parts += [_numpy_function(routine, titles) for routine in (*program.routines, *program.actions)]
-    names = ", ".join(routine.name for routine in program.actions)
-    parts.append(f"\n\ndef act(index, amount, t, y, p):\n    [{names}][index](amount, t, y, p)")
+    for routine in (*program.routines, *program.actions):
+        # The factorisation numbers its values anew.
+        known = titles if titles and routine.tape is program.routines[0].tape else {}
+        parts.append(_numpy_function(routine, known))
+    chosen = f"[{', '.join(routine.name for routine in program.actions)}][index](amount, t, y, p)"
+    parts.append(f"\n\ndef act(index, amount, t, y, p):\n    {chosen if program.actions else 'pass'}")
     return "\n".join(parts) + "\n"
 
 
-def _numpy_function(routine: Routine, titles: Mapping[str, Sequence[str]] | None) -> str:
+def _numpy_function(routine: Routine, titles: Mapping[str, str]) -> str:
     arguments = ", ".join(routine.arguments)
     head = f"\n\ndef {routine.name}({arguments}):"
     if routine.parts:
@@ -293,17 +298,12 @@ def _numpy_function(routine: Routine, titles: Mapping[str, Sequence[str]] | None
         lines.append(f"    return 0 if {written[routine.check]} else 1")
     if routine.scratch:
         lines.insert(0, f"    x = np.zeros({routine.scratch})")
-    if titles:
-        lines = [_titled(line, titles) for line in lines]
+    lines = [_titled(line, titles) for line in lines]
     return "\n".join([head, *(lines or ["    pass"])])
 
 
-def _titled(line: str, titles: Mapping[str, Sequence[str]]) -> str:
-    """A load or store with the name of what it reads or writes."""
-    for piece in line.split(" = "):
-        array, bracket, rest = piece.strip().partition("[")
-        if bracket and rest.endswith("]") and array in titles and rest[:-1].isdigit():
-            index = int(rest[:-1])
-            if index < len(titles[array]):
-                return f"{line}  # {titles[array][index]}"
-    return line
+def _titled(line: str, titles: Mapping[str, str]) -> str:
+    """A line with the name of what it reads, computes or stores."""
+    left, _, right = line.strip().partition(" = ")
+    title = (titles.get(right) if "[" in right else None) or titles.get(left)
+    return f"{line}  # {title}" if title else line

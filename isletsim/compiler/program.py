@@ -23,7 +23,7 @@ class Program:
 
     `rows` and `columns` are the places of the Jacobian's nonzeros, sorted by row, then column; `width` is the length
     of `p`, `factor_size` that of `LU`; `roots` counts the triggers and kinks together, `kinks` the kinks alone.
-    `tables` are the data that routines interpolate.
+    `tables` are the data that routines interpolate, `names` the values that have a name in the flat model.
     """
 
     routines: tuple[Routine, ...]
@@ -35,6 +35,7 @@ class Program:
     roots: int
     kinks: int
     tables: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]
+    names: Mapping[int, str]
 
 
 def assemble(flat: FlatModel) -> Program:
@@ -93,6 +94,7 @@ def assemble(flat: FlatModel) -> Program:
         roots=len(triggers) + len(kinks),
         kinks=len(kinks),
         tables=tuple(tape.tables),
+        names={scope[name]: name for name, _ in reversed(flat.constants + flat.expressions)},
     )
 
 
