@@ -145,8 +145,9 @@ def adapt(frame: Integers, h: float, error: float) -> None:
     numbers = reals(frame[at.NUMBERS])
     factor = SAFETY * max(error, 1e-10) ** -exponent(frame)
     if h < 0.999 * numbers[at.STEP]:
-        # A step shortened for a stop or a root says little: only a bad error counts.
-        numbers[at.STEP] = min(numbers[at.STEP], h * factor)
+        # A step shortened for a stop or a root says little about a long one unless its error is sizable.
+        if error > 1e-3:
+            numbers[at.STEP] = min(numbers[at.STEP], h * factor)
         return
     factor = min(LONGEST, max(SHORTEST, factor))
     if frame[at.REJECTED_LAST] != 0:
@@ -167,6 +168,23 @@ def step_end(frame: Integers, t: float, target: float) -> float:
     return t + 0.5 * remaining if 2.0 * h > remaining else t + h
 
 
+@compiled(types.int64(INTEGERS, types.float64, types.float64, types.float64, types.float64))
+def aim_at_kink(frame: Integers, t: float, h: float, end: float, error: float) -> int:
+    """A step that failed may have failed at a kink: then the next attempt ends near it. 1 where it does."""
+    numbers = reals(frame[at.NUMBERS])
+    if frame[at.ROOTS] == frame[at.EVENTS] or numbers[at.FORCED] > 0.0 or not (error > 1.0 and error < math.inf):
+        return 0
+    look(frame, end, reals(frame[at.NEXT]), reals(frame[at.ROOT_AFTER]))
+    if crossing(frame, t, h) != INSIDE or frame[at.AIM] < frame[at.EVENTS]:
+        frame[at.AIM] = -1
+        return 0
+    # Only near it: a step that failed tells roughly where the kink is, so it is not yet counted as met.
+    frame[at.AIM] = -1
+    frame[at.REJECTED] = frame[at.REJECTED] + 1
+    numbers[at.FORCED] = max(numbers[at.CROSSING] * h, smallest_step(frame, t))
+    return 1
+
+
 @merged
 def advance(frame: Integers, target: float) -> int:
     """Integrates to the target, or until an event happens."""
@@ -181,6 +199,8 @@ def advance(frame: Integers, target: float) -> int:
         h = end - t
         error = attempt(frame, t, h)
         if not (error >= 0.0 and error <= 1.0):
+            if aim_at_kink(frame, t, h, end, error) != 0:
+                continue
             code = reject(frame, t, h, error)
             if code != 0:
                 return code

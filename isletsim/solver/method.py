@@ -52,7 +52,7 @@ def attempt(frame: Integers, t: float, h: float) -> float:
     if frame[at.METHOD] == at.STIFF:
         return rosenbrock_step(frame, t, h)
     error = explicit_step(frame, t, h)
-    if error <= 1.0:  # the right-hand side at the new state serves the dense output and the next step
+    if error <= 1.0 or frame[at.ROOTS] > 0:  # the right-hand side at the new state, for dense output and the next step
         last = offset(reals(frame[at.STAGES]), LAST_STAGE * frame[at.STRIDE])
         call_at(frame[at.RHS], t + h, reals(frame[at.NEXT]), reals(frame[at.VALUES]), last)
         frame[at.RHS_CALLS] = frame[at.RHS_CALLS] + 1
