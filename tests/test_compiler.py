@@ -1,105 +1,25 @@
-"""The compiler: machine code against NumPy, NumPy against the language, derivatives, factors, and the cache."""
+"""The compiler: machine code against NumPy, NumPy against the language, derivatives, actions, events."""
 
 from __future__ import annotations
 
-import ctypes
 import math
-import os
 import random
-import subprocess
-import sys
-import time as clock
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from machine_code import call, dense_jacobian, model, observed, prepared, small_model
 
-from isletsim import cache, compiler
-from isletsim.compiler import CompiledModel, compile_model, fingerprint_of, numpy_source, reference
-from isletsim.compiler.ordering import matching
+from isletsim import compiler
+from isletsim.compiler import CompiledModel, compile_model, numpy_source, reference
 from isletsim.expressions.tree import Apply, Name, Number, Table, Tree, apply
-from isletsim.flat import Action, Event, FlatModel
+from isletsim.flat import Action, Event
 
-ROOT = Path(__file__).resolve().parents[1]
-REAL, POINTER = ctypes.c_double, ctypes.c_void_p
-SIGNATURES = {
-    "prepare": (None, POINTER),
-    "start": (None, POINTER, POINTER),
-    "rhs": (None, REAL, POINTER, POINTER, POINTER),
-    "jac": (None, REAL, POINTER, POINTER, POINTER),
-    "factor": (ctypes.c_int32, POINTER, REAL, POINTER),
-    "solve": (None, POINTER, POINTER),
-    "observe": (None, REAL, POINTER, POINTER, POINTER),
-    "roots": (None, REAL, POINTER, POINTER, POINTER),
-    "act": (None, ctypes.c_int32, REAL, REAL, POINTER, POINTER),
-}
 TIME = Name("time")
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("ISLETSIM_CACHE_DIR", str(tmp_path / "cache"))
-    cache.folder.cache_clear()
-    yield
-    cache.folder.cache_clear()
-
-
-def model(
-    derivatives: Mapping[str, Tree],
-    parameters: Mapping[str, float] | None = None,
-    expressions: Mapping[str, Tree] | None = None,
-    algebraic: Sequence[str] = (),
-    **more: object,
-) -> FlatModel:
-    """A flat model whose states are the keys of `derivatives`; its expressions are its outputs."""
-    parameters, expressions = parameters or {}, expressions or {}
-    filled: dict[str, object] = {
-        "start": tuple(Number(1.0) for _ in derivatives),
-        "scale": tuple(1.0 for _ in derivatives),
-        "constants": (),
-        "outputs": tuple(expressions),
-    }
-    return FlatModel(
-        name="test",
-        states=tuple(derivatives),
-        parameters=tuple(parameters),
-        values=tuple(parameters.values()),
-        expressions=tuple(expressions.items()),
-        derivatives=tuple(derivatives.values()),
-        algebraic=tuple(name in algebraic for name in derivatives),
-        **(filled | more),  # type: ignore[arg-type]
-    )
-
-
-def call(compiled: CompiledModel, function: str, *arguments: object) -> int | None:
-    result, *kinds = SIGNATURES[function]
-    passed = [each.ctypes.data if isinstance(each, np.ndarray) else each for each in arguments]
-    answer: int | None = ctypes.CFUNCTYPE(result, *kinds)(getattr(compiled.functions, function))(*passed)
-    return answer
-
-
-def prepared(compiled: CompiledModel) -> np.ndarray:
-    p = np.zeros(compiled.width)
-    p[: compiled.parameters] = compiled.flat.values
-    call(compiled, "prepare", p)
-    return p
-
-
-def observed(compiled: CompiledModel, y: np.ndarray, time: float = 0.0) -> np.ndarray:
-    out = np.zeros(compiled.outputs)
-    call(compiled, "observe", time, y, prepared(compiled), out)
-    return out
-
-
-def dense_jacobian(compiled: CompiledModel, y: np.ndarray, time: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """The Jacobian as a square matrix, and the explicit time derivative."""
-    entries = np.zeros(compiled.nonzeros + compiled.states)
-    call(compiled, "jac", time, y, prepared(compiled), entries)
-    matrix = np.zeros((compiled.states, compiled.states))
-    matrix[compiled.rows, compiled.columns] = entries[: compiled.nonzeros]
-    return matrix, entries[compiled.nonzeros :]
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def slope_of(compiled: CompiledModel, y: np.ndarray, column: int, step: float = 1e-6) -> np.ndarray:
@@ -460,163 +380,6 @@ def test_smooth_functions_and_the_time_of_day_are_no_kinks():
     assert compile_model(model({"x": total}, {"offset": 0.3})).kinks == 0
 
 
-# Factors
-
-
-def linear_model(matrix: np.ndarray, algebraic: Sequence[int]) -> FlatModel:
-    """dy/dt = A y with the entries of A as parameters."""
-    names = [f"s{index}" for index in range(len(matrix))]
-    parameters: dict[str, float] = {}
-    derivatives: dict[str, Tree] = {}
-    for row, name in enumerate(names):
-        total: Tree = Number(0.0)
-        for column in np.flatnonzero(matrix[row]):
-            entry = f"a{row}x{column}"
-            parameters[entry] = float(matrix[row, column])
-            total = apply("add", total, apply("multiply", Name(entry), Name(names[column])))
-        derivatives[name] = total
-    return model(derivatives, parameters, algebraic=[names[index] for index in algebraic])
-
-
-def factored(compiled: CompiledModel, d: float) -> tuple[int | None, np.ndarray, np.ndarray]:
-    """What `factor` answers, its LU, and W."""
-    y = np.ones(compiled.states)
-    entries = np.zeros(compiled.nonzeros + compiled.states)
-    call(compiled, "jac", 0.0, y, prepared(compiled), entries)
-    factors = np.full(compiled.factor_size, np.nan)
-    answer = call(compiled, "factor", entries, d, factors)
-    return answer, factors, np.diag(d * compiled.mass) - dense_jacobian(compiled, y)[0]
-
-
-@pytest.mark.parametrize(("size", "filling"), [(1, 1.0), (4, 0.5), (9, 0.3), (25, 0.1), (25, 0.5), (40, 0.15)])
-def test_generated_factors_solve_what_numpy_solves(size, filling):
-    numbers = np.random.default_rng(size)
-    matrix = np.where(numbers.random((size, size)) < filling, numbers.normal(size=(size, size)), 0.0)
-    np.fill_diagonal(matrix, -size - numbers.random(size))
-    flat = linear_model(matrix, [])
-    compiled, checked = compile_model(flat), reference(flat)
-    answer, factors, W = factored(compiled, 3.0)
-    assert answer == 0
-    b = numbers.normal(size=size)
-    x = b.copy()
-    call(compiled, "solve", factors, x)
-    np.testing.assert_allclose(x, np.linalg.solve(W, b), rtol=1e-10, atol=1e-13)
-    entries = np.concatenate([-(W - 3.0 * np.eye(size))[compiled.rows, compiled.columns], np.zeros(size)])
-    in_numpy, again = np.zeros(checked.factor_size), b.copy()
-    assert checked.factor is not None
-    assert checked.solve is not None
-    assert checked.factor(entries, 3.0, in_numpy) == 0
-    checked.solve(in_numpy, again)
-    np.testing.assert_allclose(again, x, rtol=1e-10, atol=1e-13)
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_algebraic_rows_with_a_zero_diagonal_are_solved_too(seed):
-    numbers = np.random.default_rng(seed)
-    size, free = 14, 5
-    matrix = np.where(numbers.random((size, size)) < 0.25, numbers.normal(size=(size, size)), 0.0)
-    order = np.roll(np.arange(size - free, size), 1 + seed % (free - 1))
-    matrix[size - free :, size - free :] = 0.0
-    matrix[np.arange(size - free, size), order] = 2.0  # each algebraic row determines another unknown
-    compiled = compile_model(linear_model(matrix, range(size - free, size)))
-    np.testing.assert_array_equal(compiled.mass, [1.0] * (size - free) + [0.0] * free)
-    answer, factors, W = factored(compiled, 50.0)
-    assert not W.diagonal()[size - free :].any()
-    assert answer == 0
-    b = numbers.normal(size=size)
-    x = b.copy()
-    call(compiled, "solve", factors, x)
-    np.testing.assert_allclose(W @ x, b, atol=1e-11)
-
-
-def test_a_pivot_that_is_too_small_is_reported():
-    compiled = compile_model(linear_model(np.array([[1.0, 2.0], [2.0, 1.0]]), []))
-    assert [factored(compiled, d)[0] for d in (2.0, 1.0, 1.0 + 1e-12, 1.0 + 1e-6, math.inf, math.nan)] == [
-        0,
-        1,
-        1,
-        0,
-        1,
-        1,
-    ]
-
-
-def test_a_small_pivot_within_a_dense_block_is_reported():
-    numbers = np.random.default_rng(3)
-    matrix = numbers.normal(size=(30, 30))
-    matrix[:, 12] = matrix[:, 5] = 0.0
-    matrix[12, 5] = matrix[5, 12] = 1.0  # W is regular, but needs an exchange of rows when d = 0
-    compiled = compile_model(linear_model(matrix + np.where(matrix == 0, 1e-30, 0.0), []))
-    assert factored(compiled, 0.0)[0] == 1
-    assert factored(compiled, 100.0)[0] == 0
-
-
-def test_pivots_are_judged_in_units_of_the_states():
-    matrix = np.array([[-1.0, 1e14], [1e-16, -1.0]])  # the second state is counted in units 1e14 times larger
-    flat = linear_model(matrix, [])
-    assert factored(compile_model(flat), 1.0)[0] == 1
-    assert factored(compile_model(replace(flat, scale=(1.0, 1e-14))), 1.0)[0] == 0
-
-
-def test_a_system_that_is_singular_by_its_pattern_leaves_factoring_to_the_solver():
-    matrix = np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
-    compiled = compile_model(linear_model(matrix, [1, 2]))
-    assert (compiled.functions.factor, compiled.functions.solve) == (0, 0)
-    assert compiled.factor_size == 3
-
-
-def test_a_matching_moves_earlier_choices_out_of_the_way():
-    assert matching([{0, 1, 2}, {0}, {1}]) == [2, 0, 1]
-    assert matching([{0, 1}, {0}, {0}]) is None
-
-
-# Sizes and speed
-
-
-def random_model(states: int) -> FlatModel:
-    """Two rates a state, each of three to six states, with saturation and exponentials."""
-    dice = random.Random(states)
-    parameters: dict[str, float] = {}
-
-    def constant() -> Name:
-        parameters[f"k{len(parameters)}"] = dice.uniform(0.5, 2.0)
-        return Name(f"k{len(parameters) - 1}")
-
-    names = [f"s{index}" for index in range(states)]
-    balances: dict[str, Tree] = {name: Number(0.0) for name in names}
-    rates: dict[str, Tree] = {}
-    for index in range(2 * states):
-        source, target = names[index // 2], dice.choice(names)
-        rate: Tree = apply("multiply", constant(), Name(source))
-        for other in dice.sample(names, dice.randint(2, 5)):
-            if dice.random() < 0.5:
-                factor: Tree = apply("hill", Name(other), constant(), dice.choice([constant(), Number(2.0)]))
-            else:
-                factor = apply("exp", apply("negate", apply("divide", Name(other), constant())))
-            rate = apply("multiply", rate, factor)
-        rates[f"r{index}"] = rate
-        balances[source] = apply("subtract", balances[source], Name(f"r{index}"))
-        balances[target] = apply("add", balances[target], Name(f"r{index}"))
-    return model(balances, parameters, rates)
-
-
-def test_a_random_model_of_seventy_states_compiles_in_seconds():
-    flat = random_model(70)
-    started = clock.process_time()
-    compiled = compile_model(flat)
-    assert clock.process_time() - started < 4.0  # about 1 s; the rest is room for a busy machine
-    started = clock.process_time()
-    assert compile_model(flat).nonzeros == compiled.nonzeros
-    assert clock.process_time() - started < 0.1
-
-
-def test_a_rate_in_two_balances_conserves_matter_in_machine_code():
-    compiled = compile_model(random_model(27))
-    out = np.zeros(27)
-    call(compiled, "rhs", 0.0, np.linspace(0.5, 2.0, 27), prepared(compiled), out)
-    assert abs(out.sum()) < 1e-14 * np.abs(out).sum()
-
-
 def test_a_very_deep_tree_is_compiled():
     deep: Tree = Name("x")
     for _ in range(20_000):
@@ -628,79 +391,6 @@ def test_a_very_deep_tree_is_compiled():
 def test_a_name_that_is_not_defined_is_refused():
     with pytest.raises(ValueError, match="refers to glucose"):
         compile_model(model({"x": Name("glucose")}))
-
-
-# Fingerprint and cache
-
-
-def small_model(rate: float = 2.0) -> FlatModel:
-    law = apply("multiply", Number(rate), apply("exp", apply("negate", apply("multiply", Name("k"), Name("x")))))
-    return model({"x": law}, {"k": 0.5}, {"law": law})
-
-
-def test_a_changed_parameter_changes_no_code_and_a_changed_equation_does():
-    flat = small_model()
-    assert fingerprint_of(replace(flat, values=(0.9,), name="other")) == fingerprint_of(flat)
-    changed = [
-        small_model(3.0),
-        replace(flat, outputs=()),
-        replace(flat, algebraic=(True,)),
-        replace(flat, parameters=("l",), values=(1.0,)),
-        replace(flat, start=(Number(2.0),)),
-        replace(flat, actions=(Action("a", (("x", Number(0.0)),)),)),
-        replace(flat, events=(Event("e", Name("x")),)),
-        replace(flat, derivatives=(apply("negate", flat.derivatives[0]),)),
-    ]
-    assert len({fingerprint_of(each) for each in [flat, *changed]}) == 1 + len(changed)
-
-
-def test_a_kept_model_is_loaded_without_being_assembled_again(monkeypatch):
-    first = compile_model(small_model())
-    monkeypatch.setattr(compiler, "assemble", lambda flat: pytest.fail("assembled again"))
-    second = compile_model(small_model())
-    assert second.width == first.width
-    assert (second.rows == first.rows).all()
-    assert observed(second, np.array([1.0]))[0] == observed(first, np.array([1.0]))[0]
-
-
-def test_a_damaged_entry_of_the_cache_is_made_anew(tmp_path):
-    compile_model(small_model())
-    (entry,) = (tmp_path / "cache" / "model").iterdir()
-    for damaged in (b"", b"{}\n", entry.read_bytes()[:-5] + b"wrong"):
-        entry.write_bytes(damaged)
-        assert observed(compile_model(small_model()), np.array([1.0]))[0] == pytest.approx(2 * math.exp(-0.5))
-
-
-SCRIPT = """
-import sys, numpy, ctypes, warnings
-sys.path.insert(0, "tests")
-from test_compiler import small_model, random_model, observed
-from isletsim.compiler import compile_model
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    for flat in (random_model(8), small_model(), small_model()):
-        compiled = compile_model(flat)
-print(observed(compiled, numpy.array([1.0]))[0], len(caught), "numba" in sys.modules)
-"""
-
-
-def start_process(folder: Path) -> subprocess.Popen[str]:
-    environment = os.environ | {"ISLETSIM_CACHE_DIR": str(folder), "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT], cwd=ROOT, env=environment, text=True, stdout=-1, stderr=subprocess.STDOUT
-    )
-
-
-def test_two_processes_compiling_at_once_both_work_and_need_no_numba(tmp_path):
-    running = [start_process(tmp_path / "shared") for _ in range(2)]
-    said = [each.communicate(timeout=60)[0].split() for each in running]
-    assert said[0] == said[1] == [repr(2 * math.exp(-0.5)), "0", "False"]
-
-
-def test_a_cache_folder_that_cannot_be_written_costs_one_warning(tmp_path):
-    (tmp_path / "file").write_text("not a folder")
-    said = start_process(tmp_path / "file" / "cache").communicate(timeout=60)[0].split()
-    assert said == [repr(2 * math.exp(-0.5)), "1", "False"]
 
 
 def test_the_numpy_source_names_what_it_computes():
