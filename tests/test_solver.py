@@ -513,23 +513,36 @@ def test_the_explicit_method_refuses_algebraic_unknowns() -> None:
         run(ROBERTSON_WITH_MASS_BALANCE, 1.0, method="explicit")
 
 
-def test_a_later_start_loads_the_driver_without_numba(tmp_path: Path) -> None:
-    program = (
-        "import sys, isletsim.solver\n"
-        "assert 'numba' not in sys.modules\n"
-        "from isletsim.solver.native import driver\n"
-        "driver()\n"
-        "print('numba' in sys.modules)\n"
-    )
+FIRST_START = """
+import re, sys, isletsim.solver
+assert "numba" not in sys.modules
+from isletsim.solver.native import driver
+driver()
+print("numba" in sys.modules)
+if "numba" in sys.modules:
+    from isletsim.solver.drive import run
+    (made,) = run.overloads.values()
+    declared = re.findall(r"^declare [^@]*@([^( ]+)", made.library.get_llvm_str(), re.MULTILINE)
+    print(*sorted(name for name in declared if not name.startswith("llvm.")))
+"""
+
+
+def test_a_later_start_loads_the_driver_without_numba_and_nothing_in_it_allocates(tmp_path: Path) -> None:
     root = str(Path(__file__).parents[1])
     environment = os.environ | {"ISLETSIM_CACHE_DIR": str(tmp_path), "PYTHONPATH": root}
 
-    def start() -> str:
-        command = [sys.executable, "-c", program]
-        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
+    def start() -> list[str]:
+        command = [sys.executable, "-c", FIRST_START]
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.splitlines()
 
-    assert start() == "True"
-    assert start() == "False"
+    # What the machine code calls besides the model: no allocation, no printing, nothing of Python.
+    used, outside = start()
+    assert used == "True"
+    assert set(outside.split()) <= {"pow", "sqrt"}
+    assert start() == ["False"]
+    # A damaged entry is made again.
     (entry,) = (tmp_path / "driver").iterdir()
-    entry.write_bytes(entry.read_bytes()[:-100])
-    assert start() == "True"
+    data = entry.read_bytes()
+    entry.write_bytes(data[:-100])
+    assert start()[0] == "True"
+    assert entry.read_bytes() == data

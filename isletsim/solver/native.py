@@ -16,7 +16,7 @@ from isletsim import cache as store
 
 __all__ = ["driver"]
 
-FROM_C = ("pow", "memset", "memcpy", "memmove")  # all that the driver needs from outside
+FROM_C = ("pow", "sqrt", "memset", "memcpy", "memmove")  # all that the driver needs from outside
 _LOCK = threading.Lock()
 _KEPT: list[Any] = []  # engines and libraries that hold machine code
 

@@ -167,6 +167,7 @@ class Schedule:
     kinds: NDArray[np.int64]
     indices: NDArray[np.int64]
     amounts: NDArray[np.float64]
+    head: NDArray[np.int64] = field(init=False, repr=False, compare=False)  # the number of stops, and five addresses
 
     @staticmethod
     def empty() -> Schedule:
@@ -184,6 +185,9 @@ class Schedule:
             raise ValueError("`first` of a schedule must rise from 0 to the number of entries")
         if not (np.diff(self.times) > 0).all() or not np.isfinite(self.times).all():
             raise ValueError("the times of a schedule must be finite and strictly increasing")
+        arrays = (self.times, self.first, self.kinds, self.indices, self.amounts)
+        head = [len(self.times), *(array.ctypes.data for array in arrays)]
+        object.__setattr__(self, "head", np.array(head, np.int64))
 
 
 _EMPTY = Schedule(np.empty(0), np.zeros(1, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))

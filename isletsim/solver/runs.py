@@ -43,9 +43,7 @@ class _Layout:
     size: int  # and how many numbers it has
     values: int  # place of the parameters
     mark: int  # place of the real numbers of the run
-    whole_slots: NDArray[np.int64]  # the same for the whole numbers behind the frame
-    whole_places: NDArray[np.int64]
-    whole_size: int
+    frame: int  # place of the frame itself, at the end of the work space
     arrays: tuple[NDArray[Any], ...]  # kept alive: the head holds their addresses
 
 
@@ -108,9 +106,11 @@ def _make_layout(model: NativeModel) -> _Layout:
         at.ROOT_BEFORE: model.roots,
         at.ROOT_AFTER: model.roots,
         at.ROOT_HERE: model.roots,
+        at.PIVOTS: states,
+        at.SIGNS: model.roots,
+        at.FIRED: model.roots,
     }
     places, size = _lay_out(lengths)
-    whole_places, whole_size = _lay_out({at.PIVOTS: states, at.SIGNS: model.roots, at.FIRED: model.roots})
     values, mark = places[at.VALUES], places[at.NUMBERS]
     places[at.SLOPE] = places[at.JACOBIAN] + model.nonzeros
     return _Layout(
@@ -118,12 +118,10 @@ def _make_layout(model: NativeModel) -> _Layout:
         scale=scale,
         slots=np.array(list(places), np.int64),
         places=8 * np.array(list(places.values()), np.int64),
-        size=size,
+        size=size + at.FRAME_SIZE,
         values=values,
         mark=mark,
-        whole_slots=np.array(list(whole_places), np.int64),
-        whole_places=8 * (at.FRAME_SIZE + np.array(list(whole_places.values()), np.int64)),
-        whole_size=whole_size,
+        frame=size,
         arrays=(mass, rows, columns, action, initially),
     )
 
@@ -173,24 +171,24 @@ def solve(
     keep_states : whether the states are recorded beside the outputs.
     """
     layout = _layout(model)
-    states, outputs = model.states, model.outputs
+    states = model.states
     save = np.ascontiguousarray(save, float)
     begin, end = float(span[0]), float(span[1])
     schedule = Schedule.empty() if schedule is None else schedule
     _check(layout, begin, end, save, rtol, method)
     rows = len(save)
-    kept = np.empty(rows * states + PADDING) if keep_states else None
-    record = np.empty((rows, outputs))
+    outputs_size = rows * model.outputs
+    record = np.empty(outputs_size + (rows * states if keep_states else 0))
+    recorded = _address(record)
 
-    frame = np.zeros(at.FRAME_SIZE + layout.whole_size, np.int64)
-    frame[: at.FRAME_SIZE] = layout.head
-    store = np.zeros(layout.size + 8)
+    store = np.zeros(layout.size + at.LANES)
     base = _address(store)
-    skip = (-base % 64) // 8  # rows of the work space begin where vector registers like it
+    skip = (-base % 64) // 8  # the rows of the work space begin where vector registers like it
+    base += 8 * skip
     work = store[skip:]
-    frame[layout.slots] = layout.places + (base + 8 * skip)
-    own = _address(frame)
-    frame[layout.whole_slots] = layout.whole_places + own
+    frame = work[layout.frame : layout.size].view(np.int64)
+    frame[:] = layout.head
+    frame[layout.slots] = layout.places + base
 
     stride = at.stride_of(states)
     if start is None:
@@ -207,29 +205,26 @@ def solve(
     frame[at.METHOD] = METHODS[method]
     frame[at.SAVE] = _address(save)
     frame[at.SAVES] = rows
-    frame[at.SAVED_STATES] = 0 if kept is None else _address(kept)
-    frame[at.SAVED_OUTPUTS] = _address(record)
-    frame[at.STOPS] = len(schedule.times)
-    frame[at.STOP_TIMES] = _address(schedule.times)
-    frame[at.STOP_FIRST] = _address(schedule.first)
-    frame[at.STOP_KINDS] = _address(schedule.kinds)
-    frame[at.STOP_INDICES] = _address(schedule.indices)
-    frame[at.STOP_AMOUNTS] = _address(schedule.amounts)
+    frame[at.SAVED_OUTPUTS] = recorded
+    frame[at.SAVED_STATES] = recorded + 8 * outputs_size if keep_states else 0
+    frame[at.STOPS : at.STOP_AMOUNTS + 1] = schedule.head
     frame[at.MAXIMUM_STEPS] = maximum_steps
     frame[at.WATCH_OUTPUT] = -1 if watch is None else watch.output
     frame[at.WATCH_DIRECTION] = 1 if watch is None else watch.direction
 
     # The result and numba's unused slot for exceptions stand in the frame too.
+    own = base + 8 * layout.frame
     driver()(own + 8 * at.RESULT, own + 8 * at.EXCEPTION, own)
 
     done = int(frame[at.ROW])
+    kept = record[outputs_size : outputs_size + done * states].reshape(done, states) if keep_states else None
     reason = Reason(int(frame[at.RESULT]))
     return Outcome(
         reason=reason,
         time=float(numbers[at.TIME]),
         times=save[:done],
-        states=None if kept is None else kept[: done * states].reshape(done, states),
-        outputs=record[:done],
+        states=kept,
+        outputs=record[: done * model.outputs].reshape(done, model.outputs),
         state=work[:states].copy(),
         parameters=values.copy(),
         counts=Counts(*frame[at.STEPS : at.UNLOCATED + 1].tolist()),
