@@ -10,9 +10,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 __all__ = ["Fault", "InputError", "RunError", "did_you_mean"]
+
+MANY, LONGEST = 2_000, 60  # known words that are compared, and letters of the wrong one
 
 
 @dataclass(frozen=True)
@@ -70,5 +73,5 @@ class RunError(Exception):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The sentence ``Did you mean "x"?`` for the nearest known word, or an empty text."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word[:LONGEST], list(islice(known, MANY)), n=1, cutoff=0.6)
     return f'Did you mean "{near[0]}"?' if near else ""

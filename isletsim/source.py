@@ -21,8 +21,9 @@ __all__ = ["Keys", "Law", "Page", "read_page"]
 
 Keys = tuple[str | int, ...]
 LARGEST = 1_000_000  # bytes of one file
+MOST = 100  # faults of one file; more help nobody
 
-_HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
+_HEADER = re.compile(r"\s*(\[\[?)([^\]]+)\]")
 _KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 
@@ -65,7 +66,10 @@ class Page:
     def fault(
         self, keys: Keys, message: str, cure: str = "", text: str = "", span: tuple[int, int] | None = None
     ) -> None:
-        """Note one mistake and go on."""
+        """Note one mistake and go on, unless there are too many."""
+        if len(self.faults) >= MOST:
+            self.faults.append(Fault(self.shown, f"More than {MOST} problems; the rest is not listed."))
+            self.finish()
         shown = f'"{text}"' if text else ""
         moved = (span[0] + 1, span[1] + 1) if span and text else None
         self.faults.append(Fault(self.place(keys), message, cure, shown, moved))
@@ -203,18 +207,21 @@ def _line_of_each_key(text: str) -> dict[Keys, int]:
     lines: dict[Keys, int] = {}
     counts: dict[Keys, int] = {}
     prefix: Keys = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = _HEADER.match(line)
+    quoted = ""  # the mark that ends a text of many lines
+    for number, line in enumerate(text.split("\n"), start=1):
+        if quoted:
+            quoted = "" if quoted in line else quoted
+            continue
+        header, key = _HEADER.match(line), _KEY.match(line)
         if header:
             prefix = _parts(header.group(2))
             if header.group(1) == "[[":
                 counts[prefix] = counts.get(prefix, -1) + 1
                 prefix = (*prefix, counts[prefix])
             lines.setdefault(prefix, number)
-            continue
-        key = _KEY.match(line)
-        if key:
+        elif key:
             lines.setdefault((*prefix, *_parts(key.group(1))), number)
+        quoted = next((mark for mark in ('"""', "'''") if line.count(mark) == 1), "")
     return lines
 
 

@@ -128,7 +128,7 @@ def base_unit(dimension: Dimension) -> Unit:
 # --- reading units ----------------------------------------------------------------------------------------------------
 
 # What a unit text may hold: names, 1, products, quotients, brackets, and literal powers that are no towers.
-_POWER = r"(?:\*\*|\^)\s*(?:\(\s*(-?\d+(?:\.\d+)?)\s*\)|(-?\d+(?:\.\d+)?))(?!\s*(?:\*\*|\^)|[\w.])"
+_POWER = r"(?:\*\*|\^)\s*(?:\(\s*(-?[0-9]+(?:\.[0-9]+)?)\s*\)|(-?[0-9]+(?:\.[0-9]+)?))(?!\s*(?:\*\*|\^)|[\w.])"
 _SAFE = re.compile(rf"(?:(?<![\w%])(?:[A-Za-z_µμ%][A-Za-z0-9_µμ]*|1(?![\w.%]))|[\s/()]|(?<!\*)\*(?!\*)|{_POWER})*")
 LONGEST = 80  # characters of a unit
 HIGHEST = 12  # largest power in a unit
@@ -168,12 +168,13 @@ def unit(text: str) -> Unit:
 
 
 def _ask_pint(text: str) -> Unit:
+    if len(text) > LONGEST:
+        raise UnitError(f'"{text[:LONGEST]}..." is not a unit.', 'Write it as "mg/dL" or "1/day".')
     spelled = text.strip().replace("%", " percent ").strip()
     if spelled.startswith("/"):
         spelled = "1" + spelled
     powers = [float(first or second) for first, second in re.findall(_POWER, spelled)]
-    safe = len(text) <= LONGEST and _SAFE.fullmatch(text) and all(abs(power) <= HIGHEST for power in powers)
-    if not safe:
+    if not _SAFE.fullmatch(text) or any(abs(power) > HIGHEST for power in powers):
         raise UnitError(f'"{text}" is not a unit.', 'Write it as "mg/dL" or "1/day".')
     registry = _registry()
     try:
@@ -223,7 +224,7 @@ def _common_units() -> list[str]:
 
 # --- reading quantities -----------------------------------------------------------------------------------------------
 
-_QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.])\s*(.*?)\s*", re.DOTALL)
+_QUANTITY = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?![\w.])\s*(.*?)\s*", re.DOTALL)
 
 
 def quantity(text: Any, like: Dimension | None = None, of: str = "") -> Quantity:
@@ -242,9 +243,11 @@ def quantity(text: Any, like: Dimension | None = None, of: str = "") -> Quantity
     """
     if isinstance(text, bool) or not isinstance(text, (str, int, float)):
         raise UnitError(f"expected a quantity such as {_example(like)}, found {text!r}.")
-    match = _QUANTITY.fullmatch(text if isinstance(text, str) else repr(text))
+    spelled_out = text if isinstance(text, str) else repr(text)
+    match = _QUANTITY.fullmatch(spelled_out) if len(spelled_out) <= 2 * LONGEST else None
     if match is None:
-        raise UnitError(f'"{text}" is not a quantity.', f"Write a number and a unit, for example {_example(like)}.")
+        shown = spelled_out if len(spelled_out) <= LONGEST else f"{spelled_out[:LONGEST]}..."
+        raise UnitError(f'"{shown}" is not a quantity.', f"Write a number and a unit, for example {_example(like)}.")
     number, spelled = float(match.group(1)), match.group(2)
     if not math.isfinite(number):
         raise UnitError(f'"{text}" is beyond the range of numbers.')

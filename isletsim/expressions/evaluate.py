@@ -1,4 +1,4 @@
-"""The value of a tree at one point, by walking it: for the few numbers that are needed once, before anything is compiled."""
+"""The value of a tree at one point, by walking it: for the few numbers that are needed before anything is compiled."""
 
 from __future__ import annotations
 
@@ -44,7 +44,12 @@ def _softplus(x: float, width: float) -> float:
 
 
 def _hill(x: float, half: float, n: float) -> float:
-    return 0.0 if x <= 0 else 1.0 / (1.0 + (half / x) ** n)
+    if x <= 0:
+        return 0.0
+    try:
+        return 1.0 / (1.0 + (half / x) ** n)
+    except OverflowError:  # far below half
+        return 0.0
 
 
 _MEANINGS: dict[str, Callable[..., float]] = {

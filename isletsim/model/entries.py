@@ -23,6 +23,8 @@ __all__ = [
 ]
 
 LARGEST = 1e300  # a number of a data table
+LONGEST = 200  # characters of a quantity; a longer start is an equation
+_QUANTITY = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?(\s+[^-+\s].*|\s*%?|\s*/.*)")
 _NOTE = ("symbol", "about", "source", "assumed", "grade", "note")
 
 
@@ -129,7 +131,7 @@ def _scale(page: Page, table: dict[str, Any], keys: Keys, unit: Unit) -> float |
 
 def _starts_with_number(text: str) -> bool:
     """Whether a start is a quantity text: a number, then perhaps a unit, but no arithmetic."""
-    return re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(\s+[^-+\s].*|\s*%?|\s*/.*)", text) is not None
+    return len(text) <= LONGEST and _QUANTITY.fullmatch(text) is not None
 
 
 def read_parameter(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> Entry | None:
