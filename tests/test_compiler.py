@@ -89,6 +89,14 @@ PLAIN = {
     "tanh": np.tanh,
     "sin": np.sin,
     "cos": np.cos,
+    "arcsin": np.arcsin,
+    "arccos": np.arccos,
+    "arctan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "arcsinh": np.arcsinh,
+    "arccosh": np.arccosh,
+    "arctanh": np.arctanh,
     "floor": np.floor,
     "mod": lambda a, b: a - b * np.floor(a / b),
     "hill": plain_hill,
@@ -96,8 +104,11 @@ PLAIN = {
     "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
 }
 SMOOTH = ("add", "subtract", "multiply", "divide", "negate", "exp", "tanh", "sin", "cos", "sigmoid", "softplus", "hill")
+SMOOTH += ("arctan", "arcsinh", "sinh", "cosh")
 ARITY = {"where": 3, "hill": 3} | dict.fromkeys(
-    ("negate", "not", "abs", "exp", "log", "sqrt", "tanh", "sin", "cos", "floor", "sigmoid"), 1
+    ("negate", "not", "abs", "exp", "log", "sqrt", "tanh", "sin", "cos", "floor", "sigmoid", "sinh", "cosh")
+    + ("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"),
+    1,
 )
 DATA = Table((0.0, 0.5, 1.5, 2.0), (1.0, 3.0, 2.0, 2.5))
 

@@ -79,6 +79,10 @@ def _power_by_exponent(tape: Tape, a: int, b: int, place: int) -> int:
     return tape.select(tape.equal(a, tape.zero), tape.zero, rise)
 
 
+def _root(tape: Tape, a: int) -> int:
+    return tape.unary("sqrt", a)
+
+
 _ONE: dict[str, Callable[[Tape, int, int], int]] = {
     "neg": lambda tape, a, self: tape.number(-1.0),
     "abs": lambda tape, a, self: tape.select(tape.less(a, tape.zero), tape.number(-1.0), tape.one),
@@ -89,6 +93,14 @@ _ONE: dict[str, Callable[[Tape, int, int], int]] = {
     "tanh": lambda tape, a, self: tape.sub(tape.one, tape.mul(self, self)),
     "sin": lambda tape, a, self: tape.unary("cos", a),
     "cos": lambda tape, a, self: tape.neg(tape.unary("sin", a)),
+    "asin": lambda tape, a, self: tape.div(tape.one, _root(tape, tape.sub(tape.one, tape.mul(a, a)))),
+    "acos": lambda tape, a, self: tape.div(tape.number(-1.0), _root(tape, tape.sub(tape.one, tape.mul(a, a)))),
+    "atan": lambda tape, a, self: tape.div(tape.one, tape.add(tape.one, tape.mul(a, a))),
+    "sinh": lambda tape, a, self: tape.unary("cosh", a),
+    "cosh": lambda tape, a, self: tape.unary("sinh", a),
+    "asinh": lambda tape, a, self: tape.div(tape.one, _root(tape, tape.add(tape.one, tape.mul(a, a)))),
+    "acosh": lambda tape, a, self: tape.div(tape.one, _root(tape, tape.sub(tape.mul(a, a), tape.one))),
+    "atanh": lambda tape, a, self: tape.div(tape.one, tape.sub(tape.one, tape.mul(a, a))),
 }
 
 _TWO: dict[str, tuple[Callable[[Tape, int, int, int], int], Callable[[Tape, int, int, int], int]]] = {

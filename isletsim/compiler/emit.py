@@ -18,7 +18,9 @@ from isletsim.compiler.tape import BLOCKS, TRUTHS, arguments_of
 
 __all__ = ["LIBRARY", "LLVM", "NUMPY", "Dialect", "body", "llvm_text", "numpy_text"]
 
-LIBRARY = ("exp", "log", "log1p", "pow", "tanh", "sin", "cos")  # functions taken from the C library
+# Functions taken from the C library; NumPy calls them by the same names.
+LIBRARY = ("exp", "log", "log1p", "pow", "tanh", "sin", "cos")
+LIBRARY += ("asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh")
 SCALARS = ("t", "d", "amount")  # arguments that are numbers; all others are arrays
 
 

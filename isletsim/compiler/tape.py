@@ -13,6 +13,7 @@ Operations and their arguments:
 | load | number | array name, index, and a serial number that keeps loads at different times apart |
 | add sub mul div pow | number | two numbers |
 | neg abs floor sqrt exp log log1p tanh sin cos | number | one number |
+| asin acos atan sinh cosh asinh acosh atanh | number | one number |
 | select | number | a truth, two numbers |
 | value slope | number | index of a table, a number |
 | true false | truth | |
@@ -213,7 +214,7 @@ class Tape:
         return result
 
     def unary(self, operation: str, a: int) -> int:
-        """One of abs, floor, sqrt, exp, log, log1p, tanh, sin, cos."""
+        """One of the operations on one number, `neg` apart."""
         value = self.constant(a)
         if value is not None:
             return self.number(_FOLD[operation](value))
@@ -365,4 +366,12 @@ _FOLD: dict[str, Callable[[float], float]] = {
     "tanh": math.tanh,
     "sin": _guarded(math.sin),
     "cos": _guarded(math.cos),
+    "asin": _guarded(math.asin),
+    "acos": _guarded(math.acos),
+    "atan": math.atan,
+    "sinh": lambda a: math.copysign(math.inf, a) if abs(a) > 711 else math.sinh(a),
+    "cosh": _guarded(math.cosh),
+    "asinh": math.asinh,
+    "acosh": _guarded(math.acosh),
+    "atanh": lambda a: math.copysign(math.inf, a) if abs(a) == 1 else _guarded(math.atanh)(a),
 }
