@@ -12,6 +12,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from isletsim import cache as store
@@ -137,15 +138,12 @@ HIGHEST = 12  # largest power in a unit
 @cache
 def _memory() -> tuple[str, dict[str, Any]]:
     text = (data_folder("models") / "units.txt").read_text(encoding="utf-8")
-    name = store.fingerprint("units", text, json.dumps(BASE))
-    data = store.load("units", name)
-    known = {}
-    if data is not None:
-        try:
-            known = json.loads(data)
-        except ValueError:
-            known = {}
-    return name, known
+    name = store.fingerprint("units", text, Path(__file__).read_bytes())
+    try:
+        known = json.loads(store.load("units", name) or b"{}")
+    except ValueError:
+        known = {}
+    return name, known if isinstance(known, dict) else {}
 
 
 @cache
@@ -159,12 +157,20 @@ def _registry() -> Any:
 def unit(text: str) -> Unit:
     """The unit a text names; ``""`` is the unit of pure numbers. Raises `UnitError` for what the registry lacks."""
     name, known = _memory()
-    if text not in known:
+    found = _remembered(text, known.get(text))
+    if found is None:
         found = _ask_pint(text)
         known[text] = [found.factor, found.offset, list(found.dimension)]
         store.save("units", name, json.dumps(known).encode())
-    factor, offset, dimension = known[text]
-    return Unit(text, factor, offset, tuple((key, power) for key, power in dimension))
+    return found
+
+
+def _remembered(text: str, kept: Any) -> Unit | None:
+    try:
+        factor, offset, dimension = kept
+        return Unit(text, float(factor), float(offset), tuple((str(key), float(power)) for key, power in dimension))
+    except (TypeError, ValueError):
+        return None
 
 
 def _ask_pint(text: str) -> Unit:
@@ -179,12 +185,10 @@ def _ask_pint(text: str) -> Unit:
     registry = _registry()
     try:
         parsed = registry.parse_units(spelled)
-        if len(dict(parsed._units)) == 1 and list(dict(parsed._units).values()) == [1]:
-            base = registry.Quantity(0.0, parsed).to_base_units()
-            offset = float(base.magnitude)
-            factor = float(registry.get_base_units(parsed, check_nonmult=False)[0])
-        else:
-            factor, offset = float(registry.get_base_units(parsed)[0]), 0.0
+        alone = list(dict(parsed._units).values()) == [1]
+        offset = float(registry.Quantity(0.0, parsed).to_base_units().magnitude) if alone else 0.0
+        steps = registry.parse_units(f"delta_{spelled}") if offset else parsed
+        factor = float(registry.get_base_units(steps)[0])
         dimensions = registry.get_dimensionality(parsed)
     except Exception:  # noqa: BLE001 - pint raises many kinds for a bad text, all mean the same here
         raise _unknown(text, spelled) from None
