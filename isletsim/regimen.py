@@ -205,10 +205,9 @@ def stops_of(
         if dose.over:
             changes.setdefault(port.flow, []).append((dose.time, dose.amount / dose.over))
             changes[port.flow].append((dose.time + dose.over, -dose.amount / dose.over))
-            continue
         if port.multiply >= 0:
             entries.append((dose.time, _MULTIPLY, 1, port.multiply, 0.0))
-        if port.add >= 0:
+        if port.add >= 0 and not dose.over:
             entries.append((dose.time, _ADD, 1, port.add, dose.amount))
         for action in composition.after_port.get(dose.port, ()):
             entries.append((dose.time, _ADD, 1, action, 0.0))

@@ -13,13 +13,16 @@ import math
 import re
 from dataclasses import dataclass
 
-from isletsim.expressions.tree import OPERATORS, Apply, Name, Number, Tree
+from isletsim.expressions.tree import MANY, OPERATORS, Apply, Name, Number, Tree
 from isletsim.faults import did_you_mean
 
-__all__ = ["FUNCTIONS", "STRUCTURAL", "ExpressionError", "constant_value", "parse"]
+__all__ = ["FUNCTIONS", "STRUCTURAL", "SUMMARIES", "ExpressionError", "constant_value", "parse"]
 
 # Functions that speak of the model rather than of numbers; composition replaces them, no compiler ever sees them.
 STRUCTURAL: dict[str, tuple[int, int]] = {"change": (1, 1), "sum": (1, 1), "last": (1, 1), "previous": (2, 2)}
+# Daily summaries, by which a life file reads the day: mean, the value at a clock time, highest, lowest, share of the day.
+SUMMARIES: dict[str, int] = {"mean": 1, "at": 2, "max": 1, "min": 1, "fraction": 3}
+STRUCTURAL |= {"mean": (1, 1), "at": (2, 2), "fraction": (3, 3), "max": (1, MANY), "min": (1, MANY)}
 _SYMBOLS = {"add", "subtract", "multiply", "divide", "negate", "power", "less", "less_equal", "greater"}
 _SYMBOLS |= {"greater_equal", "equal", "not_equal", "and", "or", "not"}
 FUNCTIONS: dict[str, tuple[int, int]] = {
@@ -27,8 +30,8 @@ FUNCTIONS: dict[str, tuple[int, int]] = {
 } | STRUCTURAL
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
-    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?(?:\[\d+\])?)"
+    r"\s*(?:(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?(?:\[[0-9]+\])?)"
     r"|(?P<symbol>\*\*|<=|>=|==|!=|[-+*/()<>,]))"
 )
 _COMPARISONS = {
@@ -41,6 +44,7 @@ _COMPARISONS = {
 }
 LONGEST = 4_000  # characters of one equation
 DEEPEST = 60  # nested brackets, signs and calls
+TALLEST = 150  # operators one inside another, as in a chain of sums; every walk of a tree may then be recursive
 HIGHEST = 100  # largest literal exponent
 
 
@@ -68,7 +72,19 @@ def parse(text: str) -> Tree:
     tree = parser.disjunction(0)
     if parser.peek.kind != "end":
         raise ExpressionError(f'expected an operator, found "{parser.peek.text}"', parser.span)
+    if _height(tree) > TALLEST:
+        raise ExpressionError(f"more than {TALLEST} operators one inside another", (0, len(text)), "Name its parts.")
     return tree
+
+
+def _height(tree: Tree) -> int:
+    """How many nodes stand one inside another."""
+    highest, waiting = 0, [(tree, 1)]
+    while waiting:
+        node, height = waiting.pop()
+        highest = max(highest, height)
+        waiting += [(each, height + 1) for each in node.arguments] if isinstance(node, Apply) else []
+    return highest
 
 
 def _tokens(text: str) -> list[_Token]:

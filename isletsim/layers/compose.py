@@ -9,6 +9,8 @@ from isletsim.expressions import Apply, Name, Number, Table, Tree, names
 from isletsim.expressions.tree import apply, walk
 from isletsim.faults import Fault, did_you_mean
 from isletsim.flat import AMOUNT, TIME, Action, FlatModel
+from isletsim.layers.clocks import Clocks, split
+from isletsim.layers.order import Loop, ordered
 from isletsim.layers.stack import Stack
 from isletsim.model import Entry, Spread
 from isletsim.units import Unit
@@ -69,6 +71,8 @@ class Composition:
     ports : by qualified name.
     visits : actions that revise held values at a visit; `meals` those that follow a port's additions.
     skipped : adds and scales whose target file is not in the stack.
+    clocks : the day and the life apart, where the files declare clocks; then `flat` is their union, with daily
+        summaries as open names, and is never compiled.
     """
 
     flat: FlatModel
@@ -79,6 +83,7 @@ class Composition:
     visits: tuple[int, ...]
     after_port: Mapping[str, tuple[int, ...]]
     skipped: tuple[str, ...]
+    clocks: Clocks | None = None
 
 
 def _derivative(stack: Stack, state: str, index: int, flows: Mapping[str, list[Tree]]) -> Tree:
@@ -154,7 +159,15 @@ def compose(stack: Stack, outputs: Iterable[str] | None, name: str) -> Compositi
         periods=_periods(trees),
         knots=_knots(trees),
     )
+    clocks = None
+    if any(file.clock == "day" for file in stack.files.values()):
+        try:
+            clocks = _split(stack, flat)
+        except Loop as loop:
+            _cycle(stack, loop.members)
+        stack.finish()
     return Composition(
+        clocks=clocks,
         flat=flat,
         files={
             file.name: FileInfo(file.name, file.title, file.source, file.assumed, file.grade)
@@ -167,6 +180,41 @@ def compose(stack: Stack, outputs: Iterable[str] | None, name: str) -> Compositi
         after_port=after_port,
         skipped=tuple(sorted(stack.skipped)),
     )
+
+
+def _split(stack: Stack, flat: FlatModel) -> Clocks:
+    """The two flat models of a stack whose files declare clocks."""
+    for file in stack.files.values():
+        if not file.clock and file.entries:
+            file.page.fault((), "has no clock, but another file of the stack has.", 'Write clock = "life" or "day".')
+        for report in file.reports.values():
+            if file.clock == "day":
+                message = "a day file has no reports; a life file reports what it reads of the day."
+                file.page.fault(report.law.keys, message)
+    stack.finish()
+
+    def owner(name: str) -> str:
+        inner = name[7:-1] if name.startswith("change(") else name
+        base = inner.partition("[")[0]
+        return stack.clock(base) if base in stack.owner else "life"
+
+    known = [*flat.states, *(name for name, _ in flat.expressions), *flat.parameters]
+    sizes = {name: _size(stack, name) for name in known}
+    changing = frozenset(
+        name
+        for name, entry in stack.entries.items()
+        if entry.kind in ("input", "held") and stack.clock(name) == "life"
+    )
+    clock_of = {name: owner(name) for name in known}
+    return split(flat, clock_of, stack.summaries, sizes, changing)
+
+
+def _size(stack: Stack, name: str) -> float:
+    """A size that matters for a quantity: its scale, else one of the unit it is shown in."""
+    entry = stack.entries.get(name.partition("[")[0])
+    if entry is None:
+        return 1.0
+    return entry.scale if entry.scale is not None else stack.shown_unit(name.partition("[")[0]).factor
 
 
 def _asked(stack: Stack, outputs: Iterable[str]) -> list[str]:
@@ -283,28 +331,11 @@ def _check_derived(stack: Stack, constants: list[tuple[str, Tree]]) -> None:
 
 def _ordered(stack: Stack, trees: dict[str, Tree]) -> list[tuple[str, Tree]]:
     """Expressions so that each comes after those it needs; a cycle is a fault that names its members."""
-    ordered: list[tuple[str, Tree]] = []
-    done: dict[str, bool] = {}
-    needs = {name: sorted(each for each in names(tree) if each in trees) for name, tree in trees.items()}
-    for root in trees:
-        path = [(root, list(needs[root]))] if root not in done else []
-        done.setdefault(root, False)
-        while path:
-            name, waiting = path[-1]
-            if waiting:
-                following = waiting.pop()
-                if following not in done:
-                    done[following] = False
-                    path.append((following, list(needs[following])))
-                elif not done[following]:
-                    members = [each for each, _ in path]
-                    _cycle(stack, [*members[members.index(following) :], following])
-                    return ordered
-            else:
-                path.pop()
-                done[name] = True
-                ordered.append((name, trees[name]))
-    return ordered
+    try:
+        return ordered(trees)
+    except Loop as loop:
+        _cycle(stack, loop.members)
+        return []
 
 
 def _cycle(stack: Stack, members: list[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from isletsim.dimensions import ANY, Mismatch, dimension_of, same
 from isletsim.expressions import Apply, Name, Number, Table, Tree, names
+from isletsim.expressions.parse import SUMMARIES
 from isletsim.expressions.tree import apply, walk
 from isletsim.faults import Fault, InputError, did_you_mean
 from isletsim.flat import AMOUNT, TIME
@@ -14,10 +15,20 @@ from isletsim.model import Entry, ModelFile, Report, Term, signed_terms
 from isletsim.source import Law
 from isletsim.units import DAY, PURE, Dimension, Unit, UnitError, base_unit, describe, through, times
 
-__all__ = ["PER_TIME", "Stack", "Whole"]
+__all__ = ["PER_TIME", "Stack", "Summary", "Whole"]
 
 PER_TIME: Dimension = (("[time]", -1.0),)
 CLASS = "class"  # in the start of a chain: the number of the class, from 1
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a life file wants to know of a day: the mean, the value at a time, the extremes, or the share of the day
+    between two levels, of a day's state, quantity or rate. `limits` are names of parameters."""
+
+    kind: str
+    of: str
+    limits: tuple[str, ...]
 
 
 @dataclass
@@ -45,6 +56,7 @@ class Stack:
     dimensions: dict[str, Dimension] = field(default_factory=dict)
     port_units: dict[str, Unit] = field(default_factory=dict)
     derivative: dict[str, Tree] = field(default_factory=dict)
+    summaries: dict[str, Summary] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
     # --- names ---
@@ -62,8 +74,8 @@ class Stack:
         if found:
             raise InputError(dict.fromkeys(found))
 
-    def qualify(self, file: ModelFile, name: str, law: Law, span: tuple[int, int] | None) -> str:
-        """The qualified name that a text means, "" after noting a fault."""
+    def qualify(self, file: ModelFile, name: str, law: Law, span: tuple[int, int] | None, summary: bool = False) -> str:
+        """The qualified name that a text means, "" after noting a fault; `summary`: as what is summarised."""
         page = file.page
         if name == TIME or (name == CLASS and law.keys[0] == "states" and file.entries[str(law.keys[1])].classes):
             return name
@@ -88,9 +100,15 @@ class Stack:
         elif rest not in file.uses.get(other, ()):
             cure = f'Write {other} = ["{rest}"] under [uses].'
             page.fault(law.keys, f'"{name}" is borrowed but not announced.', cure, law.text, span)
+        elif not summary and file.clock == "life" and self._moves_within_a_day(name):
+            cure = f"Write mean({name}), at({name}, ...), max, min or fraction."
+            page.fault(law.keys, f'"{name}" moves within the day; a life file reads summaries.', cure, law.text, span)
         else:
             return name
         return ""
+
+    def _moves_within_a_day(self, name: str) -> bool:
+        return self.clock(name) == "day" and self.entries[name].kind in ("state", "unknown", "quantity", "rate")
 
     def tree_of(self, file: ModelFile, law: Law) -> Tree:
         """A law with qualified names, data in place, and `change(x)` as a name of its own."""
@@ -112,6 +130,8 @@ class Stack:
                         file.page.fault(law.keys, f'"{name}" is not a state.', "", law.text, span)
                         return Number(0.0)
                     return Name(f"change({target})", whole)
+                case Apply(operator, arguments, whole) if SUMMARIES.get(operator) == len(arguments):
+                    return Name(self._summary(file, law, node), whole)
                 case Apply("change" | "sum" | "last" | "previous", arguments, whole) if not all(
                     isinstance(each, Name) for each in arguments
                 ):
@@ -126,6 +146,33 @@ class Stack:
             return node
 
         return visit(law.tree)
+
+    def _summary(self, file: ModelFile, law: Law, node: Apply) -> str:
+        """The name of a daily summary, "" after noting a fault."""
+        if not all(isinstance(each, Name) for each in node.arguments):
+            message = f"{node.operator} of a day takes names: what is summarised, then parameters."
+            file.page.fault(law.keys, message, "Give this piece a name.", law.text, node.span)
+            return ""
+        written = [each for each in node.arguments if isinstance(each, Name)]
+        found = [self.qualify(file, each.name, law, each.span, summary=True) for each in written]
+        if not all(each in self.entries for each in found):
+            return ""
+        of, limits = found[0], found[1:]
+        if self.clock(of) != "day" or file.clock != "life":
+            message = f"{node.operator}(...) with {len(found)} name{'s' * (len(found) > 1)} is a daily summary."
+            cure = 'It is for files with clock = "life" that look at one with clock = "day".'
+            file.page.fault(law.keys, message, cure, law.text, node.span)
+            return ""
+        if any(self.entries[each].kind not in ("parameter", "derived") for each in limits):
+            file.page.fault(law.keys, "the limits of a summary are parameters.", "", law.text, node.span)
+            return ""
+        name = f"{node.operator}({', '.join(found)})"
+        self.summaries[name] = Summary(node.operator, of, tuple(limits))
+        return name
+
+    def clock(self, name: str) -> str:
+        """The clock of the file that owns a name, "" where it has none."""
+        return self.files[self.owner[name]].clock
 
     # --- adds and scales ---
 
@@ -188,6 +235,9 @@ class Stack:
             return DAY.dimension
         if name == CLASS:
             return PURE
+        if name in self.summaries:
+            summary = self.summaries[name]
+            return PURE if summary.kind == "fraction" else self.dimension(summary.of)
         if name.startswith("change("):
             inner = self.dimension(name[7:-1])
             return inner if inner == ANY else times(inner, PER_TIME)

@@ -239,18 +239,20 @@ def read_law_of(kind: str) -> Any:
     """A reader of derived values, quantities or rates."""
 
     def reader(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> Entry | None:
-        note, unit, text = Note(), None, value
-        place = keys
+        note, unit, scale, text, place = Note(), None, None, value, keys
         if isinstance(value, dict):
-            page.only(value, ("law", "unit", *_NOTE), keys)
+            page.only(value, ("law", "unit", "scale", *_NOTE), keys)
             note, text, place = read_note(page, value, keys), value.get("law"), (*keys, "law")
             if "unit" in value:
                 unit = page.unit(page.word(value, "unit", keys), (*keys, "unit"))
+            if "scale" in value:
+                size = page.quantity(value["scale"], (*keys, "scale"), unit.dimension if unit is not None else None)
+                scale = size.value if size is not None and size.value > 0 else None
         law = page.law(text, place)
         if law is None:
             return None
         if not note.source and not note.assumed:
             note = Note(note.symbol, note.about, file_note.source, file_note.assumed, note.grade or file_note.grade)
-        return Entry(name, kind, note, keys, unit=unit, law=law)
+        return Entry(name, kind, note, keys, unit=unit, law=law, scale=scale)
 
     return reader

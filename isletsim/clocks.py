@@ -1,0 +1,385 @@
+"""Two clocks: decades of life from few simulated days.
+
+Between real days the summaries of the day are a local linear function of what the day reads of the life, inside the
+stiff integrator of the life. A macro step is predicted with it, one real day is simulated at its end, and the step is
+done again with the summaries corrected; the difference controls the length of the steps. Near events and where the model
+of the day is poor the steps shrink to one day, and the scheme then simulates every day.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from isletsim.days import Day, DayFailed
+from isletsim.layers.clocks import Clocks
+from isletsim.point import observe
+from isletsim.solver import Outcome, Schedule, solve
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from isletsim.compiler import CompiledModel
+
+__all__ = ["ClockCounts", "Life", "Rules", "Walk"]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How the macro steps are controlled; lengths in days, the rest in tolerances of the summaries or sizes.
+
+    Attributes
+    ----------
+    tolerance : factor of all tolerances.
+    gap : a day that closes to this share of the tolerance counts as periodic.
+    bend, trust : how far the path may curve within a step, in sizes, and the summaries may move, in tolerances.
+    every_day : simulate every day; summaries run straight from one midnight to the next.
+    """
+
+    tolerance: float = 1.0
+    shortest: float = 1.0
+    longest: float = 90.0
+    first: float = 2.0
+    gap: float = 0.4
+    bend: float = 0.5
+    trust: float = 40.0
+    every_day: bool = False
+
+
+@dataclass
+class ClockCounts:
+    """The work of a walk: real days, of them those of Jacobians, macro steps, rejected ones, inner steps."""
+
+    days: int = 0
+    perturbed: int = 0
+    batches: int = 0
+    steps: int = 0
+    rejected: int = 0
+    inner: int = 0
+
+
+@dataclass(frozen=True)
+class _Base:
+    """A real day and its neighbourhood: what it read, its summaries, its midnight, and their slopes."""
+
+    v: NDArray[np.float64]
+    s: NDArray[np.float64]
+    x: NDArray[np.float64]
+    jacobian: NDArray[np.float64]  # ds/dv
+    orbit: NDArray[np.float64]  # dx/dv
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class Life:
+    """Where a patient's life stands: the state and parameters of the life model, and the day it was last seen in."""
+
+    state: NDArray[np.float64]
+    parameters: NDArray[np.float64]
+    base: _Base | None = None
+    step: float = 0.0
+    known: NDArray[np.bool_] | None = None
+
+
+@dataclass
+class Walk:
+    """A walk through one patient's life.
+
+    Parameters
+    ----------
+    model : the compiled life model. `day` is the patient's day, with its own midnight start.
+    """
+
+    model: CompiledModel
+    clocks: Clocks
+    day: Day
+    rules: Rules
+    rtol: float
+    midnight: NDArray[np.float64]
+    counts: ClockCounts = field(default_factory=ClockCounts)
+
+    def __post_init__(self) -> None:
+        clocks, downs, ups = self.clocks, len(self.clocks.down), len(self.clocks.up)
+        self.downs, self.ups = downs, ups
+        self.shared = len(clocks.life.parameters) - (1 + 2 * downs + 3 * ups + ups * downs)
+        self.width = 0.1 * np.array(clocks.sizes)
+        self.tolerances = self.rules.tolerance * np.array(clocks.tolerances)
+        self.atol = 0.01 * self.rtol * np.array(clocks.life.scale)
+        place = {name: index for index, name in enumerate(clocks.day.parameters)}
+        self.day_places = np.array([place[name] for name in clocks.down], dtype=np.int64)
+        self.origin = clocks.place("time")
+        self.slices = {
+            "v0": slice(clocks.place("v0"), clocks.place("v0") + downs),
+            "w": slice(clocks.place("w"), clocks.place("w") + downs),
+            "s0": slice(clocks.place("s0"), clocks.place("s0") + ups),
+            "e": slice(clocks.place("e"), clocks.place("e") + ups),
+            "c": slice(clocks.place("c"), clocks.place("c") + ups),
+            "J": slice(clocks.place("J"), clocks.place("J") + ups * downs),
+        }
+
+    # --- real days ---
+
+    def _day(
+        self, life: NDArray[np.float64], v: NDArray[np.float64], x: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        """One real day: summaries, the next midnight, and the worst gap in tolerances."""
+        parameters = np.empty(len(self.clocks.day.parameters))
+        parameters[: self.shared] = life[: self.shared]
+        parameters[self.day_places] = v
+        self.counts.days += 1
+        s, following, gaps = self.day.run(parameters, x)
+        controlled = np.isfinite(self.tolerances)
+        worst = float(np.max(gaps[controlled] / self.tolerances[controlled], initial=0.0))
+        return s, following, worst
+
+    def _settled(
+        self, life: NDArray[np.float64], v: NDArray[np.float64], x: NDArray[np.float64], least: int, most: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Real days until one closes."""
+        for number in range(1, most + 1):
+            s, x, gap = self._day(life, v, x)
+            if number >= least and gap < self.rules.gap:
+                break
+        return s, x
+
+    def _renewed(
+        self, life: NDArray[np.float64], base: _Base, active: NDArray[np.bool_], known: NDArray[np.bool_]
+    ) -> _Base:
+        """The base with fresh slopes in the active directions; two days where a direction is new."""
+        jacobian, orbit = base.jacobian.copy(), base.orbit.copy()
+        fresh_direction = bool(np.any(active & ~known))
+        self.counts.batches += 1
+        before = self.counts.days
+        for j in np.flatnonzero(active):
+            step = 0.01 * self.width[j]
+            v = base.v.copy()
+            v[j] += step
+            x = self._near(base.x + orbit[:, j] * step, base.x)
+            for _ in range(2 if fresh_direction else 1):
+                s, x, _ = self._day(life, v, x)
+            jacobian[:, j] = (s - base.s) / step
+            orbit[:, j] = (x - base.x) / step
+        self.counts.perturbed += self.counts.days - before
+        return replace(base, jacobian=jacobian, orbit=orbit, fresh=True)
+
+    @staticmethod
+    def _near(x: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A predicted midnight; what would have changed its sign stays where it is known."""
+        return np.where((x <= 0.0) & (known > 0.0), known, x)
+
+    # --- the bridge ---
+
+    def _bridge(
+        self,
+        parameters: NDArray[np.float64],
+        base: _Base,
+        time: float,
+        bend: NDArray[np.float64] | None = None,
+        direction: NDArray[np.float64] | None = None,
+        drift: NDArray[np.float64] | None = None,
+    ) -> None:
+        places = self.slices
+        parameters[self.origin] = time
+        parameters[places["v0"]] = base.v
+        parameters[places["s0"]] = base.s
+        parameters[places["J"]] = base.jacobian.ravel()
+        parameters[places["w"]] = 0.0 if direction is None else direction
+        parameters[places["e"]] = 0.0 if bend is None else bend
+        parameters[places["c"]] = 0.0 if drift is None else drift
+
+    def _split(self, outputs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What the day reads, and the summaries, out of a row of outputs."""
+        return outputs[..., -self.downs - self.ups : -self.ups], outputs[..., -self.ups :]
+
+    def _read(self, state: NDArray[np.float64], parameters: NDArray[np.float64], time: float) -> NDArray[np.float64]:
+        row = observe(self.model, time, state, parameters)
+        return self._split(row)[0]
+
+    def _solve(self, life: Life, begin: float, end: float, save: Sequence[float] | NDArray[np.float64]) -> Outcome:
+        outcome = solve(
+            self.model,
+            life.state,
+            life.parameters,
+            span=(begin, end),
+            save=np.asarray(save, dtype=np.float64),
+            rtol=self.rtol,
+            atol=self.atol,
+            keep_states=False,
+        )
+        self.counts.inner += outcome.counts.steps
+        return outcome
+
+    # --- events ---
+
+    def event(self, life: Life, time: float, schedule: Schedule) -> Life:
+        """The life after what happens at one instant; the day is looked at again when it moved."""
+        outcome = solve(
+            self.model,
+            life.state,
+            life.parameters,
+            span=(time, time),
+            save=np.empty(0),
+            schedule=schedule,
+            rtol=self.rtol,
+            atol=self.atol,
+            keep_states=False,
+        )
+        after = replace(life, state=outcome.state, parameters=outcome.parameters)
+        if life.base is None or self.rules.every_day:
+            return after
+        v = self._read(after.state, after.parameters, time)
+        moved = (v - self._read(life.state, life.parameters, time)) / self.width
+        if float(np.linalg.norm(moved)) > 0.02 * len(moved):
+            return self._look(after, v, np.abs(moved) > 1e-6)
+        return after
+
+    def opened(self, life: Life, time: float) -> Life:
+        """The life with a first real day."""
+        v = self._read(life.state, life.parameters, time)
+        s, x = self._settled(life.parameters, v, self.midnight, 2, 8)
+        empty = _Base(v, s, x, np.zeros((self.ups, self.downs)), np.zeros((len(x), self.downs)))
+        return replace(life, base=empty, step=self.rules.first, known=np.zeros(self.downs, dtype=bool))
+
+    def _look(self, life: Life, v: NDArray[np.float64], moving: NDArray[np.bool_]) -> Life:
+        """A new base at v."""
+        base, known = life.base, life.known
+        assert base is not None
+        assert known is not None
+        x = self._near(base.x + base.orbit @ (v - base.v), base.x)
+        s, x = self._settled(life.parameters, v, x, 1, 4)
+        moved = replace(base, v=v, s=s, x=x, fresh=False)
+        active = known | moving
+        return replace(life, base=self._renewed(life.parameters, moved, active, known), known=active)
+
+    # --- macro steps ---
+
+    def stretch(
+        self, life: Life, begin: float, end: float, save: NDArray[np.float64]
+    ) -> tuple[Life, NDArray[np.float64], Outcome | None]:
+        """The life from one event to the next.
+
+        Returns
+        -------
+        life : at the end. rows : one row of outputs for each time in `save` (begin < time <= end).
+        failed : the outcome of a run that failed, or None.
+        """
+        rows = np.full((len(save), self.model.outputs), np.nan)
+        time, done = begin, 0
+        while time < end - 1e-9:
+            step = self._every_day if self.rules.every_day else self._macro_step
+            try:
+                life, time, outcome = step(life, time, end, save[done:])
+            except DayFailed as failure:
+                return life, rows[:done], failure.outcome
+            rows[done : done + len(outcome.outputs)] = outcome.outputs
+            done += len(outcome.outputs)
+            if outcome.reason.failed:
+                return life, rows[:done], outcome
+        return life, rows, None
+
+    def _every_day(self, life: Life, time: float, end: float, save: NDArray[np.float64]) -> tuple[Life, float, Outcome]:
+        """One day: its summaries run straight from those of this midnight to those of the next."""
+        base = life.base
+        assert base is not None
+        after = min(time + 1.0, end)
+        v = self._read(life.state, life.parameters, time)
+        s, x = self._settled(life.parameters, v, base.x, 2, 2)
+        base = replace(base, v=v, s=s, x=x, jacobian=np.zeros_like(base.jacobian))
+        self._bridge(life.parameters, base, time)
+        ahead = self._solve(life, time, after, [after])
+        if ahead.reason.failed:
+            return life, after, ahead
+        following, orbit = self._settled(life.parameters, self._split(ahead.outputs[-1])[0], x, 2, 2)
+        self._bridge(life.parameters, base, time, drift=(following - s) / (after - time))
+        outcome = self._recorded(life, time, after, save)
+        self.counts.steps += 1
+        return replace(life, state=outcome.state, base=replace(base, x=orbit)), after, outcome
+
+    def _recorded(self, life: Life, time: float, after: float, save: NDArray[np.float64]) -> Outcome:
+        wanted = save[save <= after + 1e-9]
+        return self._solve(life, time, after, np.minimum(wanted, after))
+
+    def _macro_step(
+        self, life: Life, time: float, end: float, save: NDArray[np.float64]
+    ) -> tuple[Life, float, Outcome]:
+        """One accepted macro step: predicted, looked at, corrected."""
+        rules = self.rules
+        rest = end - time
+        length = min(life.step, rest)
+        if rest < 2.0 * life.step and rest > life.step:
+            length = rest / 2.0
+        while True:
+            length = rest if rest < 1.5 else float(max(1.0, min(round(length), math.floor(rest))))
+            base, known = life.base, life.known
+            assert base is not None
+            assert known is not None
+            self._bridge(life.parameters, base, time)
+            start = self._read(life.state, life.parameters, time)
+            ahead = self._solve(life, time, time + length, [time + 0.5 * length, time + length])
+            shortest = length <= rules.shortest
+            if ahead.reason.failed:
+                if shortest:
+                    return life, time + length, ahead
+                self.counts.rejected += 1
+                length *= 0.25
+                continue
+            middle_v, middle_s = self._split(ahead.outputs[0])
+            v, s_linear = self._split(ahead.outputs[1])
+            moving = np.abs(v - start) > 1e-7 * self.width
+            if np.any(moving & ~known):
+                active = known | moving
+                life = replace(life, base=self._renewed(life.parameters, base, active, known), known=active)
+                continue
+            bend = float(np.linalg.norm((middle_v - 0.5 * (start + v)) / self.width))
+            if bend > rules.bend and not shortest:
+                self.counts.rejected += 1
+                length *= max(0.3, 0.9 * rules.bend / bend)
+                continue
+            far = float(
+                max(
+                    np.max(np.abs(middle_s - base.s) / self.tolerances),
+                    np.max(np.abs(s_linear - base.s) / self.tolerances),
+                )
+            )
+            if far > rules.trust / rules.tolerance and not shortest:
+                self.counts.rejected += 1
+                length *= max(0.25, 0.8 * rules.trust / rules.tolerance / far)
+                continue
+            x = self._near(base.x + base.orbit @ (v - base.v), base.x)
+            s, x_after = self._settled(life.parameters, v, x, 1, 3)
+            error = s - (base.s + base.jacobian @ (v - base.v))
+            worst = float(np.max(np.abs(error) / self.tolerances))
+            if worst > 1.0 and not shortest:
+                self.counts.rejected += 1
+                if not base.fresh:
+                    life = replace(life, base=self._renewed(life.parameters, base, known, known))
+                else:
+                    length *= max(0.25, 0.9 / math.sqrt(worst))
+                continue
+            break
+        self.counts.steps += 1
+        difference = v - base.v
+        size = float(np.sum((difference / self.width) ** 2))
+        direction = difference / self.width**2 / size if size > 1e-8 else np.zeros(self.downs)
+        self._bridge(life.parameters, base, time, bend=error if size > 1e-8 else None, direction=direction)
+        outcome = self._recorded(life, time, time + length, save)
+        if outcome.reason.failed:
+            return life, time + length, outcome
+        if worst > 0.5:
+            base = self._renewed(life.parameters, replace(base, v=v, s=s, x=x_after), known, known)
+        else:
+            miss = x_after - base.x - base.orbit @ difference
+            base = _Base(
+                v=v,
+                s=s,
+                x=x_after,
+                jacobian=base.jacobian + 2.0 * np.outer(error, direction),
+                orbit=base.orbit + 2.0 * np.outer(miss, direction),
+            )
+        growth = min(3.0, 0.9 / math.sqrt(max(worst, 1e-12)))
+        step = min(rules.longest, max(rules.shortest, length * growth))
+        return replace(life, state=outcome.state, base=base, step=step), time + length, outcome
