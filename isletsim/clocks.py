@@ -83,6 +83,7 @@ class Life:
     base: _Base | None = None
     step: float = 0.0
     known: NDArray[np.bool_] | None = None
+    walk: Walk | None = None
 
 
 @dataclass
@@ -215,8 +216,22 @@ class Walk:
 
     # --- events ---
 
-    def event(self, life: Life, time: float, schedule: Schedule) -> Life:
-        """The life after what happens at one instant; the day is looked at again when it moved."""
+    def again(self, midnight: NDArray[np.float64] | None = None) -> Walk:
+        """The same walk with its counts at zero, and perhaps another midnight to begin with."""
+        return replace(self, counts=ClockCounts(), midnight=self.midnight if midnight is None else midnight)
+
+    def event(self, life: Life, time: float, entries: Sequence[tuple[int, int, float]]) -> Life:
+        """The life after what happens at one instant: (kind, index, amount) as in a `Schedule`.
+
+        The day is looked at again when what it reads has moved, or when one of its own levels was set.
+        """
+        schedule = Schedule(
+            times=np.array([time]),
+            first=np.array([0, len(entries)]),
+            kinds=np.array([kind for kind, _, _ in entries], np.int64),
+            indices=np.array([index for _, index, _ in entries], np.int64),
+            amounts=np.array([amount for _, _, amount in entries]),
+        )
         outcome = solve(
             self.model,
             life.state,

@@ -65,6 +65,7 @@ class Leg:
     courses: tuple[Course, ...]
     doses: tuple[Dose, ...]
     longest: float  # days: `for`, or `within`
+    visits: tuple[float, ...]
     watch: Watch | None
 
 
@@ -94,13 +95,16 @@ class BoundPatient:
     starts: Mapping[str, Setting]
     correlations: tuple[Correlation, ...]
     history: tuple[Leg, ...]
+    day: tuple[Dose, ...] = ()  # what every day brings; times since midnight
 
 
 def read_patient(path: Path) -> PatientFile:
     """A patient file; raises `InputError` with every fault that can be seen in the file alone."""
     page = read_page(path)
     data = page.data
-    page.only(data, ("title", "about", "source", "note", "core", "covariates", "set", "correlations", "history"), ())
+    page.only(
+        data, ("title", "about", "source", "note", "core", "covariates", "set", "day", "correlations", "history"), ()
+    )
     title = page.word(data, "title", ())
     if not title:
         page.fault((), "has no title.", 'Write title = "..." in its first line.')
@@ -151,6 +155,7 @@ def bind_patient(patient: PatientFile, composition: Composition) -> BoundPatient
         starts=starts,
         correlations=_correlations(page, composition),
         history=tuple(_leg(page, leg, index, composition) for index, leg in enumerate(_tables(page, "history"))),
+        day=_day(page, composition),
     )
     page.finish()
     return bound
@@ -221,6 +226,18 @@ def _correlations(page: Page, composition: Composition) -> tuple[Correlation, ..
     return tuple(found)
 
 
+def _day(page: Page, composition: Composition) -> tuple[Dose, ...]:
+    """What every day brings; each entry has its time of day."""
+    entries = _tables(page, "day")
+    for index, entry in enumerate(entries):
+        page.only(entry, ("into", "amount", "at", "about"), ("day", index))
+    doses = read_doses(page, entries, ("day",), composition, whole=False)
+    for index, dose in enumerate(doses):
+        if not 0.0 <= dose.time < 1.0:
+            page.fault(("day", index, "at"), "is not a time of day.", 'Write at = "07:00".')
+    return tuple(doses)
+
+
 def _leg(page: Page, leg: Mapping[str, Any], index: int, composition: Composition) -> Leg:
     keys: Keys = ("history", index)
     watch, longest = None, LONGEST_HISTORY
@@ -241,8 +258,19 @@ def _leg(page: Page, leg: Mapping[str, Any], index: int, composition: Compositio
         courses=tuple(read_courses(page, leg.get("courses", []), (*keys, "courses"), composition)),
         doses=tuple(read_doses(page, leg.get("doses", []), (*keys, "doses"), composition)),
         longest=longest,
+        visits=_visits(page, leg, keys, longest),
         watch=watch,
     )
+
+
+def _visits(page: Page, leg: Mapping[str, Any], keys: Keys, longest: float) -> tuple[float, ...]:
+    if "visits" not in leg:
+        return ()
+    every = read_time(page, leg["visits"], (*keys, "visits"), whole=True)
+    if every is None or every < 1:
+        page.fault((*keys, "visits"), "visits are at least a day apart.", 'Write visits = "3 month".')
+        return ()
+    return tuple(number * every for number in range(1, int(longest / every) + 1))
 
 
 def read_watch(page: Page, text: Any, keys: Keys, composition: Composition) -> Watch | None:

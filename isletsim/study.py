@@ -9,27 +9,26 @@ import time as clock
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from isletsim import __version__, cache
+from isletsim.clocks import Rules
 from isletsim.cohort import Draws, collect, draw
-from isletsim.compiler import CompiledModel, compile_model
 from isletsim.faults import RunError
 from isletsim.layers import Composition, superpose
 from isletsim.library import read_stack, remembered
+from isletsim.lives import Liver, Standing, Stretch, liver_for
 from isletsim.model import GRADES
 from isletsim.patient import NO_PATIENT, BoundPatient, Leg, bind_patient, read_patient
 from isletsim.places import find
-from isletsim.point import initial
-from isletsim.regimen import Course, describe_dose, stops_of, to_schedule
+from isletsim.regimen import Course, Stops, describe_dose, stops_of
 from isletsim.results import ArmInfo, Failure, Result, Variable
 from isletsim.scenario import ArmPlan, Plan, plan_scenario, printed, read_scenario
-from isletsim.simulate import bare_stops, failure_message
-from isletsim.solver import Outcome, Reason, Schedule, Watch, solve
+from isletsim.simulate import failure_message
+from isletsim.solver import Reason, Watch
 from isletsim.units import convert
 
 if TYPE_CHECKING:
@@ -60,22 +59,25 @@ class Scenario:
         """The plan as text."""
         return printed(self.plan, self.composition)
 
-    @cached_property
-    def compiled(self) -> CompiledModel:
-        """The machine code of the model."""
-        return compile_model(self.composition.flat)
-
     def run(
-        self, *, seed: int | None = None, jobs: int | None = None, progress: Callable[[int, int], None] | None = None
+        self,
+        *,
+        seed: int | None = None,
+        jobs: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        every_day: bool = False,
     ) -> Result:
         """Every arm for the reference patient (subject 0) and the cohort.
+
+        `every_day` simulates every day of a model with two clocks, the slow reference of the default scheme.
 
         Raises
         ------
         RunError : the reference patient could not be simulated; `partial` is the result as far as it came.
         """
         plan = self.plan if seed is None else replace(self.plan, seed=seed)
-        return _Run(self, plan, clock.perf_counter()).live(jobs or os.cpu_count() or 1, progress)
+        liver = liver_for(self.composition, plan.tolerance, plan.method, Rules(every_day=every_day))
+        return _Run(self, plan, liver, clock.perf_counter()).live(jobs or os.cpu_count() or 1, progress)
 
 
 def load_scenario(
@@ -129,12 +131,11 @@ def _beside(scenario: Path, kind: str, name: str) -> Path:
 
 @dataclass(frozen=True)
 class _Arrival:
-    """Where a history ended: the state and parameters at t = 0, and the courses that go on."""
+    """Where a history ended: where life stands at t = 0, and the courses that go on."""
 
-    state: NDArray[np.float64]
-    parameters: NDArray[np.float64]
+    standing: Standing
     open_courses: tuple[tuple[str, Course], ...]  # with the layer they belong to
-    outcome: Outcome | None = None  # a history that failed
+    failed: Stretch | None = None
 
 
 @dataclass
@@ -143,25 +144,25 @@ class _Run:
 
     scenario: Scenario
     plan: Plan
+    liver: Liver
     began: float
     values: NDArray[np.float64] = field(init=False)
     failures: list[Failure] = field(default_factory=list)
     redrawn: int = 0
     steps: int = 0
+    days: int = 0
     solver_seconds: float = 0.0
-    schedules: dict[Any, Schedule] = field(default_factory=dict)
+    stops: dict[Any, Stops] = field(default_factory=dict)
 
     def live(self, jobs: int, progress: Callable[[int, int], None] | None) -> Result:
         plan, flat = self.plan, self.scenario.composition.flat
         subjects = plan.cohort + 1
-        self.values = np.full((len(plan.arms), subjects, len(plan.save), len(flat.outputs)), np.nan)
-        self.compiled = self.scenario.compiled
+        self.values = np.full((len(plan.arms), subjects, len(plan.save), len(self.liver.outputs)), np.nan)
         fixed = {*plan.parameters, *(name for arm in plan.arms for name in arm.parameters)}
         self.draws: Draws = collect(self.scenario.composition, self.scenario.patient, fixed)
         self.place = {name: index for index, name in enumerate(flat.parameters)}
-        self.index = {name: index for index, name in enumerate(flat.states)}
+        self.neutral = dict(zip(flat.parameters, flat.values, strict=True))
         self.save = np.array(plan.save)
-        self.atol = plan.tolerance * 0.01 * np.array(flat.scale)
         try:
             self._subject(0)
             if self.failures:
@@ -192,7 +193,7 @@ class _Run:
             if arrival is not None or subject == 0:
                 break
             self.redrawn += 1
-        if arrival is None or arrival.outcome is not None:
+        if arrival is None or arrival.failed is not None:
             self._lost(subject, arrival)
             return
         for number, arm in enumerate(self.plan.arms):
@@ -200,8 +201,8 @@ class _Run:
 
     def _lost(self, subject: int, arrival: _Arrival | None) -> None:
         who = _who(subject)
-        if arrival is not None and arrival.outcome is not None:
-            message = failure_message(self.scenario.composition, arrival.outcome, f"{who}, history")
+        if arrival is not None and arrival.failed is not None:
+            message = self._said(arrival.failed, f"{who}, history")
         else:
             ends = " then ".join(leg.watch.text for leg in self.scenario.patient.history if leg.watch)
             message = (
@@ -217,107 +218,70 @@ class _Run:
         for name, value in {**chosen, **drawn}.items():
             if name in self.place:
                 parameters[self.place[name]] = value
-        state = initial(self.compiled, parameters)
-        starts = {name: setting.value for name, setting in patient.starts.items()}
-        for name, value in {**starts, **drawn}.items():
-            if name in self.index:
-                state[self.index[name]] = value
-        neutral = dict(zip(flat.parameters, flat.values, strict=True))
+        starts = {name: setting.value for name, setting in patient.starts.items()} | dict(drawn)
+        standing = self.liver.begin(parameters, starts, patient.day)
         running: list[tuple[str, Course]] = []
         for leg in patient.history:
-            running = [(layer, course) for layer, course in running if course.stop > 0]
             running += [(course.input.partition(".")[0], course) for course in leg.courses]
-            outcome = self._leg(leg, state, parameters, [course for _, course in running], neutral)
-            if outcome.reason.failed:
-                return _Arrival(state, parameters, (), outcome)
-            if leg.watch is not None and outcome.reason is not Reason.WATCH:
+            stretch = self._leg(leg, standing, [course for _, course in running])
+            if stretch.failed is not None:
+                return _Arrival(standing, (), stretch)
+            if leg.watch is not None and stretch.reason is not Reason.WATCH:
                 return None
-            state, parameters = outcome.state, outcome.parameters
+            standing = stretch.standing
             running = [
-                (layer, replace(course, start=course.start - outcome.time, stop=course.stop - outcome.time))
+                (layer, replace(course, start=course.start - stretch.time, stop=course.stop - stretch.time))
                 for layer, course in running
+                if course.stop > stretch.time
             ]
-        left = tuple((layer, course) for layer, course in running if course.stop > 0)
-        return _Arrival(state, parameters, left)
+        return _Arrival(standing, tuple(running))
 
-    def _leg(
-        self,
-        leg: Leg,
-        state: NDArray[np.float64],
-        parameters: NDArray[np.float64],
-        courses: list[Course],
-        neutral: Mapping[str, float],
-    ) -> Outcome:
-        stops = stops_of(self.scenario.composition, leg.doses, courses, (), leg.longest, neutral)
-        bare = bare_stops(self.compiled, parameters, 0.0, leg.longest)
-        schedule = to_schedule(stops, bare, 0.0, leg.longest)
+    def _leg(self, leg: Leg, standing: Standing, courses: list[Course]) -> Stretch:
+        stops = stops_of(self.scenario.composition, leg.doses, courses, leg.visits, leg.longest, self.neutral)
         if leg.watch is None:
-            return self._solve(state, parameters, leg.longest, np.array([leg.longest]), schedule, None)
-        output = self.scenario.composition.flat.outputs.index(leg.watch.output)
-        watch = Watch(output, leg.watch.level, leg.watch.direction)
-        coarse = np.minimum(np.arange(MONTH, leg.longest + MONTH, MONTH), leg.longest)
-        found = self._solve(state, parameters, leg.longest, np.unique(coarse), schedule, watch)
-        if found.reason is not Reason.WATCH:
-            return found
-        # A history ends at the first midnight that meets its condition: look again, day by day, where it was met.
-        last = max(0.0, found.time - MONTH)
-        return self._solve(state, parameters, leg.longest, np.arange(last + 1.0, found.time + 1.0), schedule, watch)
+            return self._live(standing, leg.longest, np.empty(0), stops, None)
+        watch = Watch(self.liver.outputs.index(leg.watch.output), leg.watch.level, leg.watch.direction)
+        return self._live(standing, leg.longest, np.empty(0), stops, watch)
 
     def _arm(self, subject: int, number: int, arm: ArmPlan, arrival: _Arrival) -> None:
-        flat = self.scenario.composition.flat
-        parameters = arrival.parameters.copy()
+        parameters = arrival.standing.parameters.copy()
         for name, value in arm.parameters.items():
             parameters[self.place[name]] = value
         stopped = [course for layer, course in arrival.open_courses if layer in arm.stop]
         going = [course for layer, course in arrival.open_courses if layer not in arm.stop and course.stop < math.inf]
         key = (number, tuple(stopped), tuple(going))
-        if key not in self.schedules or flat.periods:
-            neutral = dict(zip(flat.parameters, flat.values, strict=True))
-            ended = [Course(course.input, neutral[course.input], 0.0) for course in stopped]
+        if key not in self.stops:
+            ended = [Course(course.input, self.neutral[course.input], 0.0) for course in stopped]
             courses = [*going, *ended, *arm.courses]
-            until = self.plan.until
-            stops = stops_of(self.scenario.composition, arm.doses, courses, self.plan.visits, until, neutral)
-            bare = bare_stops(self.compiled, parameters, 0.0, until)
-            self.schedules[key] = to_schedule(stops, bare, 0.0, until)
-        outcome = self._solve(arrival.state, parameters, self.plan.until, self.save, self.schedules[key], None)
-        self.values[number, subject, : len(outcome.times)] = outcome.outputs
-        if outcome.reason.failed:
-            message = failure_message(self.scenario.composition, outcome, f"{_who(subject)}, arm {arm.name}")
-            self.failures.append(Failure(arm.name, subject, outcome.time, message))
+            until, visits = self.plan.until, self.plan.visits
+            self.stops[key] = stops_of(self.scenario.composition, arm.doses, courses, visits, until, self.neutral)
+        standing = replace(arrival.standing, parameters=parameters)
+        stretch = self._live(standing, self.plan.until, self.save, self.stops[key], None)
+        self.values[number, subject, : len(stretch.rows)] = stretch.rows
+        if stretch.failed is not None:
+            message = self._said(stretch, f"{_who(subject)}, arm {arm.name}")
+            self.failures.append(Failure(arm.name, subject, stretch.time, message))
 
-    def _solve(
-        self,
-        state: NDArray[np.float64],
-        parameters: NDArray[np.float64],
-        until: float,
-        save: NDArray[np.float64],
-        schedule: Schedule,
-        watch: Watch | None,
-    ) -> Outcome:
+    def _live(
+        self, standing: Standing, until: float, save: NDArray[np.float64], stops: Stops, watch: Watch | None
+    ) -> Stretch:
         began = clock.perf_counter()
-        outcome = solve(
-            self.compiled,
-            state,
-            parameters,
-            span=(0.0, until),
-            save=save,
-            schedule=schedule,
-            rtol=self.plan.tolerance,
-            atol=self.atol,
-            method=self.plan.method,  # type: ignore[arg-type]
-            watch=watch,
-            keep_states=False,
-        )
+        stretch = self.liver.live(standing, until, save, stops, watch)
         self.solver_seconds += clock.perf_counter() - began
-        self.steps += outcome.counts.steps
-        return outcome
+        self.steps += stretch.steps
+        self.days += stretch.days
+        return stretch
+
+    def _said(self, stretch: Stretch, who: str) -> str:
+        assert stretch.failed is not None
+        return failure_message(self.scenario.composition, stretch.failed, who, stretch.flat_states)
 
     # --- the result ---
 
     def _result(self) -> Result:
         composition, plan = self.scenario.composition, self.plan
         variables, units = [], []
-        for name in composition.flat.outputs:
+        for name in self.liver.outputs:
             report = name.removeprefix("report.")
             symbol = composition.reports[report] if name.startswith("report.") else composition.symbols[name]
             label = LABELS.get(symbol.unit.text, symbol.unit.text)
@@ -357,14 +321,14 @@ class _Run:
             "tolerance": self.plan.tolerance,
             "method": self.plan.method,
             "inputs": {path.name: cache.fingerprint(path.read_bytes()) for path in self.scenario.files},
-            "model": self.compiled.fingerprint,
+            "model": self.liver.fingerprint,
             "patient": {"name": patient.name, "title": patient.title, **dict(patient.covariates)},
             "draws": "every cohort member has its own draw of what varies between people and of what is uncertain",
             "layers": {name: info.title for name, info in composition.files.items()},
             "assumed": {"numbers": assumed, "of": len(numbers) + len(settings), "share": round(share, 4)},
             "skipped": list(composition.skipped),
             "redrawn": self.redrawn,
-            "solver": {"steps": self.steps, "seconds": round(self.solver_seconds, 6)},
+            "solver": {"steps": self.steps, "days": self.days, "seconds": round(self.solver_seconds, 6)},
             "wall_seconds": round(clock.perf_counter() - self.began, 6),
         }
 

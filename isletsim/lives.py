@@ -1,0 +1,354 @@
+"""A subject's life, stretch by stretch: one interface for models with one clock and with two.
+
+A `Liver` knows a compiled composition and how exactly to solve it; a `Standing` is where one subject's life stands. What
+happens when (`Stops`) and what is recorded come from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from isletsim.clocks import ClockCounts, Life, Rules, Walk
+from isletsim.compiler import CompiledModel, compile_model
+from isletsim.days import Day, DayFailed, day_schedule, limits_of
+from isletsim.faults import Fault, InputError
+from isletsim.layers import Composition
+from isletsim.point import initial, observe
+from isletsim.regimen import Dose, Stops, to_schedule
+from isletsim.simulate import bare_stops, constant_values
+from isletsim.solver import Outcome, Reason, Watch, solve
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Liver", "OneClock", "Standing", "Stretch", "TwoClocks", "liver_for"]
+
+LOOK = 30.0  # days between the looks at a condition, before it is looked at day by day
+LONG_LOOK = 90.0  # the same where every look costs a simulated day
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a life stands: states, the parameters of the composition, and with two clocks what is known of the day."""
+
+    state: NDArray[np.float64]
+    parameters: NDArray[np.float64]
+    life: Life | None = None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What a stretch of life gave: where it ended, the rows that were reached, and why it stopped.
+
+    `failed` is the outcome of the solver where the reason is a failure; `flat_states` are the names its states have.
+    """
+
+    standing: Standing
+    time: float
+    rows: NDArray[np.float64]
+    reason: Reason
+    steps: int
+    days: int = 0
+    failed: Outcome | None = None
+    flat_states: tuple[str, ...] = ()
+
+
+class Liver(Protocol):
+    """Lives stretches of life."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the columns of a stretch's rows."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """The name of the machine code."""
+        ...
+
+    def begin(self, parameters: NDArray[np.float64], starts: Mapping[str, float], day: Sequence[Dose]) -> Standing:
+        """A life's beginning: `starts` replaces the model's own start of a state; `day` is what every day brings."""
+        ...
+
+    def live(
+        self, standing: Standing, until: float, save: NDArray[np.float64], stops: Stops, watch: Watch | None = None
+    ) -> Stretch:
+        """The life from time 0 until a time; with a watch, until the first midnight that meets it (no rows then)."""
+        ...
+
+
+def liver_for(composition: Composition, tolerance: float, method: str, rules: Rules) -> Liver:
+    """The way to live a composition."""
+    if composition.clocks is None:
+        return OneClock(composition, tolerance, method)
+    return TwoClocks(composition, tolerance, rules)
+
+
+@dataclass(frozen=True)
+class OneClock:
+    """One native run a stretch."""
+
+    composition: Composition
+    tolerance: float
+    method: str
+
+    @cached_property
+    def compiled(self) -> CompiledModel:
+        """The machine code."""
+        return compile_model(self.composition.flat)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the columns of a stretch's rows."""
+        return self.composition.flat.outputs
+
+    @property
+    def fingerprint(self) -> str:
+        """The name of the machine code."""
+        return self.compiled.fingerprint
+
+    def begin(self, parameters: NDArray[np.float64], starts: Mapping[str, float], day: Sequence[Dose]) -> Standing:
+        """A life's beginning."""
+        if day:
+            message = "has [[day]] entries, but no file of the stack has a day clock."
+            raise InputError(Fault("the patient", message, "Give the meals as doses."))
+        return Standing(_start(self.compiled, parameters, starts), parameters)
+
+    def live(
+        self, standing: Standing, until: float, save: NDArray[np.float64], stops: Stops, watch: Watch | None = None
+    ) -> Stretch:
+        """The life from time 0 until a time, or a watch."""
+        if watch is not None:
+            return self._watched(standing, until, stops, watch)
+        return self._run(standing, until, save, stops, None)
+
+    def _watched(self, standing: Standing, until: float, stops: Stops, watch: Watch) -> Stretch:
+        looks = np.unique(np.minimum(np.arange(LOOK, until + LOOK, LOOK), until))
+        found = self._run(standing, until, looks, stops, watch)
+        if found.reason is not Reason.WATCH:
+            return found
+        # A history ends at the first midnight that meets its condition: look again, day by day, where it was met.
+        last = max(0.0, found.time - LOOK)
+        return self._run(standing, until, np.arange(last + 1.0, found.time + 1.0), stops, watch)
+
+    def _run(
+        self, standing: Standing, until: float, save: NDArray[np.float64], stops: Stops, watch: Watch | None
+    ) -> Stretch:
+        bare = bare_stops(self.compiled, standing.parameters, 0.0, until)
+        outcome = solve(
+            self.compiled,
+            standing.state,
+            standing.parameters,
+            span=(0.0, until),
+            save=save,
+            schedule=to_schedule(stops, bare, 0.0, until),
+            rtol=self.tolerance,
+            atol=0.01 * self.tolerance * np.array(self.composition.flat.scale),
+            method=self.method,  # type: ignore[arg-type]
+            watch=watch,
+            keep_states=False,
+        )
+        return Stretch(
+            standing=Standing(outcome.state, outcome.parameters),
+            time=outcome.time,
+            rows=outcome.outputs,
+            reason=outcome.reason,
+            steps=outcome.counts.steps,
+            failed=outcome if outcome.reason.failed else None,
+            flat_states=self.composition.flat.states,
+        )
+
+
+def _start(
+    compiled: CompiledModel, parameters: NDArray[np.float64], starts: Mapping[str, float]
+) -> NDArray[np.float64]:
+    state = initial(compiled, parameters)
+    for name, value in starts.items():
+        if name in compiled.flat.states:
+            state[compiled.flat.states.index(name)] = value
+    return state
+
+
+@dataclass(frozen=True)
+class TwoClocks:
+    """Macro steps of life with real days between them."""
+
+    composition: Composition
+    tolerance: float
+    rules: Rules
+    protocols: dict[int, Day] = field(default_factory=dict)
+
+    @cached_property
+    def life_model(self) -> CompiledModel:
+        """The machine code of the life."""
+        return compile_model(self._clocks.life)
+
+    @cached_property
+    def day_model(self) -> CompiledModel:
+        """The machine code of the day."""
+        return compile_model(self._clocks.day)
+
+    @cached_property
+    def _clocks(self):  # type: ignore[no-untyped-def]
+        assert self.composition.clocks is not None
+        return self.composition.clocks
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the columns of a stretch's rows."""
+        clocks = self._clocks
+        return tuple(clocks.life.outputs[: len(clocks.life.outputs) - len(clocks.down) - len(clocks.up)])
+
+    @property
+    def fingerprint(self) -> str:
+        """The names of the machine code."""
+        return f"{self.life_model.fingerprint}+{self.day_model.fingerprint}"
+
+    def begin(self, parameters: NDArray[np.float64], starts: Mapping[str, float], day: Sequence[Dose]) -> Standing:
+        """A life's beginning; its first real day is simulated when it is first lived."""
+        clocks = self._clocks
+        whole = np.zeros(len(clocks.life.parameters))
+        whole[: len(parameters)] = parameters
+        state = _start(self.life_model, whole, starts)
+        morning = np.zeros(len(clocks.day.parameters))
+        morning[: len(parameters)] = parameters
+        down = observe(self.life_model, 0.0, state, whole)[-len(clocks.down) - len(clocks.up) : -len(clocks.up)]
+        places = {name: index for index, name in enumerate(clocks.day.parameters)}
+        morning[[places[name] for name in clocks.down]] = down
+        midnight = _start(self.day_model, morning, starts)[: self._midnight_states]
+        known = constant_values(self.composition.flat, parameters)
+        protocol = Day(self.day_model, clocks, self._protocol(day), limits_of(clocks, known), 1e-6, "explicit")
+        walk = Walk(self.life_model, clocks, protocol, self.rules, self.tolerance, midnight)
+        return Standing(state, parameters, Life(state, whole, walk=walk))
+
+    @cached_property
+    def _midnight_states(self) -> int:
+        return sum(1 for name in self._clocks.day.states if not name.startswith("integral("))
+
+    def _protocol(self, day: Sequence[Dose]):  # type: ignore[no-untyped-def]
+        clocks = self._clocks
+        entries: list[tuple[float, int, int, float]] = []
+        for dose in day:
+            port = self.composition.ports[dose.port]
+            if port.add not in clocks.day_actions and port.multiply not in clocks.day_actions:
+                raise InputError(Fault("[[day]]", f'"{dose.port}" is not a port of a day file.'))
+            if port.multiply >= 0:
+                entries.append((dose.time, 1, clocks.day_actions[port.multiply], 0.0))
+            if port.add >= 0:
+                entries.append((dose.time, 1, clocks.day_actions[port.add], dose.amount))
+            for action in self.composition.after_port.get(dose.port, ()):
+                entries.append((dose.time, 1, clocks.day_actions[action], 0.0))
+        return day_schedule(entries)
+
+    def live(
+        self, standing: Standing, until: float, save: NDArray[np.float64], stops: Stops, watch: Watch | None = None
+    ) -> Stretch:
+        """The life from time 0 until a time, or a watch."""
+        life = standing.life
+        assert life is not None
+        assert life.walk is not None
+        walk = life.walk
+        whole = life.parameters.copy()
+        changed = not np.array_equal(whole[: len(standing.parameters)], standing.parameters)
+        whole[: len(standing.parameters)] = standing.parameters
+        walk = walk.again() if life.base is None or not changed else walk.again(life.base.x)
+        base = None if changed else life.base  # another patient's day: what was known of it is void
+        life = Life(standing.state, whole, base, life.step, life.known, walk)
+        events = _by_time(stops, self._clocks)
+        rows = np.full((len(save), len(self.outputs)), np.nan)
+        try:
+            if life.base is None:
+                life = walk.opened(life, 0.0)
+            return self._through(life, walk, until, save, rows, events, watch)
+        except DayFailed as failure:
+            return self._stretch(life, 0.0, rows[:0], failure.outcome.reason, walk.counts, failure.outcome, day=True)
+
+    def _through(
+        self,
+        life: Life,
+        walk: Walk,
+        until: float,
+        save: NDArray[np.float64],
+        rows: NDArray[np.float64],
+        events: list[tuple[float, list[tuple[int, int, float]]]],
+        watch: Watch | None,
+    ) -> Stretch:
+        width, time, done = len(self.outputs), 0.0, 0
+        marks = sorted({*(at for at, _ in events), until} | set(_looks(until) if watch is not None else ()))
+        happening = dict(events)
+        if len(save) and save[0] == 0.0:
+            rows[0] = observe(self.life_model, 0.0, life.state, life.parameters)[:width]
+            done = 1
+        if 0.0 in happening:
+            life = walk.event(life, 0.0, happening[0.0])
+        for mark in marks:
+            if mark <= time:
+                continue
+            before, begun = life, time
+            wanted = save[(save > time) & (save <= mark)]
+            inside = np.arange(time + 1.0, mark + 0.5) if watch is not None else wanted
+            life, found, failed = walk.stretch(life, time, mark, inside)
+            if failed is not None:
+                rows[done : done + len(found)] = found[:, :width]
+                return self._stretch(life, failed.time, rows[: done + len(found)], failed.reason, walk.counts, failed)
+            if watch is not None:
+                hit = np.flatnonzero((found[:, watch.output] - watch.level) * watch.direction >= 0.0)
+                if len(hit):
+                    end = float(inside[hit[0]])
+                    if end < mark:
+                        life, _, failed = walk.stretch(before, begun, end, np.empty(0))
+                    return self._stretch(life, end, rows[:0], Reason.WATCH, walk.counts, failed)
+            else:
+                rows[done : done + len(found)] = found[:, :width]
+                done += len(found)
+            time = mark
+            if mark in happening:
+                life = walk.event(life, mark, happening[mark])
+                if len(wanted) and wanted[-1] == mark and watch is None:
+                    rows[done - 1] = observe(self.life_model, mark, life.state, life.parameters)[:width]
+        return self._stretch(life, until, rows[:done], Reason.DONE, walk.counts, None)
+
+    def _stretch(
+        self,
+        life: Life,
+        time: float,
+        rows: NDArray[np.float64],
+        reason: Reason,
+        counts: ClockCounts,
+        failed: Outcome | None,
+        day: bool = False,
+    ) -> Stretch:
+        shared = life.parameters[: len(self.composition.flat.parameters)].copy()
+        return Stretch(
+            standing=Standing(life.state, shared, life),
+            time=time,
+            rows=rows,
+            reason=reason,
+            steps=counts.inner,
+            days=counts.days,
+            failed=failed,
+            flat_states=self._clocks.day.states if day else self._clocks.life.states,
+        )
+
+
+def _looks(until: float) -> list[float]:
+    return [float(day) for day in np.arange(LONG_LOOK, until, LONG_LOOK)]
+
+
+def _by_time(stops: Stops, clocks) -> list[tuple[float, list[tuple[int, int, float]]]]:  # type: ignore[no-untyped-def]
+    """What happens at each time, with the actions of the life model."""
+    found: dict[float, list[tuple[int, int, float]]] = {}
+    for time, _, kind, index, amount in stops.entries:
+        if kind == 1 and index not in clocks.life_actions:
+            message = (
+                "a dose of a scenario goes into a port of a life file; what every day brings stands in the patient."
+            )
+            raise InputError(Fault("doses", message))
+        place = clocks.life_actions[index] if kind == 1 else index
+        found.setdefault(time, []).append((kind, place, amount))
+    return sorted(found.items())
