@@ -2,8 +2,8 @@
 
 Between real days the summaries of the day are a local linear function of what the day reads of the life, inside the
 stiff integrator of the life. A macro step is predicted with it, one real day is simulated at its end, and the step is
-done again with the summaries corrected; the difference controls the length of the steps. Near events and where the model
-of the day is poor the steps shrink to one day, and the scheme then simulates every day.
+done again with the summaries corrected; the difference controls the length of the steps. Where the linear day is poor
+the steps shrink to one day, and the scheme then simulates every day.
 """
 
 from __future__ import annotations
@@ -86,6 +86,24 @@ class Life:
     walk: Walk | None = None
 
 
+_NONE = np.empty(0)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A macro step that was tried: accepted with what its last day showed, or to be tried again at `factor` of it."""
+
+    life: Life
+    factor: float = 1.0
+    accepted: bool = False
+    failed: Outcome | None = None
+    v: NDArray[np.float64] = field(default_factory=lambda: _NONE)
+    s: NDArray[np.float64] = field(default_factory=lambda: _NONE)
+    x: NDArray[np.float64] = field(default_factory=lambda: _NONE)
+    error: NDArray[np.float64] = field(default_factory=lambda: _NONE)
+    worst: float = 0.0
+
+
 @dataclass
 class Walk:
     """A walk through one patient's life.
@@ -136,6 +154,18 @@ class Walk:
         controlled = np.isfinite(self.tolerances)
         worst = float(np.max(gaps[controlled] / self.tolerances[controlled], initial=0.0))
         return s, following, worst
+
+    def today(self, life: Life) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The day's parameters for where life stands, and the midnight such a day begins with."""
+        base = life.base
+        assert base is not None
+        v = self._read(life.state, life.parameters, float(life.parameters[self.origin]))
+        x = self._near(base.x + base.orbit @ (v - base.v), base.x)
+        _, x = self._settled(life.parameters, v, x, 1, 4)
+        parameters = np.empty(len(self.clocks.day.parameters))
+        parameters[: self.shared] = life.parameters[: self.shared]
+        parameters[self.day_places] = v
+        return parameters, x
 
     def _settled(
         self, life: NDArray[np.float64], v: NDArray[np.float64], x: NDArray[np.float64], least: int, most: int
@@ -322,79 +352,74 @@ class Walk:
         self, life: Life, time: float, end: float, save: NDArray[np.float64]
     ) -> tuple[Life, float, Outcome]:
         """One accepted macro step: predicted, looked at, corrected."""
-        rules = self.rules
         rest = end - time
-        length = min(life.step, rest)
-        if rest < 2.0 * life.step and rest > life.step:
-            length = rest / 2.0
+        length = rest / 2.0 if life.step < rest < 2.0 * life.step else min(life.step, rest)
         while True:
             length = rest if rest < 1.5 else float(max(1.0, min(round(length), math.floor(rest))))
-            base, known = life.base, life.known
-            assert base is not None
-            assert known is not None
-            self._bridge(life.parameters, base, time)
-            start = self._read(life.state, life.parameters, time)
-            ahead = self._solve(life, time, time + length, [time + 0.5 * length, time + length])
-            shortest = length <= rules.shortest
-            if ahead.reason.failed:
-                if shortest:
-                    return life, time + length, ahead
-                self.counts.rejected += 1
-                length *= 0.25
-                continue
-            middle_v, middle_s = self._split(ahead.outputs[0])
-            v, s_linear = self._split(ahead.outputs[1])
-            moving = np.abs(v - start) > 1e-7 * self.width
-            if np.any(moving & ~known):
-                active = known | moving
-                life = replace(life, base=self._renewed(life.parameters, base, active, known), known=active)
-                continue
+            trial = self._tried(life, time, length)
+            life = trial.life
+            if trial.failed is not None:
+                return life, time + length, trial.failed
+            if trial.accepted:
+                return self._corrected(trial, time, time + length, save)
+            self.counts.rejected += trial.factor < 1.0
+            length *= trial.factor
+
+    def _tried(self, life: Life, time: float, length: float) -> _Trial:
+        """A macro step, predicted and looked at."""
+        base, known = life.base, life.known
+        assert base is not None
+        assert known is not None
+        rules, shortest = self.rules, length <= self.rules.shortest
+        self._bridge(life.parameters, base, time)
+        start = self._read(life.state, life.parameters, time)
+        ahead = self._solve(life, time, time + length, [time + 0.5 * length, time + length])
+        if ahead.reason.failed:
+            return _Trial(life, failed=ahead) if shortest else _Trial(life, 0.25)
+        (middle_v, v), (middle_s, s_linear) = self._split(ahead.outputs)
+        moving = np.abs(v - start) > 1e-7 * self.width
+        if np.any(moving & ~known):
+            active = known | moving
+            return _Trial(replace(life, base=self._renewed(life.parameters, base, active, known), known=active))
+        if not shortest:
             bend = float(np.linalg.norm((middle_v - 0.5 * (start + v)) / self.width))
-            if bend > rules.bend and not shortest:
+            if bend > rules.bend:
+                return _Trial(life, max(0.3, 0.9 * rules.bend / bend))
+            far = max(float(np.max(np.abs(s - base.s) / self.tolerances)) for s in (middle_s, s_linear))
+            if far > rules.trust / rules.tolerance:
+                return _Trial(life, max(0.25, 0.8 * rules.trust / rules.tolerance / far))
+        x = self._near(base.x + base.orbit @ (v - base.v), base.x)
+        s, following = self._settled(life.parameters, v, x, 1, 3)
+        error = s - (base.s + base.jacobian @ (v - base.v))
+        worst = float(np.max(np.abs(error) / self.tolerances))
+        if worst > 1.0 and not shortest:
+            if not base.fresh:
                 self.counts.rejected += 1
-                length *= max(0.3, 0.9 * rules.bend / bend)
-                continue
-            far = float(
-                max(
-                    np.max(np.abs(middle_s - base.s) / self.tolerances),
-                    np.max(np.abs(s_linear - base.s) / self.tolerances),
-                )
-            )
-            if far > rules.trust / rules.tolerance and not shortest:
-                self.counts.rejected += 1
-                length *= max(0.25, 0.8 * rules.trust / rules.tolerance / far)
-                continue
-            x = self._near(base.x + base.orbit @ (v - base.v), base.x)
-            s, x_after = self._settled(life.parameters, v, x, 1, 3)
-            error = s - (base.s + base.jacobian @ (v - base.v))
-            worst = float(np.max(np.abs(error) / self.tolerances))
-            if worst > 1.0 and not shortest:
-                self.counts.rejected += 1
-                if not base.fresh:
-                    life = replace(life, base=self._renewed(life.parameters, base, known, known))
-                else:
-                    length *= max(0.25, 0.9 / math.sqrt(worst))
-                continue
-            break
+                return _Trial(replace(life, base=self._renewed(life.parameters, base, known, known)))
+            return _Trial(life, max(0.25, 0.9 / math.sqrt(worst)))
+        return _Trial(life, accepted=True, v=v, s=s, x=following, error=error, worst=worst)
+
+    def _corrected(
+        self, trial: _Trial, time: float, after: float, save: NDArray[np.float64]
+    ) -> tuple[Life, float, Outcome]:
+        """The step done again with the summaries bent to what the real day showed; the base moves to that day."""
+        life, base, known = trial.life, trial.life.base, trial.life.known
+        assert base is not None
+        assert known is not None
         self.counts.steps += 1
-        difference = v - base.v
+        difference = trial.v - base.v
         size = float(np.sum((difference / self.width) ** 2))
         direction = difference / self.width**2 / size if size > 1e-8 else np.zeros(self.downs)
-        self._bridge(life.parameters, base, time, bend=error if size > 1e-8 else None, direction=direction)
-        outcome = self._recorded(life, time, time + length, save)
-        if outcome.reason.failed:
-            return life, time + length, outcome
-        if worst > 0.5:
-            base = self._renewed(life.parameters, replace(base, v=v, s=s, x=x_after), known, known)
+        self._bridge(life.parameters, base, time, bend=trial.error if size > 1e-8 else None, direction=direction)
+        outcome = self._recorded(life, time, after, save)
+        if trial.worst > 0.5:
+            moved = replace(base, v=trial.v, s=trial.s, x=trial.x)
+            base = self._renewed(life.parameters, moved, known, known)
         else:
-            miss = x_after - base.x - base.orbit @ difference
-            base = _Base(
-                v=v,
-                s=s,
-                x=x_after,
-                jacobian=base.jacobian + 2.0 * np.outer(error, direction),
-                orbit=base.orbit + 2.0 * np.outer(miss, direction),
-            )
-        growth = min(3.0, 0.9 / math.sqrt(max(worst, 1e-12)))
-        step = min(rules.longest, max(rules.shortest, length * growth))
-        return replace(life, state=outcome.state, base=base, step=step), time + length, outcome
+            # The factor 2 makes the slopes those at the end of the step, not its mean (a tangent Broyden update).
+            miss = trial.x - base.x - base.orbit @ difference
+            jacobian = base.jacobian + 2.0 * np.outer(trial.error, direction)
+            base = _Base(trial.v, trial.s, trial.x, jacobian, base.orbit + 2.0 * np.outer(miss, direction))
+        growth = min(3.0, 0.9 / math.sqrt(max(trial.worst, 1e-12)))
+        step = min(self.rules.longest, max(self.rules.shortest, (after - time) * growth))
+        return replace(life, state=outcome.state, base=base, step=step), after, outcome

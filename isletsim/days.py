@@ -58,21 +58,7 @@ class Day:
         ------
         DayFailed : the day could not be finished.
         """
-        flat = self.model.flat
-        begin = np.zeros(self.model.states)
-        begin[: len(start)] = start
-        outcome = solve(
-            self.model,
-            begin,
-            parameters,
-            span=(0.0, 1.0),
-            save=_GRID,
-            schedule=self.schedule,
-            rtol=self.tolerance,
-            atol=0.01 * self.tolerance * np.array(flat.scale),
-            method=self.method,  # type: ignore[arg-type]
-            keep_states=False,
-        )
+        outcome = self._solved(parameters, start, 1.0, _GRID, self.schedule)
         if outcome.reason.failed:
             raise DayFailed(outcome)
         return *self._summaries(outcome), self._gaps(outcome)
@@ -102,12 +88,52 @@ class Day:
         columns = [names.index(summary.of) for summary in self.clocks.summaries]
         return np.abs(outcome.outputs[-1, columns] - outcome.outputs[0, columns])
 
-    def course(self, parameters: NDArray[np.float64], start: NDArray[np.float64]) -> Outcome:
-        """The whole day with everything it records, every five minutes."""
+    def until(self, parameters: NDArray[np.float64], start: NDArray[np.float64], end: float) -> Outcome:
+        """The day from midnight until a time of it; what falls on that time does not happen."""
+        kept = self.schedule.times < end
+        size = int(kept.sum())
+        first = self.schedule.first[: size + 1]
+        total = int(first[-1])
+        morning = Schedule(
+            self.schedule.times[:size],
+            first,
+            self.schedule.kinds[:total],
+            self.schedule.indices[:total],
+            self.schedule.amounts[:total],
+        )
+        return self._solved(parameters, start, end, np.empty(0), morning)
+
+    def test(
+        self,
+        parameters: NDArray[np.float64],
+        start: NDArray[np.float64],
+        times: NDArray[np.float64],
+        schedule: Schedule,
+    ) -> Outcome:
+        """A stretch of the day that begins at 0 and brings what the schedule says; outputs at the times given."""
+        return self._solved(parameters, start, float(times[-1]), times, schedule)
+
+    def _solved(
+        self,
+        parameters: NDArray[np.float64],
+        start: NDArray[np.float64],
+        end: float,
+        save: NDArray[np.float64],
+        schedule: Schedule,
+    ) -> Outcome:
         begin = np.zeros(self.model.states)
         begin[: len(start)] = start
         return solve(
-            self.model, begin, parameters, span=(0.0, 1.0), save=_GRID, schedule=self.schedule, rtol=self.tolerance
+            self.model,
+            begin,
+            parameters,
+            span=(0.0, end),
+            save=save,
+            schedule=schedule,
+            rtol=self.tolerance,
+            atol=0.01 * self.tolerance * np.array(self.model.flat.scale),
+            method=self.method,  # type: ignore[arg-type]
+            keep_states=False,
         )
 
 

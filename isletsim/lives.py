@@ -1,7 +1,7 @@
 """A subject's life, stretch by stretch: one interface for models with one clock and with two.
 
-A `Liver` knows a compiled composition and how exactly to solve it; a `Standing` is where one subject's life stands. What
-happens when (`Stops`) and what is recorded come from outside.
+A `Liver` knows a compiled composition and how exactly to solve it; a `Standing` is where one subject's life stands.
+What happens when (`Stop`) and what is recorded come from outside.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from isletsim.compiler import CompiledModel, compile_model
 from isletsim.days import Day, DayFailed, day_schedule, limits_of
 from isletsim.faults import Fault, InputError
 from isletsim.layers import Composition
+from isletsim.layers.clocks import Clocks
 from isletsim.point import initial, observe
-from isletsim.regimen import Dose, Stops, to_schedule
+from isletsim.regimen import Course, Dose, Stop, stops_of, to_schedule
 from isletsim.simulate import bare_stops, constant_values
 from isletsim.solver import Outcome, Reason, Watch, solve
 
@@ -76,7 +77,12 @@ class Liver(Protocol):
         ...
 
     def live(
-        self, standing: Standing, until: float, save: NDArray[np.float64], stops: Stops, watch: Watch | None = None
+        self,
+        standing: Standing,
+        until: float,
+        save: NDArray[np.float64],
+        stops: Sequence[Stop],
+        watch: Watch | None = None,
     ) -> Stretch:
         """The life from time 0 until a time; with a watch, until the first midnight that meets it (no rows then)."""
         ...
@@ -120,14 +126,19 @@ class OneClock:
         return Standing(_start(self.compiled, parameters, starts), parameters)
 
     def live(
-        self, standing: Standing, until: float, save: NDArray[np.float64], stops: Stops, watch: Watch | None = None
+        self,
+        standing: Standing,
+        until: float,
+        save: NDArray[np.float64],
+        stops: Sequence[Stop],
+        watch: Watch | None = None,
     ) -> Stretch:
         """The life from time 0 until a time, or a watch."""
         if watch is not None:
             return self._watched(standing, until, stops, watch)
         return self._run(standing, until, save, stops, None)
 
-    def _watched(self, standing: Standing, until: float, stops: Stops, watch: Watch) -> Stretch:
+    def _watched(self, standing: Standing, until: float, stops: Sequence[Stop], watch: Watch) -> Stretch:
         looks = np.unique(np.minimum(np.arange(LOOK, until + LOOK, LOOK), until))
         found = self._run(standing, until, looks, stops, watch)
         if found.reason is not Reason.WATCH:
@@ -137,7 +148,7 @@ class OneClock:
         return self._run(standing, until, np.arange(last + 1.0, found.time + 1.0), stops, watch)
 
     def _run(
-        self, standing: Standing, until: float, save: NDArray[np.float64], stops: Stops, watch: Watch | None
+        self, standing: Standing, until: float, save: NDArray[np.float64], stops: Sequence[Stop], watch: Watch | None
     ) -> Stretch:
         bare = bare_stops(self.compiled, standing.parameters, 0.0, until)
         outcome = solve(
@@ -241,12 +252,17 @@ class TwoClocks:
                 entries.append((dose.time, 1, clocks.day_actions[port.multiply], 0.0))
             if port.add >= 0:
                 entries.append((dose.time, 1, clocks.day_actions[port.add], dose.amount))
-            for action in self.composition.after_port.get(dose.port, ()):
-                entries.append((dose.time, 1, clocks.day_actions[action], 0.0))
+            after = self.composition.after_port.get(dose.port, ())
+            entries += [(dose.time, 1, clocks.day_actions[action], 0.0) for action in after]
         return day_schedule(entries)
 
     def live(
-        self, standing: Standing, until: float, save: NDArray[np.float64], stops: Stops, watch: Watch | None = None
+        self,
+        standing: Standing,
+        until: float,
+        save: NDArray[np.float64],
+        stops: Sequence[Stop],
+        watch: Watch | None = None,
     ) -> Stretch:
         """The life from time 0 until a time, or a watch."""
         life = standing.life
@@ -267,6 +283,38 @@ class TwoClocks:
             return self._through(life, walk, until, save, rows, events, watch)
         except DayFailed as failure:
             return self._stretch(life, 0.0, rows[:0], failure.outcome.reason, walk.counts, failure.outcome, day=True)
+
+    def tested(
+        self,
+        standing: Standing,
+        start: float,
+        times: NDArray[np.float64],
+        doses: Sequence[Dose],
+        courses: Sequence[Course],
+        neutral: Mapping[str, float],
+    ) -> Outcome:
+        """A day like today until a time of day, and from then on what a test gives instead of what the day brings.
+
+        Parameters
+        ----------
+        times : when to look, counted from `start`, as are doses and courses.
+        """
+        life = standing.life
+        assert life is not None
+        assert life.walk is not None
+        walk = life.walk.again()
+        if life.base is None:
+            life = walk.opened(life, 0.0)
+        parameters, midnight = walk.today(life)
+        morning = walk.day.until(parameters, midnight, start)
+        if morning.reason.failed:
+            return morning
+        stops = stops_of(self.composition, doses, courses, neutral=neutral)
+        inner = self._clocks.day_actions
+        entries = [
+            (stop.time, stop.kind, inner[stop.index] if stop.kind == 1 else stop.index, stop.amount) for stop in stops
+        ]
+        return walk.day.test(morning.parameters, morning.state, times, day_schedule(entries))
 
     def _through(
         self,
@@ -340,10 +388,10 @@ def _looks(until: float) -> list[float]:
     return [float(day) for day in np.arange(LONG_LOOK, until, LONG_LOOK)]
 
 
-def _by_time(stops: Stops, clocks) -> list[tuple[float, list[tuple[int, int, float]]]]:  # type: ignore[no-untyped-def]
+def _by_time(stops: Sequence[Stop], clocks: Clocks) -> list[tuple[float, list[tuple[int, int, float]]]]:
     """What happens at each time, with the actions of the life model."""
     found: dict[float, list[tuple[int, int, float]]] = {}
-    for time, _, kind, index, amount in stops.entries:
+    for time, _, kind, index, amount in stops:
         if kind == 1 and index not in clocks.life_actions:
             message = (
                 "a dose of a scenario goes into a port of a life file; what every day brings stands in the patient."

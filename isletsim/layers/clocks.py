@@ -1,7 +1,7 @@
 """A flat model with two clocks becomes two: the day, and the life with a bridge between them.
 
-The day reads life values as parameters that are constant for that day (`down`). The life reads daily summaries (`up`); in
-the life model each summary is a local linear function of what the day reads,
+The day reads life values as parameters that are constant for that day (`down`). The life reads daily summaries (`up`);
+in the life model each summary is a local linear function of what the day reads,
 
     s = s0 + J (v - v0) + e theta^2 + c (time - t0),    theta = w . (v - v0),
 
@@ -100,6 +100,8 @@ def split(
         if any(clock_of[name] == "day" for name, _ in action.assignments)
     ]
     day_wanted += [tree for index in day_actions for _, tree in flat.actions[index].assignments]
+    asked = [name for name in flat.outputs if clock_of.get(name) == "day"]
+    day_wanted += [Name(name) for name in asked]
     inside, down = _reach(day_wanted, trees, clock_of, flat, changing)
     up = tuple(sorted(summaries))
     extra = tuple(name for name in down if name not in flat.parameters)
@@ -118,7 +120,7 @@ def split(
         start=(*(flat.start[index_of[name]] for name in day_states), *(Number(0.0) for _ in means)),
         scale=(*(flat.scale[index_of[name]] for name in day_states), *(sizes.get(name, 1.0) for name in means)),
         actions=tuple(flat.actions[index] for index in day_actions),
-        outputs=tuple(dict.fromkeys([*used, *(name for name in flat.outputs if name in inside)])),
+        outputs=tuple(dict.fromkeys([*used, *asked])),
     )
     return Clocks(
         day=day,

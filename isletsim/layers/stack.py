@@ -24,7 +24,8 @@ CLASS = "class"  # in the start of a chain: the number of the class, from 1
 @dataclass(frozen=True)
 class Summary:
     """What a life file wants to know of a day: the mean, the value at a time, the extremes, or the share of the day
-    between two levels, of a day's state, quantity or rate. `limits` are names of parameters."""
+    between two levels, of a day's state, quantity or rate. `limits` are names of parameters.
+    """
 
     kind: str
     of: str
