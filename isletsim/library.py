@@ -1,7 +1,7 @@
 """Stacks by name: files are found, read, composed, and the composition remembered as long as no file has changed.
 
 The memory is an entry of the user's cache, named by what was asked for and by the text of this package; it lists the
-content of every file it was made from. So an edit in any file is noticed, and a warm start reads no TOML.
+content of every file it was made from. So an edit in any file is noticed, and a warm start composes nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def remembered(kind: str, asked: str, make: Callable[[], tuple[Made, Iterable[Pa
     Parameters
     ----------
     asked : says what is wanted; part of the name of the entry.
-    make : gives the thing and the files it depends on.
+    make : gives the thing and the files it depends on; a file that is not there counts too, it may come.
     """
     name = store.fingerprint(kind, asked, package_fingerprint())
     data = store.load(kind, name)
@@ -49,12 +49,11 @@ def remembered(kind: str, asked: str, make: Callable[[], tuple[Made, Iterable[Pa
         except Exception:  # noqa: BLE001 - a damaged entry of whatever kind is made anew
             pass
     made, paths = make()
-    files = [(str(path.resolve()), _content(path)) for path in paths]
+    files = [(str(path.absolute()), _content(path)) for path in paths]
     store.save(kind, name, pickle.dumps((files, made), protocol=5))
     return made
 
 
-@cache
 def _content(path: Path) -> str:
     try:
         return store.fingerprint(path.read_bytes())
@@ -74,43 +73,58 @@ def read_stack(wanted: Iterable[str | Path], follow: bool = True) -> list[ModelF
     ------
     InputError : the faults of all files together.
     """
+    return _read(wanted, follow)[0]
+
+
+def _read(wanted: Iterable[str | Path], follow: bool) -> tuple[list[ModelFile], list[Path]]:
+    """The model files of a stack, and every place where one of them was looked for."""
     files: dict[str, ModelFile] = {}
     faults: list[Fault] = []
-    waiting = [(str(each), find("model", each)) for each in wanted]
+    looked: list[Path] = []
+    waiting: list[Path] = []
+
+    def meet(name: str | Path, place: str = "") -> None:
+        try:
+            waiting.append(find("model", name))
+        except InputError as reason:
+            faults.extend(Fault(place, fault.message, fault.cure) if place else fault for fault in reason.faults)
+
+    for each in wanted:
+        meet(each)
     while waiting:
-        _, path = waiting.pop(0)
+        path = waiting.pop(0)
+        looked.append(path)
         if path.stem in files:
             if files[path.stem].path.resolve() != path.resolve():
-                faults.append(
-                    Fault(str(path), f'another file of the stack is called "{path.stem}" too.', "Rename one.")
-                )
+                message = f'another file of the stack is called "{path.stem}" too.'
+                faults.append(Fault(str(path), message, "Rename one."))
             continue
         try:
-            file = read_model(path)
+            file = files[path.stem] = read_model(path)
         except InputError as reason:
             faults.extend(reason.faults)
             continue
-        files[file.name] = file
-        if follow:
-            for used in file.uses:
-                beside = path.parent / f"{used}.toml"
-                if used not in files:
-                    waiting.append((used, beside if beside.is_file() else find("model", used)))
+        for used in file.uses if follow else ():
+            beside = path.parent / f"{used}.toml"
+            looked.append(beside)
+            if used not in files:
+                meet(beside if beside.is_file() else used, file.page.place(("uses", used)))
     if faults:
-        raise InputError(faults)
-    return list(files.values())
+        raise InputError(dict.fromkeys(faults))
+    return list(files.values()), list(dict.fromkeys(looked))
 
 
 def compose_stack(
     wanted: Iterable[str | Path], outputs: Iterable[str] | None = None, follow: bool = True
 ) -> Composition:
-    """The composition of a stack of files, remembered."""
+    """The composition of a stack of files, remembered; the parameters are those of `superpose` and `read_stack`."""
     names = [str(each) for each in wanted]
-    kept = None if outputs is None else sorted(outputs)
-    asked = repr((names, [str(Path.cwd())] if any("/" in each or "\\" in each for each in names) else [], kept, follow))
+    kept = None if outputs is None else list(dict.fromkeys(outputs))
+    # The same words mean other files in another checkout, and relative paths in another folder.
+    where = [str(data_folder("models"))] + [str(Path.cwd())] * any(each.endswith(".toml") for each in names)
 
     def make() -> tuple[Composition, list[Path]]:
-        files = read_stack(names, follow)
-        return superpose(files, kept), [file.path for file in files]
+        files, looked = _read(names, follow)
+        return superpose(files, kept), looked
 
-    return remembered("plan", asked, make)
+    return remembered("plan", repr((names, where, kept, follow)), make)

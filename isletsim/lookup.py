@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from numbers import Real
 from typing import Any
 
 from isletsim.faults import Fault, InputError, did_you_mean
 from isletsim.layers import Composition, Symbol
 from isletsim.units import PURE, Quantity, UnitError, quantity
 
-__all__ = ["SETTABLE", "find_symbol", "read_value", "values_by_symbol"]
+__all__ = ["SETTABLE", "STARTABLE", "dotted", "find_symbol", "flat_names", "read_value", "values_by_symbol"]
 
 SETTABLE = ("parameter", "input", "held")
 STARTABLE = ("state", "unknown")
@@ -47,12 +48,35 @@ def find_symbol(composition: Composition, text: str, kinds: Iterable[str] = (), 
     raise InputError(Fault(place or text, f'there is {what} called "{text}".', did_you_mean(text, known)))
 
 
+def flat_names(symbol: Symbol) -> list[str]:
+    """The names a symbol has in the flat model: its own, or those of its classes."""
+    return [f"{symbol.name}[{index}]" for index in range(1, symbol.classes + 1)] or [symbol.name]
+
+
+def dotted(table: Mapping[str, Any], leaf: Iterable[str] = (), before: str = "") -> Iterator[tuple[str, Any]]:
+    """The entries of a table of settings by their whole names: `a.b = 1` in TOML is a table b within a table a.
+
+    Parameters
+    ----------
+    leaf : keys of a table that is itself a value.
+    """
+    own = set(leaf)
+    for key, value in table.items():
+        name = f"{before}.{key}" if before else key
+        if isinstance(value, Mapping) and value and not own & value.keys():
+            yield from dotted(value, own, name)
+        else:
+            yield name, value
+
+
 def read_value(value: Any, symbol: Symbol, place: str) -> float:
     """A value for a symbol in base units, from a quantity text, a number or a `Quantity`."""
     if isinstance(value, Quantity):
         return value.value
+    if isinstance(value, Real) and not isinstance(value, bool):
+        value = float(value)
     try:
-        if symbol.unit.dimension != PURE and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if symbol.unit.dimension != PURE and isinstance(value, float):
             message = f"{value!r} has no unit; {symbol.name} is in {symbol.unit.text}."
             raise UnitError(message, f'Write "{value} {symbol.unit.text}".')
         return quantity(value, symbol.unit.dimension, symbol.of).value
@@ -71,10 +95,7 @@ def values_by_symbol(
         try:
             symbol = find_symbol(composition, name, allowed, f"{place} {name}")
             base = read_value(value, symbol, f"{place} {name}")
-            flat_names = [symbol.name]
-            if symbol.classes:
-                flat_names = [f"{symbol.name}[{index}]" for index in range(1, symbol.classes + 1)]
-            values.update(dict.fromkeys(flat_names, base))
+            values.update(dict.fromkeys(flat_names(symbol), base))
         except InputError as reason:
             faults.extend(reason.faults)
     if faults:

@@ -1,4 +1,4 @@
-"""A compiled model at one instant: its own start, its derivatives, its outputs and its Jacobian."""
+"""A model at one instant: its own start, its derived values, its derivatives, its outputs and its Jacobian."""
 
 from __future__ import annotations
 
@@ -7,16 +7,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from isletsim.expressions.evaluate import evaluate
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from isletsim.compiler import CompiledModel
+    from isletsim.flat import FlatModel
 
-__all__ = ["dense_jacobian", "derivatives", "initial", "observe", "prepared"]
+__all__ = ["constant_values", "dense_jacobian", "derivatives", "initial", "observe", "prepared"]
 
 _Prepare = CFUNCTYPE(None, c_void_p)
 _Start = CFUNCTYPE(None, c_void_p, c_void_p)
 _Evaluate = CFUNCTYPE(None, c_double, c_void_p, c_void_p, c_void_p)
+
+
+def constant_values(flat: FlatModel, parameters: NDArray[np.float64]) -> dict[str, float]:
+    """Parameters and derived values by name."""
+    known = dict(zip(flat.parameters, parameters.tolist(), strict=True))
+    for name, tree in flat.constants:
+        known[name] = evaluate(tree, known)
+    return known
 
 
 def prepared(model: CompiledModel, parameters: NDArray[np.float64]) -> NDArray[np.float64]:

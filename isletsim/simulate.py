@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from isletsim.compiler import CompiledModel, compile_model
-from isletsim.expressions.evaluate import evaluate
-from isletsim.faults import Fault, InputError, RunError
-from isletsim.flat import FlatModel
+from isletsim.faults import Fault, InputError, RunError, did_you_mean
 from isletsim.layers import Composition
 from isletsim.library import compose_stack
 from isletsim.lookup import SETTABLE, STARTABLE, values_by_symbol
 from isletsim.patient import BoundPatient, bind_patient, read_patient
 from isletsim.places import find
-from isletsim.point import dense_jacobian, derivatives, initial, observe
-from isletsim.regimen import read_courses, read_doses, stops_of, to_schedule
+from isletsim.point import constant_values, dense_jacobian, derivatives, initial, observe
+from isletsim.regimen import Stops, at_instants, bare_stops, read_courses, read_doses, stops_of, to_schedule
 from isletsim.solver import ADVICE, Outcome, Reason, solve
 from isletsim.source import Page
 from isletsim.trajectory import Moment, Trajectory
@@ -30,10 +29,15 @@ from isletsim.units import Quantity, UnitError, convert, days
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Model", "bare_stops", "failure_message", "load_model"]
+__all__ = ["Model", "bare_stops", "constant_values", "failure_message", "load_model"]
 
 ROWS = 200  # records of a run for which nothing else is asked
+MOST_ROWS = 50_000_000
+METHODS = ("stiff", "explicit")
 _COMPILING = threading.Lock()
+
+Method = Literal["stiff", "explicit"]
+Arrays = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,9 @@ class Model:
     @cached_property
     def compiled(self) -> CompiledModel:
         """The machine code, made when first needed."""
+        if self.composition.clocks is not None:
+            cure = "Write a scenario over it and use load_scenario."
+            raise InputError(Fault(self.name, "has a day and a life clock; it is not one system.", cure))
         with _COMPILING:
             return compile_model(self.composition.flat)
 
@@ -57,15 +64,15 @@ class Model:
         self,
         until: str | float,
         *,
-        save: str | Sequence[str | float] | None = None,
+        save: str | float | Sequence[str | float] | None = None,
         start: Mapping[str, Any] | None = None,
         set: Mapping[str, Any] | None = None,  # noqa: A002 - the word of scenario files and of the command line
         patient: str | Path | None = None,
         doses: Sequence[Mapping[str, Any]] = (),
         courses: Sequence[Mapping[str, Any]] = (),
-        visits: Sequence[str] = (),
+        visits: Sequence[str | float] = (),
         begin: str | float = 0.0,
-        method: str = "stiff",
+        method: Method = "stiff",
         rtol: float = 1e-6,
         maximum_steps: int = 1_000_000,
     ) -> Trajectory:
@@ -87,61 +94,53 @@ class Model:
         InputError : anything given that is not understood.
         RunError : the run failed; `partial` holds the trajectory until then.
         """
-        if method not in ("stiff", "explicit"):
-            raise InputError(Fault("method", f'"{method}" is not a method.', 'Use "stiff" or "explicit".'))
         opening, closing = _time(begin, "begin"), _time(until, "until")
         if not closing > opening:
             raise InputError(Fault("until", f"{until!r} is not after the beginning."))
+        self._check(method, rtol, maximum_steps)
+        records = _records(save, opening, closing)
         parameters, state = self.start(start, set, patient)
-        page = Page(Path("simulate"), "simulate(...)", {}, "", {})
-        given = read_doses(page, doses, ("doses",), self.composition, whole=False)
-        levels = read_courses(page, courses, ("courses",), self.composition, whole=False)
-        page.finish()
-        flat = self.composition.flat
-        defaults = dict(zip(flat.parameters, parameters, strict=True))
-        times = [_time(each, "visits") for each in visits]
-        stops = stops_of(self.composition, given, levels, times, closing, defaults)
+        stops = self._stops(parameters, doses, courses, visits, opening)
         bare = bare_stops(self.compiled, parameters, opening, closing)
         outcome = solve(
             self.compiled,
             state,
             parameters,
             span=(opening, closing),
-            save=_records(save, opening, closing),
+            save=at_instants(records, stops),
             schedule=to_schedule(stops, bare, opening, closing),
             rtol=rtol,
-            atol=rtol * 0.01 * np.array(flat.scale),
-            method=method,  # type: ignore[arg-type]
+            atol=rtol * 0.01 * np.array(self.composition.flat.scale),
+            method=method,
             maximum_steps=maximum_steps,
         )
-        trajectory = self._trajectory(outcome, parameters)
+        trajectory = self._trajectory(outcome, records, parameters)
         if outcome.reason.failed:
             raise RunError(failure_message(self.composition, outcome), partial=trajectory)
         return trajectory
 
     def start(
-        self, start: Mapping[str, Any] | None, settings: Mapping[str, Any] | None, patient: str | Path | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Parameters and states at the beginning, base units."""
-        composition = self.composition
-        place = {name: index for index, name in enumerate(composition.flat.parameters)}
-        parameters = np.array(composition.flat.values, dtype=np.float64)
+        self,
+        start: Mapping[str, Any] | None = None,
+        set: Mapping[str, Any] | None = None,  # noqa: A002
+        patient: str | Path | None = None,
+    ) -> Arrays:
+        """Parameters and states at the beginning, base units; the arguments are those of `simulate`."""
+        flat = self.composition.flat
+        place = {name: index for index, name in enumerate(flat.parameters)}
         bound = self.patient(patient) if patient is not None else None
+        begun = values_by_symbol(self.composition, start or {}, (*STARTABLE, "held"), "start")
+        chosen = values_by_symbol(self.composition, set or {}, SETTABLE, "set")
         if bound is not None:
-            for name, setting in bound.parameters.items():
-                parameters[place[name]] = setting.value
-        begun = values_by_symbol(composition, start or {}, (*STARTABLE, "held"), "start")
-        chosen = values_by_symbol(composition, settings or {}, SETTABLE, "set")
-        held = {name: value for name, value in begun.items() if name in place}
-        for name, value in {**held, **chosen}.items():
+            chosen = {name: setting.value for name, setting in bound.parameters.items()} | chosen
+            begun = {name: setting.value for name, setting in bound.starts.items()} | begun
+        parameters = np.array(flat.values, dtype=np.float64)
+        for name, value in {**{name: value for name, value in begun.items() if name in place}, **chosen}.items():
             parameters[place[name]] = value
         state = initial(self.compiled, parameters)
-        if bound is not None:
-            for name, setting in bound.starts.items():
-                state[composition.flat.states.index(name)] = setting.value
         for name, value in begun.items():
-            if name not in held:
-                state[composition.flat.states.index(name)] = value
+            if name not in place:
+                state[flat.states.index(name)] = value
         return parameters, state
 
     def patient(self, name: str | Path) -> BoundPatient:
@@ -151,11 +150,11 @@ class Model:
     def derivatives(
         self,
         start: Mapping[str, Any] | None = None,
-        set: Mapping[str, Any] | None = None,
-        **more: Any,  # noqa: A002
+        set: Mapping[str, Any] | None = None,  # noqa: A002
+        patient: str | Path | None = None,
     ) -> dict[str, float]:
         """What changes each state at time 0, in the state's unit per day (residuals of unknowns in base units)."""
-        parameters, state = self.start(start, set, more.get("patient"))
+        parameters, state = self.start(start, set, patient)
         values = derivatives(self.compiled, 0.0, state, parameters)
         flat, symbols = self.composition.flat, self.composition.symbols
         factors = [
@@ -166,50 +165,78 @@ class Model:
     def values(
         self,
         start: Mapping[str, Any] | None = None,
-        set: Mapping[str, Any] | None = None,
-        **more: Any,  # noqa: A002
+        set: Mapping[str, Any] | None = None,  # noqa: A002
+        patient: str | Path | None = None,
     ) -> Mapping[str, float]:
         """Every state, parameter, rate and quantity at time 0, in its own unit; looked up by name or symbol."""
-        parameters, state = self.start(start, set, more.get("patient"))
-        outputs = observe(self.compiled, 0.0, state, parameters)
-        moment = Moment(self.composition, 0.0, state, parameters)
-        counts: dict[str, int] = {}
-        constants = self._constants(parameters)
-        whole = Trajectory(
-            self.composition, np.zeros(1), state[None, :], outputs[None, :], parameters, constants, moment, counts
-        )
-        return whole.at(0.0)
+        parameters, state = self.start(start, set, patient)
+        return Trajectory(
+            composition=self.composition,
+            time=np.zeros(1),
+            states=state[None, :],
+            outputs=observe(self.compiled, 0.0, state, parameters)[None, :],
+            parameters=parameters,
+            constants=constant_values(self.composition.flat, parameters),
+            last=Moment(self.composition, 0.0, state, parameters),
+            counts={},
+        ).at(0.0)
 
     def jacobian(
         self,
         start: Mapping[str, Any] | None = None,
-        set: Mapping[str, Any] | None = None,
-        **more: Any,  # noqa: A002
+        set: Mapping[str, Any] | None = None,  # noqa: A002
+        patient: str | Path | None = None,
     ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
         """Names of the states and the exact Jacobian, in the states' units per day."""
-        parameters, state = self.start(start, set, more.get("patient"))
+        parameters, state = self.start(start, set, patient)
         matrix = dense_jacobian(self.compiled, 0.0, state, parameters)
         factors = np.array([self.composition.symbols[name].unit.factor for name in self.composition.flat.states])
         return self.composition.flat.states, matrix * factors[None, :] / factors[:, None]
 
-    def _trajectory(self, outcome: Outcome, parameters: NDArray[np.float64]) -> Trajectory:
-        moment = Moment(self.composition, outcome.time, outcome.state, outcome.parameters)
+    def _check(self, method: str, rtol: float, maximum_steps: int) -> None:
+        """Arguments of the solver that cannot be meant so."""
+        if method not in METHODS:
+            cure = did_you_mean(str(method), METHODS) or f"Use one of: {', '.join(METHODS)}."
+            raise InputError(Fault("method", f"{method!r} is not a method.", cure))
+        if method == "explicit" and any(self.composition.flat.algebraic):
+            cure = 'Use method="stiff".'
+            raise InputError(Fault("method", "the explicit method cannot solve for algebraic unknowns.", cure))
+        if not isinstance(rtol, (int, float)) or not 1e-14 <= rtol <= 0.1:
+            raise InputError(Fault("rtol", f"{rtol!r} is not a relative tolerance.", "Give one from 1e-13 to 0.01."))
+        if not isinstance(maximum_steps, int) or maximum_steps < 1:
+            raise InputError(Fault("maximum_steps", f"{maximum_steps!r} is not a positive whole number."))
+
+    def _stops(
+        self,
+        parameters: NDArray[np.float64],
+        doses: Sequence[Mapping[str, Any]],
+        courses: Sequence[Mapping[str, Any]],
+        visits: Sequence[str | float],
+        opening: float,
+    ) -> Stops:
+        page = Page(Path("simulate"), "simulate(...)", {}, "", {})
+        given = read_doses(page, doses, ("doses",), self.composition, whole=False)
+        levels = read_courses(page, courses, ("courses",), self.composition, whole=False)
+        page.finish()
+        met = [_time(each, "visits") for each in visits]
+        neutral = dict(zip(self.composition.flat.parameters, parameters.tolist(), strict=True))
+        return stops_of(self.composition, given, levels, met, neutral, begin=opening)
+
+    def _trajectory(
+        self, outcome: Outcome, records: NDArray[np.float64], parameters: NDArray[np.float64]
+    ) -> Trajectory:
         assert outcome.states is not None
         return Trajectory(
             composition=self.composition,
-            time=outcome.times,
+            time=records[: len(outcome.times)],
             states=outcome.states,
             outputs=outcome.outputs,
             parameters=parameters,
-            constants=self._constants(parameters),
-            last=moment,
+            constants=constant_values(self.composition.flat, parameters),
+            last=Moment(self.composition, outcome.time, outcome.state, outcome.parameters),
             counts=vars(outcome.counts),
             reason=outcome.reason.name.lower().replace("_", " "),
         )
-
-    def _constants(self, parameters: NDArray[np.float64]) -> dict[str, float]:
-        """The derived values for these parameters."""
-        return _constant_values(self.composition.flat, parameters)
 
 
 def load_model(names: str | Path | Sequence[str | Path]) -> Model:
@@ -220,33 +247,24 @@ def load_model(names: str | Path | Sequence[str | Path]) -> Model:
     InputError : every fault of every file.
     """
     wanted = [names] if isinstance(names, (str, Path)) else list(names)
-    return Model(compose_stack(wanted))
+    composition = compose_stack(wanted)
+    if composition.clocks is None:  # inputs and held values change in time, so they are recorded with the rest
+        flat = composition.flat
+        moving = [name for name, symbol in composition.symbols.items() if symbol.kind in ("input", "held")]
+        outputs = tuple(dict.fromkeys([*flat.outputs, *moving]))
+        composition = replace(composition, flat=replace(flat, outputs=outputs))
+    return Model(composition)
 
 
-def bare_stops(model: CompiledModel, parameters: NDArray[np.float64], begin: float, end: float) -> list[float]:
-    """Times at which a run stops although nothing is done: periods of `mod(time, ...)` and knots of tables."""
-    times = {knot for knot in model.flat.knots if begin < knot < end}
-    if model.flat.periods:
-        known = _constant_values(model.flat, parameters)
-        for offset_tree, period_tree in model.flat.periods:
-            offset, period = evaluate(offset_tree, known), evaluate(period_tree, known)
-            if not period > 0 or (end - begin) / period > 10_000_000:
-                raise InputError(Fault("mod(time, period)", f"a period of {period:g} days cannot be followed."))
-            first, last = np.ceil((begin - offset) / period), np.floor((end - offset) / period)
-            times.update((offset + period * np.arange(first, last + 1)).tolist())
-    return sorted(time for time in times if begin < time < end)
+def failure_message(
+    composition: Composition, outcome: Outcome, who: str = "", states: Sequence[str] | None = None
+) -> str:
+    """What a failed run says: what happened, to which state, when, to whom, and what to try.
 
-
-def _constant_values(flat: FlatModel, parameters: NDArray[np.float64]) -> dict[str, float]:
-    """Parameters and derived values by name."""
-    known = dict(zip(flat.parameters, parameters.tolist(), strict=True))
-    for name, tree in flat.constants:
-        known[name] = evaluate(tree, known)
-    return known
-
-
-def failure_message(composition: Composition, outcome: Outcome, who: str = "") -> str:
-    """What a failed run says: what happened, to which state, when, to whom, and what to try."""
+    Parameters
+    ----------
+    states : names of the states of the run, where it was of a part of the composition.
+    """
     words = {
         Reason.NOT_FINITE: "became infinite or undefined",
         Reason.STEP_TOO_SMALL: "changed faster than time can be divided",
@@ -254,36 +272,50 @@ def failure_message(composition: Composition, outcome: Outcome, who: str = "") -
         Reason.SINGULAR: "is not determined by its equation",
         Reason.NO_CONSISTENT_START: "has no consistent start",
     }
-    name = composition.flat.states[outcome.worst] if outcome.worst >= 0 else "the solution"
-    shown = ""
+    name, shown = "the solution", ""
     if outcome.worst >= 0:
-        unit = composition.symbols[name].unit
-        shown = f" ({convert(outcome.state[outcome.worst], unit):.4g} {unit.text})".replace(" )", ")")
+        name = (states or composition.flat.states)[outcome.worst]
+        if name in composition.symbols:
+            unit = composition.symbols[name].unit
+            shown = f" ({convert(outcome.state[outcome.worst], unit):.4g} {unit.text})".replace(" )", ")")
     subject = f"{who}: " if who else ""
     return f"{subject}{name}{shown} {words[outcome.reason]} at day {outcome.time:.6g}. {ADVICE[outcome.reason]}"
 
 
-def _time(value: str | float | Quantity, place: str) -> float:
+# --- times ------------------------------------------------------------------------------------------------------------
+
+
+def _time(value: Any, place: str) -> float:
+    """A time in days from what a person gave; `InputError` where it is none."""
     try:
-        if isinstance(value, Quantity):
-            return value.value
-        return days(value) if isinstance(value, str) else float(value)
+        time = value.value if isinstance(value, Quantity) else days(value) if isinstance(value, str) else float(value)
     except (UnitError, TypeError, ValueError) as reason:
         raise InputError(Fault(place, str(reason), 'Write a time such as "30 min" or "2 year".')) from None
+    if not math.isfinite(time):
+        raise InputError(Fault(place, f"{value!r} is not a finite time."))
+    return time
 
 
-def _records(save: str | Iterable[str | float] | None, begin: float, end: float) -> NDArray[np.float64]:
+def _records(save: Any, begin: float, end: float) -> NDArray[np.float64]:
+    """The times to record."""
     if save is None:
         return np.linspace(begin, end, ROWS + 1)
-    if isinstance(save, (str, float, int)):
+    if isinstance(save, (str, float, int, Quantity)):
         spacing = _time(save, "save")
-        if not spacing > 0 or (end - begin) / spacing > 50_000_000:
+        if not spacing > 0 or (end - begin) / spacing > MOST_ROWS:
             raise InputError(Fault("save", f"a spacing of {spacing:g} days cannot be recorded."))
-        count = int((end - begin) / spacing * (1 + 1e-12) + 1e-9)
+        count = math.floor((end - begin) / spacing * (1 + 1e-12) + 1e-9)
         times = begin + spacing * np.arange(count + 1)
-        times[-1] = min(times[-1], end)
-        return times if end - times[-1] < 1e-9 * max(1.0, abs(end)) else np.append(times, end)
-    times = np.unique(np.array([_time(each, "save") for each in save], dtype=np.float64))
-    if len(times) == 0 or times[0] < begin or times[-1] > end * (1 + 1e-12):
+        if abs(times[-1] - end) <= 1e-9 * max(1.0, abs(end)):
+            times[-1] = end
+            return times
+        return np.append(times, end)
+    return _listed(save, begin, end)
+
+
+def _listed(save: Iterable[Any], begin: float, end: float) -> NDArray[np.float64]:
+    times = np.array(sorted({_time(each, "save") for each in save}), dtype=np.float64)
+    slack = 1e-12 * max(1.0, abs(begin), abs(end))
+    if len(times) == 0 or times[0] < begin - slack or times[-1] > end + slack:
         raise InputError(Fault("save", "lies outside the run.", "Give times from begin to until."))
-    return np.minimum(times, end)
+    return np.clip(times, begin, end)

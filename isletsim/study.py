@@ -237,7 +237,7 @@ class _Run:
         return _Arrival(standing, tuple(running))
 
     def _leg(self, leg: Leg, standing: Standing, courses: list[Course]) -> Stretch:
-        stops = stops_of(self.scenario.composition, leg.doses, courses, leg.visits, leg.longest, self.neutral)
+        stops = stops_of(self.scenario.composition, leg.doses, courses, leg.visits, self.neutral)
         if leg.watch is None:
             return self._live(standing, leg.longest, np.empty(0), stops, None)
         watch = Watch(self.liver.outputs.index(leg.watch.output), leg.watch.level, leg.watch.direction)
@@ -253,8 +253,7 @@ class _Run:
         if key not in self.stops:
             ended = [Course(course.input, self.neutral[course.input], 0.0) for course in stopped]
             courses = [*going, *ended, *arm.courses]
-            until, visits = self.plan.until, self.plan.visits
-            self.stops[key] = stops_of(self.scenario.composition, arm.doses, courses, visits, until, self.neutral)
+            self.stops[key] = stops_of(self.scenario.composition, arm.doses, courses, self.plan.visits, self.neutral)
         standing = replace(arrival.standing, parameters=parameters)
         stretch = self._live(standing, self.plan.until, self.save, self.stops[key], None)
         self.values[number, subject, : len(stretch.rows)] = stretch.rows

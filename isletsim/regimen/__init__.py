@@ -1,0 +1,22 @@
+"""What happens when: doses and courses as an explicit, printable list, and the list as the solver's schedule."""
+
+from __future__ import annotations
+
+from isletsim.regimen.reading import Course, Dose, describe_dose, read_courses, read_doses, read_time
+from isletsim.regimen.stops import Stop, Stops, at_instants, bare_stops, infusion, stops_of, to_schedule
+
+__all__ = [
+    "Course",
+    "Dose",
+    "Stop",
+    "Stops",
+    "at_instants",
+    "bare_stops",
+    "describe_dose",
+    "infusion",
+    "read_courses",
+    "read_doses",
+    "read_time",
+    "stops_of",
+    "to_schedule",
+]
