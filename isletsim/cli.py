@@ -80,6 +80,7 @@ def commands() -> None:
 @click.option("--figures/--no-figures", default=True, help="Draw the figures (with -o).")
 @click.option("--dry-run", is_flag=True, help="Print the plan of arms, doses and visits, and run nothing.")
 @click.option("--keep", type=click.Choice(["summary", "full"]), default="summary", help="Whose rows results.csv has.")
+@click.option("--every-day", is_flag=True, help="Simulate every day: the slow reference of models with two clocks.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def run(
     scenarios: tuple[str, ...],
@@ -90,6 +91,7 @@ def run(
     figures: bool,
     dry_run: bool,
     keep: str,
+    every_day: bool,
     quiet: bool,
 ) -> None:
     """Run every arm of a study.
@@ -110,7 +112,7 @@ def run(
             continue
         folder = output if output is None or len(loaded) == 1 else output / scenario.name
         try:
-            result = scenario.run(jobs=jobs, progress=_progress(scenario.name, quiet))
+            result = scenario.run(jobs=jobs, progress=_progress(scenario.name, quiet), every_day=every_day)
         except (RunError, KeyboardInterrupt) as stopped:
             partial = getattr(stopped, "partial", None)
             if partial is not None and folder is not None:

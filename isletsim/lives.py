@@ -1,12 +1,12 @@
 """A subject's life, stretch by stretch: one interface for models with one clock and with two.
 
 A `Liver` knows a compiled composition and how exactly to solve it; a `Standing` is where one subject's life stands.
-What happens when (`Stop`) and what is recorded come from outside.
+What happens when (`Stops`) and what is recorded come from outside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -20,7 +20,7 @@ from isletsim.faults import Fault, InputError
 from isletsim.layers import Composition
 from isletsim.layers.clocks import Clocks
 from isletsim.point import initial, observe
-from isletsim.regimen import Course, Dose, Stop, stops_of, to_schedule
+from isletsim.regimen import Course, Dose, Stops, stops_of, to_schedule
 from isletsim.simulate import bare_stops, constant_values
 from isletsim.solver import Outcome, Reason, Watch, solve
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Liver", "OneClock", "Standing", "Stretch", "TwoClocks", "liver_for"]
+
+Pauses = Mapping[float, Callable[["Standing"], None]]
 
 LOOK = 30.0  # days between the looks at a condition, before it is looked at day by day
 LONG_LOOK = 90.0  # the same where every look costs a simulated day
@@ -81,10 +83,14 @@ class Liver(Protocol):
         standing: Standing,
         until: float,
         save: NDArray[np.float64],
-        stops: Sequence[Stop],
+        stops: Stops,
         watch: Watch | None = None,
+        pauses: Pauses | None = None,
     ) -> Stretch:
-        """The life from time 0 until a time; with a watch, until the first midnight that meets it (no rows then)."""
+        """The life from time 0 until a time; with a watch, until the first midnight that meets it (no rows then).
+
+        `pauses` are looks at the life at given times, after what happens there; only two clocks have them.
+        """
         ...
 
 
@@ -130,15 +136,16 @@ class OneClock:
         standing: Standing,
         until: float,
         save: NDArray[np.float64],
-        stops: Sequence[Stop],
+        stops: Stops,
         watch: Watch | None = None,
+        pauses: Pauses | None = None,
     ) -> Stretch:
         """The life from time 0 until a time, or a watch."""
         if watch is not None:
             return self._watched(standing, until, stops, watch)
         return self._run(standing, until, save, stops, None)
 
-    def _watched(self, standing: Standing, until: float, stops: Sequence[Stop], watch: Watch) -> Stretch:
+    def _watched(self, standing: Standing, until: float, stops: Stops, watch: Watch) -> Stretch:
         looks = np.unique(np.minimum(np.arange(LOOK, until + LOOK, LOOK), until))
         found = self._run(standing, until, looks, stops, watch)
         if found.reason is not Reason.WATCH:
@@ -148,7 +155,7 @@ class OneClock:
         return self._run(standing, until, np.arange(last + 1.0, found.time + 1.0), stops, watch)
 
     def _run(
-        self, standing: Standing, until: float, save: NDArray[np.float64], stops: Sequence[Stop], watch: Watch | None
+        self, standing: Standing, until: float, save: NDArray[np.float64], stops: Stops, watch: Watch | None
     ) -> Stretch:
         bare = bare_stops(self.compiled, standing.parameters, 0.0, until)
         outcome = solve(
@@ -261,8 +268,9 @@ class TwoClocks:
         standing: Standing,
         until: float,
         save: NDArray[np.float64],
-        stops: Sequence[Stop],
+        stops: Stops,
         watch: Watch | None = None,
+        pauses: Pauses | None = None,
     ) -> Stretch:
         """The life from time 0 until a time, or a watch."""
         life = standing.life
@@ -280,7 +288,7 @@ class TwoClocks:
         try:
             if life.base is None:
                 life = walk.opened(life, 0.0)
-            return self._through(life, walk, until, save, rows, events, watch)
+            return self._through(life, walk, until, save, rows, events, watch, pauses or {})
         except DayFailed as failure:
             return self._stretch(life, 0.0, rows[:0], failure.outcome.reason, walk.counts, failure.outcome, day=True)
 
@@ -312,7 +320,8 @@ class TwoClocks:
         stops = stops_of(self.composition, doses, courses, neutral=neutral)
         inner = self._clocks.day_actions
         entries = [
-            (stop.time, stop.kind, inner[stop.index] if stop.kind == 1 else stop.index, stop.amount) for stop in stops
+            (stop.time, stop.kind, inner[stop.index] if stop.kind == 1 else stop.index, stop.amount)
+            for stop in stops.entries
         ]
         return walk.day.test(morning.parameters, morning.state, times, day_schedule(entries))
 
@@ -325,13 +334,16 @@ class TwoClocks:
         rows: NDArray[np.float64],
         events: list[tuple[float, list[tuple[int, int, float]]]],
         watch: Watch | None,
+        pauses: Pauses,
     ) -> Stretch:
         width, time, done = len(self.outputs), 0.0, 0
-        marks = sorted({*(at for at, _ in events), until} | set(_looks(until) if watch is not None else ()))
+        marks = sorted({*(at for at, _ in events), *pauses, until} | set(_looks(until) if watch is not None else ()))
         happening = dict(events)
         if len(save) and save[0] == 0.0:
             rows[0] = observe(self.life_model, 0.0, life.state, life.parameters)[:width]
             done = 1
+        if 0.0 in pauses:  # before the first dose, as the record
+            pauses[0.0](self._standing(life))
         if 0.0 in happening:
             life = walk.event(life, 0.0, happening[0.0])
         for mark in marks:
@@ -359,7 +371,12 @@ class TwoClocks:
                 life = walk.event(life, mark, happening[mark])
                 if len(wanted) and wanted[-1] == mark and watch is None:
                     rows[done - 1] = observe(self.life_model, mark, life.state, life.parameters)[:width]
+            if mark in pauses:
+                pauses[mark](self._standing(life))
         return self._stretch(life, until, rows[:done], Reason.DONE, walk.counts, None)
+
+    def _standing(self, life: Life) -> Standing:
+        return Standing(life.state, life.parameters[: len(self.composition.flat.parameters)].copy(), life)
 
     def _stretch(
         self,
@@ -371,9 +388,8 @@ class TwoClocks:
         failed: Outcome | None,
         day: bool = False,
     ) -> Stretch:
-        shared = life.parameters[: len(self.composition.flat.parameters)].copy()
         return Stretch(
-            standing=Standing(life.state, shared, life),
+            standing=self._standing(life),
             time=time,
             rows=rows,
             reason=reason,
@@ -388,10 +404,10 @@ def _looks(until: float) -> list[float]:
     return [float(day) for day in np.arange(LONG_LOOK, until, LONG_LOOK)]
 
 
-def _by_time(stops: Sequence[Stop], clocks: Clocks) -> list[tuple[float, list[tuple[int, int, float]]]]:
+def _by_time(stops: Stops, clocks: Clocks) -> list[tuple[float, list[tuple[int, int, float]]]]:
     """What happens at each time, with the actions of the life model."""
     found: dict[float, list[tuple[int, int, float]]] = {}
-    for time, _, kind, index, amount in stops:
+    for time, _, kind, index, amount in stops.entries:
         if kind == 1 and index not in clocks.life_actions:
             message = (
                 "a dose of a scenario goes into a port of a life file; what every day brings stands in the patient."

@@ -18,6 +18,7 @@ __all__ = ["KINDS", "bibliography", "data_folder", "find", "find_any", "kind_of"
 KINDS: dict[str, tuple[tuple[str, str], ...]] = {
     "model": (("models", "*.toml"), ("models", "published/*.toml")),
     "patient": (("models", "patients/*.toml"),),
+    "challenge": (("models", "challenges/*.toml"),),
     "scenario": (("scenarios", "*.toml"), ("scenarios", "*/*.toml")),
 }
 

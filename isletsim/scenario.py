@@ -22,8 +22,8 @@ from isletsim.units import convert
 
 __all__ = ["ArmPlan", "Plan", "ScenarioFile", "plan_scenario", "printed", "read_scenario"]
 
-KEYS = ("title", "about", "core", "patient", "until", "save", "method", "tolerance", "control", "visits", "arms")
-KEYS += ("cohort", "figures", "note", "record")
+_KEYS = "title about note core patient until save method tolerance control visits arms cohort figures record challenges"
+KEYS = tuple(_KEYS.split())
 METHODS = ("stiff", "explicit")
 MOST_RECORDS = 200_000
 LARGEST_COHORT = 10_000_000
@@ -40,6 +40,7 @@ class ScenarioFile:
     layers: tuple[str, ...]
     patient: str
     record: tuple[str, ...]
+    challenges: tuple[str, ...]
     overrides: tuple[tuple[str, str], ...]
     page: Page = field(repr=False, compare=False)
 
@@ -75,6 +76,7 @@ class Plan:
     seed: int
     parameters: Mapping[str, float]
     figures: tuple[FigureSpec, ...]
+    challenges: tuple[tuple[str, tuple[float, ...]], ...] = ()  # virtual tests and their times
 
 
 def read_scenario(path: Path, overrides: Iterable[str] = ()) -> ScenarioFile:
@@ -108,8 +110,11 @@ def read_scenario(path: Path, overrides: Iterable[str] = ()) -> ScenarioFile:
         elif shown is None:
             page.fault(("figures", name), "does not say what to show.", f'Write {name} = {{ show = "hba1c" }}.')
     patient = page.word(data, "patient", ())
+    challenges = tuple(page.table(data, "challenges", ()))
     page.finish()
-    return ScenarioFile(path.stem, path, title, core, tuple(layers), patient, tuple(record), tuple(settings), page)
+    return ScenarioFile(
+        path.stem, path, title, core, tuple(layers), patient, tuple(record), challenges, tuple(settings), page
+    )
 
 
 def _override(page: Page, overrides: Iterable[str]) -> list[tuple[str, str]]:
@@ -161,6 +166,8 @@ def plan_scenario(scenario: ScenarioFile, composition: Composition) -> Plan:
         )
     cohort = page.table(data, "cohort", ())
     page.only(cohort, ("size", "seed", "note"), ("cohort",))
+    challenges = _challenges(page, until)
+    tested = {time for _, times in challenges for time in times}
     plan = Plan(
         name=scenario.name,
         title=scenario.title,
@@ -168,7 +175,8 @@ def plan_scenario(scenario: ScenarioFile, composition: Composition) -> Plan:
         arms=plans,
         control=list(arms).index(control) if control in arms else 0,
         until=until,
-        save=_records(page, until),
+        save=tuple(sorted({*_records(page, until), *tested})),
+        challenges=challenges,
         visits=_visits(page, until),
         method=page.one_of(data, "method", (), METHODS, "stiff"),
         tolerance=_tolerance(page),
@@ -227,6 +235,20 @@ def _records(page: Page, until: float) -> tuple[float, ...]:
     count = int(until / spacing + 1e-9)
     times = [number * spacing for number in range(count + 1)]
     return tuple(times if abs(times[-1] - until) < 1e-9 else [*times, until])
+
+
+def _challenges(page: Page, until: float) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    found = []
+    table = page.table(page.data, "challenges", ())
+    for name in table:
+        keys: Keys = ("challenges", name)
+        test = page.table(table, name, ("challenges",))
+        page.only(test, ("at", "note"), keys)
+        times = [read_time(page, each, (*keys, "at"), whole=True) for each in page.listing(test, "at", keys)]
+        if not times or any(time is not None and not 0 <= time <= until for time in times):
+            page.fault(keys, "expected times within the run.", 'Write at = ["0 day", "1 year"].')
+        found.append((name, tuple(sorted({time for time in times if time is not None}))))
+    return tuple(found)
 
 
 def _visits(page: Page, until: float) -> tuple[float, ...]:

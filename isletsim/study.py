@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isletsim import __version__, cache
+from isletsim.challenge import Challenge, bind_challenge, challenge, read_challenge
 from isletsim.clocks import Rules
 from isletsim.cohort import Draws, collect, draw
 from isletsim.faults import RunError
 from isletsim.layers import Composition, superpose
 from isletsim.library import read_stack, remembered
-from isletsim.lives import Liver, Standing, Stretch, liver_for
+from isletsim.lives import Liver, Pauses, Standing, Stretch, TwoClocks, liver_for
 from isletsim.model import GRADES
 from isletsim.patient import NO_PATIENT, BoundPatient, Leg, bind_patient, read_patient
 from isletsim.places import find
-from isletsim.regimen import Course, Stops, describe_dose, stops_of
+from isletsim.regimen import Course, Stop, describe_dose, stops_of
 from isletsim.results import ArmInfo, Failure, Result, Variable
 from isletsim.scenario import ArmPlan, Plan, plan_scenario, printed, read_scenario
 from isletsim.simulate import failure_message
@@ -49,6 +50,7 @@ class Scenario:
     composition: Composition = field(repr=False)
     patient: BoundPatient = field(repr=False)
     files: tuple[Path, ...] = field(repr=False)
+    challenges: tuple[Challenge, ...] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
@@ -110,15 +112,23 @@ def _load(path: Path, overrides: list[str]) -> tuple[Scenario, list[Path]]:
     file = read_scenario(path, overrides)
     patient_path = _beside(path, "patient", file.patient) if file.patient else None
     patient = read_patient(patient_path) if patient_path is not None else None
+    tests = [read_challenge(_beside(path, "challenge", name)) for name in file.challenges]
     layers = [*file.core, *file.layers, *(patient.layers if patient else ())]
+    layers += [layer for test in tests for layer in test.layers]
     model_paths = [_beside(path, "model", name) for name in dict.fromkeys(layers)]
     models = read_stack(model_paths, follow=False)
-    recorded = [*file.record, *(name for name in (patient.watched if patient else ()) if "." in name)]
+    recorded = [
+        *file.record,
+        *(name for test in tests for name in test.shown),
+        *(name for name in (patient.watched if patient else ()) if "." in name),
+    ]
     composition = superpose(models, list(dict.fromkeys(recorded)), "+".join(sorted(model.name for model in models)))
     bound = bind_patient(patient, composition) if patient else NO_PATIENT
     plan = plan_scenario(file, composition)
     paths = [path, *model_paths, *([patient_path] if patient_path else [])]
-    scenario = Scenario(plan, composition, bound, tuple(paths))
+    paths += [test.path for test in tests]
+    challenges = tuple(bind_challenge(test, composition) for test in tests)
+    scenario = Scenario(plan, composition, bound, tuple(paths), challenges)
     collect(composition, bound)  # says what is wrong with correlations before anything runs
     return scenario, paths
 
@@ -152,14 +162,16 @@ class _Run:
     steps: int = 0
     days: int = 0
     solver_seconds: float = 0.0
-    stops: dict[Any, Stops] = field(default_factory=dict)
+    stops: dict[Any, tuple[Stop, ...]] = field(default_factory=dict)
 
     def live(self, jobs: int, progress: Callable[[int, int], None] | None) -> Result:
         plan, flat = self.plan, self.scenario.composition.flat
         subjects = plan.cohort + 1
-        self.values = np.full((len(plan.arms), subjects, len(plan.save), len(self.liver.outputs)), np.nan)
-        fixed = {*plan.parameters, *(name for arm in plan.arms for name in arm.parameters)}
-        self.draws: Draws = collect(self.scenario.composition, self.scenario.patient, fixed)
+        shape = (len(plan.arms), subjects, len(plan.save))
+        self.values = np.full((*shape, len(self.liver.outputs)), np.nan)
+        self.found = np.full((*shape, sum(len(test.reports) for test in self.scenario.challenges)), np.nan)
+        self.fixed = {*plan.parameters, *(name for arm in plan.arms for name in arm.parameters)}
+        self.draws: Draws = collect(self.scenario.composition, self.scenario.patient)
         self.place = {name: index for index, name in enumerate(flat.parameters)}
         self.neutral = dict(zip(flat.parameters, flat.values, strict=True))
         self.save = np.array(plan.save)
@@ -189,7 +201,7 @@ class _Run:
 
     def _subject(self, subject: int) -> None:
         for attempt in range(MOST_ATTEMPTS):
-            arrival = self._history(draw(self.draws, self.plan.seed, subject, attempt))
+            arrival = self._history(draw(self.draws, self.plan.seed, subject, attempt, self.fixed))
             if arrival is not None or subject == 0:
                 break
             self.redrawn += 1
@@ -255,21 +267,53 @@ class _Run:
             courses = [*going, *ended, *arm.courses]
             self.stops[key] = stops_of(self.scenario.composition, arm.doses, courses, self.plan.visits, self.neutral)
         standing = replace(arrival.standing, parameters=parameters)
-        stretch = self._live(standing, self.plan.until, self.save, self.stops[key], None)
+        pauses = self._pauses(number, subject)
+        stretch = self._live(standing, self.plan.until, self.save, self.stops[key], None, pauses)
         self.values[number, subject, : len(stretch.rows)] = stretch.rows
         if stretch.failed is not None:
             message = self._said(stretch, f"{_who(subject)}, arm {arm.name}")
             self.failures.append(Failure(arm.name, subject, stretch.time, message))
 
     def _live(
-        self, standing: Standing, until: float, save: NDArray[np.float64], stops: Stops, watch: Watch | None
+        self,
+        standing: Standing,
+        until: float,
+        save: NDArray[np.float64],
+        stops: Stops,
+        watch: Watch | None,
+        pauses: Pauses | None = None,
     ) -> Stretch:
         began = clock.perf_counter()
-        stretch = self.liver.live(standing, until, save, stops, watch)
+        stretch = self.liver.live(standing, until, save, stops, watch, pauses)
         self.solver_seconds += clock.perf_counter() - began
         self.steps += stretch.steps
         self.days += stretch.days
         return stretch
+
+    def _pauses(self, number: int, subject: int) -> Pauses:
+        """The virtual tests of an arm: each writes its reports into the row of its time."""
+        if not self.scenario.challenges:
+            return {}
+        assert isinstance(self.liver, TwoClocks)
+        liver = self.liver
+        given: dict[float, list[tuple[int, Challenge]]] = {}
+        column = 0
+        for test, (_, times) in zip(self.scenario.challenges, self.plan.challenges, strict=True):
+            for time in times:
+                given.setdefault(time, []).append((column, test))
+            column += len(test.reports)
+
+        def look(time: float) -> Callable[[Standing], None]:
+            row = int(np.searchsorted(self.save, time))
+
+            def run(standing: Standing) -> None:
+                for first, test in given[time]:
+                    found = challenge(test, liver, standing, self.scenario.composition)
+                    self.found[number, subject, row, first : first + len(found.reports)] = list(found.reports.values())
+
+            return run
+
+        return {time: look(time) for time in given}
 
     def _said(self, stretch: Stretch, who: str) -> str:
         assert stretch.failed is not None
@@ -286,9 +330,12 @@ class _Run:
             label = LABELS.get(symbol.unit.text, symbol.unit.text)
             variables.append(Variable(report, symbol.unit.text, label, symbol.about))
             units.append(symbol.unit)
-        values = np.empty_like(self.values)
+        values = np.concatenate([self.values, self.found], axis=-1)
         for column, unit in enumerate(units):
             values[..., column] = convert(self.values[..., column], unit)
+        for found in (each for test in self.scenario.challenges for each in test.reports):
+            label = LABELS.get(found.unit.text, found.unit.text)
+            variables.append(Variable(found.name, found.unit.text, label, found.about))
         return Result(
             scenario=plan.name,
             title=plan.title,
