@@ -24,7 +24,7 @@ def check_file(kind: str, path: Path) -> None:
         superpose(surroundings([path]))
     else:
         patient = read_patient(path)
-        named = [name.partition(".")[0] for name in patient.page.data.get("set", {}) if "." in name]
+        named = [name.partition(".")[0] for name in patient.named if "." in name]
         files = [*dict.fromkeys([*patient.core, *named, *patient.layers])]
         bind_patient(patient, superpose(surroundings(files)))
 

@@ -1,120 +1,169 @@
 """A patient, ranges and a seed become rows of numbers.
 
-One stream of random numbers per (seed, subject, purpose): the purpose is a kind of spread in one file, so that a new layer
-or another number of workers changes no other draw. Subject 0 is the reference patient, who has no draws.
+Every number has a random stream of its own, named by seed, subject, attempt, purpose and the number's name: so neither
+another layer nor another number of workers changes any other draw. Subject 0 is the reference patient, without draws.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
-import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from isletsim.faults import Fault, InputError
-from isletsim.layers import Composition
+from isletsim.layers import Composition, Symbol
 from isletsim.model import Spread
-from isletsim.patient import BoundPatient
+from isletsim.patient import BoundPatient, Setting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-__all__ = ["Draws", "Varying", "collect", "draw"]
+__all__ = ["Draws", "Varying", "collect", "draw", "score", "spread_value"]
 
 NORMAL_95 = 1.959963984540054  # half the width of a 95 % range in standard deviations
+PURPOSES = ("varies", "uncertain")  # between people, and of the value itself
+BITS = 52  # of a uniform number; half a step more is still below 1
 
 
 @dataclass(frozen=True)
 class Varying:
-    """A number that differs between subjects: its middle value (base units), its range, and why."""
+    """A number that differs between subjects: its middle value (base units), its range, and why (see `PURPOSES`)."""
 
     name: str
     middle: float
     spread: Spread
-    purpose: str  # "varies" between people, "uncertain" of the value itself
+    purpose: str
 
 
 @dataclass(frozen=True)
 class Draws:
-    """What differs between subjects, and how it goes together."""
+    """What differs between subjects, and how some of it goes together.
+
+    `correlated` are places in `varying`; `mixing` is the lower triangle that makes their scores correlated.
+    """
 
     varying: tuple[Varying, ...]
-    mixing: Mapping[str, NDArray[np.float64]]  # by purpose: the lower triangle that makes scores correlated
+    correlated: tuple[int, ...]
+    mixing: NDArray[np.float64]
 
 
-def collect(composition: Composition, patient: BoundPatient, fixed: Iterable[str] = ()) -> Draws:
-    """Everything that varies in a composition for a patient; what a scenario fixes does not vary."""
-    kept = set(fixed)
-    varying: list[Varying] = []
+def collect(composition: Composition, patient: BoundPatient) -> Draws:
+    """Everything that varies in a composition for a patient.
+
+    Raises
+    ------
+    InputError : a computed start varies, or correlations that cannot be.
+    """
     settings = {**patient.parameters, **patient.starts}
+    varying: list[Varying] = []
     for name, symbol in composition.symbols.items():
         setting = settings.get(name)
-        if name in kept or "[" in name:
-            continue
-        for purpose in ("varies", "uncertain"):
-            spread = getattr(setting, purpose) if setting is not None else None
-            spread = spread or getattr(symbol, purpose)
+        for purpose in PURPOSES:
+            spread = _spread(symbol, setting, purpose)
+            if spread is None or "[" in name:  # the whole of a chain stands for its classes
+                continue
             middle = setting.value if setting is not None else symbol.value
-            if spread is not None and middle is not None:
-                varying.append(Varying(name, middle, spread, purpose))
+            if middle is None or symbol.classes:
+                message = "is computed or a chain; it cannot vary by itself."
+                raise InputError(Fault(name, message, "Let the parameters it is computed from vary."))
+            varying.append(Varying(name, middle, spread, purpose))
     varying.sort(key=lambda each: (each.purpose, each.name))
-    return Draws(tuple(varying), {"varies": _mixing(varying, patient)})
+    return Draws(tuple(varying), *_mixing(varying, patient))
 
 
-def _mixing(varying: list[Varying], patient: BoundPatient) -> NDArray[np.float64]:
-    names = [each.name for each in varying if each.purpose == "varies"]
+def _spread(symbol: Symbol, setting: Setting | None, purpose: str) -> Spread | None:
+    """The range of a number; where a patient sets another value without a range, that of the model moves along."""
+    own: Spread | None = getattr(setting, purpose, None)
+    spread: Spread | None = getattr(symbol, purpose)
+    if own is not None or spread is None or setting is None or symbol.value is None:
+        return own or spread
+    if spread.distribution == "normal":
+        shift = setting.value - symbol.value
+        return replace(spread, low=spread.low + shift, high=spread.high + shift)
+    if setting.value > 0 and symbol.value > 0:
+        ratio = setting.value / symbol.value
+        return replace(spread, low=spread.low * ratio, high=spread.high * ratio)
+    return spread
+
+
+def _mixing(varying: list[Varying], patient: BoundPatient) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    places = {each.name: index for index, each in enumerate(varying) if each.purpose == "varies"}
+    names = sorted({name for pair in patient.correlations for name in (pair.first, pair.second)})
+    for name in names:
+        if name not in places:
+            raise InputError(Fault(f"patient {patient.name}", f'"{name}" is correlated but does not vary.'))
     matrix = np.eye(len(names))
     for pair in patient.correlations:
-        for name in (pair.first, pair.second):
-            if name not in names:
-                raise InputError(Fault(f"patient {patient.name}", f'"{name}" is correlated but does not vary.'))
         first, second = names.index(pair.first), names.index(pair.second)
         matrix[first, second] = matrix[second, first] = pair.value
     try:
-        return np.linalg.cholesky(matrix)
+        lower = np.linalg.cholesky(matrix)
     except np.linalg.LinAlgError:
         cure = "Make some of them weaker."
         raise InputError(Fault(f"patient {patient.name}", "its correlations contradict each other.", cure)) from None
+    return tuple(places[name] for name in names), np.asarray(lower, dtype=np.float64)
 
 
-def draw(draws: Draws, seed: int, subject: int, attempt: int = 0) -> dict[str, float]:
-    """The numbers of one subject, by name; none for subject 0."""
+# --- drawing ----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _inverse_normal() -> Callable[[float], float]:
+    """The quantile function of the standard normal distribution (Wichura 1988, AS 241)."""
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf
+
+
+def score(seed: int, subject: int, attempt: int, purpose: str, name: str) -> float:
+    """A standard normal number that depends on these words and on nothing else."""
+    key = f"{seed} {subject} {attempt} {purpose} {name}".encode()
+    number = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") >> (64 - BITS)
+    return _inverse_normal()((number + 0.5) / 2.0**BITS)
+
+
+def draw(draws: Draws, seed: int, subject: int, attempt: int = 0, fixed: Collection[str] = ()) -> dict[str, float]:
+    """The numbers of one subject, by name; none for subject 0.
+
+    Parameters
+    ----------
+    attempt : which draw of the subject, where an earlier one was of no use.
+    fixed : names that somebody has set; they do not vary, and no other draw changes by that.
+    """
     if subject == 0:
         return {}
-    files: dict[tuple[str, str], list[int]] = {}
-    for index, each in enumerate(draws.varying):
-        files.setdefault((each.purpose, each.name.partition(".")[0]), []).append(index)
-    flat = np.empty(len(draws.varying))
-    for (purpose, file), indices in files.items():
-        key = (subject, attempt, zlib.crc32(f"{purpose} {file}".encode()))
-        stream = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
-        flat[indices] = stream.standard_normal(len(indices))
-    between = [index for index, each in enumerate(draws.varying) if each.purpose == "varies"]
-    if between:
-        flat[between] = draws.mixing["varies"] @ flat[between]
+    scores = [score(seed, subject, attempt, each.purpose, each.name) for each in draws.varying]
+    if draws.correlated:
+        mixed = draws.mixing @ np.array([scores[place] for place in draws.correlated])
+        for place, value in zip(draws.correlated, mixed.tolist(), strict=True):
+            scores[place] = value
     values: dict[str, float] = {}
-    for each, score in zip(draws.varying, flat, strict=True):
-        middle = values.get(each.name, each.middle)
-        values[each.name] = spread_value(middle, each.middle, each.spread, float(score))
+    for each, standard in zip(draws.varying, scores, strict=True):
+        if each.name not in fixed:
+            start = values.get(each.name, each.middle)
+            values[each.name] = spread_value(start, each.middle, each.spread, standard)
     return values
 
 
-def spread_value(start: float, middle: float, spread: Spread, score: float) -> float:
-    """A value `score` standard deviations from the middle; the 95 % range is met on both sides.
+def spread_value(start: float, middle: float, spread: Spread, standard: float) -> float:
+    """A value `standard` standard deviations from the middle; the 95 % range is met on both sides.
 
     `start` differs from `middle` when another spread moved the value before; a lognormal one then multiplies it.
     """
+    inside = spread.low < middle < spread.high
     if spread.distribution == "normal":
-        if spread.low < middle < spread.high:
-            half = (spread.high - middle) if score > 0 else (middle - spread.low)
-        else:
-            half = (spread.high - spread.low) / 2
-        return start + score / NORMAL_95 * half
-    if spread.low < middle < spread.high:
-        ratio = spread.high / middle if score > 0 else middle / spread.low
-    else:
-        ratio = math.sqrt(spread.high / spread.low)
-    return start * math.exp(score / NORMAL_95 * math.log(ratio))
+        half = (spread.high - spread.low) / 2
+        if inside:
+            half = spread.high - middle if standard > 0 else middle - spread.low
+        return start + standard / NORMAL_95 * half
+    ratio = math.sqrt(spread.high / spread.low)
+    if inside:
+        ratio = spread.high / middle if standard > 0 else middle / spread.low
+    return start * math.exp(standard / NORMAL_95 * math.log(ratio))

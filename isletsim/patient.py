@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from isletsim.faults import InputError
 from isletsim.layers import Composition, Symbol
-from isletsim.lookup import SETTABLE, STARTABLE, find_symbol
+from isletsim.lookup import SETTABLE, STARTABLE, dotted, find_symbol, flat_names
 from isletsim.model import Note, Spread
 from isletsim.regimen import Course, Dose, read_courses, read_doses, read_time
 from isletsim.source import Keys, Page, read_page
@@ -23,6 +23,8 @@ __all__ = ["BoundPatient", "Correlation", "Leg", "PatientFile", "Setting", "Watc
 
 LONGEST_HISTORY = 120 * 365.25
 _CONDITION = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(>=|<=|>|<)\s*(.+?)\s*")
+_SETTING = ("value", "varies", "uncertain", "distribution", "source", "assumed", "grade", "about", "note")
+_FIXED = ("parameter", "derived")  # kinds of symbols that do not change in time
 _LEG = ("about", "layers", "courses", "doses", "until", "within", "for", "visits")
 
 
@@ -80,7 +82,8 @@ class PatientFile:
     core: tuple[str, ...]  # the files it was made for
     covariates: Mapping[str, str]
     layers: tuple[str, ...]
-    watched: tuple[str, ...]
+    named: tuple[str, ...]  # what it sets
+    watched: tuple[str, ...]  # what its history waits for
     page: Page = field(repr=False, compare=False)
 
 
@@ -118,12 +121,12 @@ def read_patient(path: Path) -> PatientFile:
         page.only(leg, _LEG, keys)
         layers += [layer for layer in page.names(leg, "layers", keys) if layer not in layers]
         match = _CONDITION.fullmatch(leg["until"]) if isinstance(leg.get("until"), str) else None
-        if match:
-            watched.append(match.group(1))
+        watched += [match.group(1)] if match else []
     about = page.word(data, "about", ())
     core = page.names(data, "core", ())
+    named = tuple(name for name, _ in dotted(page.table(data, "set", ()), _SETTING))
     page.finish()
-    return PatientFile(path.stem, path, title, about, core, covariates, tuple(layers), tuple(watched), page)
+    return PatientFile(path.stem, path, title, about, core, covariates, tuple(layers), named, tuple(watched), page)
 
 
 def _tables(page: Page, key: str) -> list[Mapping[str, Any]]:
@@ -140,13 +143,15 @@ def bind_patient(patient: PatientFile, composition: Composition) -> BoundPatient
     page.faults.clear()
     parameters: dict[str, Setting] = {}
     starts: dict[str, Setting] = {}
-    for name, value in page.table(page.data, "set", ()).items():
+    for name, value in dotted(page.table(page.data, "set", ()), _SETTING):
         setting, symbol = _setting(page, name, value, composition)
-        if setting is not None and symbol is not None:
-            target = starts if symbol.kind in STARTABLE else parameters
-            if setting.name in target:
-                page.fault(("set", name), f'"{setting.name}" is set twice.')
-            target[setting.name] = setting
+        if setting is None or symbol is None:
+            continue
+        target = starts if symbol.kind in STARTABLE else parameters
+        for each in flat_names(symbol):
+            if each in target:
+                page.fault(("set", name), f'"{each}" is set twice.')
+            target[each] = replace(setting, name=each)
     bound = BoundPatient(
         name=patient.name,
         title=patient.title,
@@ -164,9 +169,7 @@ def bind_patient(patient: PatientFile, composition: Composition) -> BoundPatient
 def _setting(page: Page, name: str, value: Any, composition: Composition) -> tuple[Setting | None, Symbol | None]:
     keys: Keys = ("set", name)
     table = value if isinstance(value, dict) else {"value": value}
-    page.only(
-        table, ("value", "varies", "uncertain", "distribution", "source", "assumed", "grade", "about", "note"), keys
-    )
+    page.only(table, _SETTING, keys)
     note = Note(
         about=page.word(table, "about", keys),
         source=page.word(table, "source", keys),
@@ -185,6 +188,11 @@ def _setting(page: Page, name: str, value: Any, composition: Composition) -> tup
     spreads: dict[str, Spread | None] = {}
     for kind in ("varies", "uncertain"):
         spreads[kind] = _spread(page, table, kind, keys, symbol) if kind in table else None
+        spread = spreads[kind]
+        if spread is not None and symbol.classes:
+            page.fault((*keys, kind), f'"{symbol.name}" is a chain; it cannot vary.', "Let a parameter vary.")
+        elif spread is not None and not spread.low < found.value < spread.high:
+            page.fault((*keys, kind), "the value lies outside its own range.", "The range holds 95 % of people.")
     return Setting(symbol.name, found.value, note, spreads["varies"], spreads["uncertain"]), symbol
 
 
@@ -212,8 +220,9 @@ def _correlations(page: Page, composition: Composition) -> tuple[Correlation, ..
             page.fault(keys, "needs a source, or assumed.", 'Write assumed = "the reason".')
         names = page.names(item, "between", keys)
         value = item.get("value")
-        if len(names) != 2 or isinstance(value, bool) or not isinstance(value, (int, float)) or not -1 < value < 1:
-            page.fault(keys, "expected between = [two names] and a value between -1 and 1.")
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if len(names) != 2 or names[0] == names[1] or not number or not -1 < value < 1:
+            page.fault(keys, "expected between = [two names] and a value between -1 and 1.", "Write value = 0.4.")
             continue
         try:
             first, second = (
@@ -245,8 +254,8 @@ def _leg(page: Page, leg: Mapping[str, Any], index: int, composition: Compositio
         page.fault(keys, "needs either for or until.", 'Write for = "5 year", or until = "hba1c >= 7 %".')
     if "until" in leg:
         watch = read_watch(page, leg["until"], (*keys, "until"), composition)
-        if "within" not in leg:
-            page.fault(keys, "until without within.", 'Write within = "30 year".')
+    if ("within" in leg) != ("until" in leg):
+        page.fault(keys, "until and within stand together.", 'Write until = "hba1c >= 7 %", within = "30 year".')
     span = read_time(page, leg.get("for", leg.get("within", "1 day")), keys, whole=True)
     if span is not None:
         longest = span
@@ -286,8 +295,8 @@ def read_watch(page: Page, text: Any, keys: Keys, composition: Composition) -> W
         page.faults.extend(reason.faults)
         return None
     found = page.quantity(level, keys, symbol.unit.dimension, symbol.of)
-    if symbol.name not in composition.flat.outputs and symbol.kind not in ("state", "unknown"):
-        page.fault(keys, f'"{name}" does not change in time.')
+    if symbol.kind in _FIXED or symbol.classes:
+        page.fault(keys, f'"{name}" is not one number that changes in time.')
         return None
     return Watch(symbol.name, found.value, 1 if ">" in relation else -1, str(text)) if found else None
 

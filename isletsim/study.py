@@ -25,7 +25,7 @@ from isletsim.lives import Liver, Pauses, Standing, Stretch, TwoClocks, liver_fo
 from isletsim.model import GRADES
 from isletsim.patient import NO_PATIENT, BoundPatient, Leg, bind_patient, read_patient
 from isletsim.places import find
-from isletsim.regimen import Course, Stop, describe_dose, stops_of
+from isletsim.regimen import Course, Stops, describe_dose, stops_of
 from isletsim.results import ArmInfo, Failure, Result, Variable
 from isletsim.scenario import ArmPlan, Plan, plan_scenario, printed, read_scenario
 from isletsim.simulate import failure_message
@@ -162,7 +162,7 @@ class _Run:
     steps: int = 0
     days: int = 0
     solver_seconds: float = 0.0
-    stops: dict[Any, tuple[Stop, ...]] = field(default_factory=dict)
+    stops: dict[Any, Stops] = field(default_factory=dict)
 
     def live(self, jobs: int, progress: Callable[[int, int], None] | None) -> Result:
         plan, flat = self.plan, self.scenario.composition.flat

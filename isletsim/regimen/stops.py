@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -49,10 +50,9 @@ class Stop(NamedTuple):
 
 @dataclass(frozen=True)
 class Stops:
-    """What happens when, in order, ready for any stretch of a run. `made` remembers the schedules made of it."""
+    """What happens when, in order, ready for any stretch of a run."""
 
     entries: tuple[Stop, ...]
-    made: dict[tuple[float, ...], Schedule] = field(default_factory=dict, compare=False, repr=False)
 
 
 def infusion(dose: Dose, composition: Composition) -> Course:
@@ -172,15 +172,12 @@ def to_schedule(stops: Stops, bare: Iterable[float], begin: float, end: float) -
     ----------
     bare : times at which the run only has to stop, from `bare_stops`.
     """
-    alone = tuple(bare)
-    key = (begin, end, *alone)
-    if key not in stops.made:
-        stops.made[key] = _schedule(stops, alone, begin, end)
-    return stops.made[key]
+    return _schedule(stops.entries, tuple(bare), begin, end)
 
 
-def _schedule(stops: Stops, bare: Iterable[float], begin: float, end: float) -> Schedule:
-    entries = [stop for stop in stops.entries if begin <= stop.time <= end]
+@lru_cache(maxsize=256)  # the subjects of a cohort share their schedules
+def _schedule(stops: tuple[Stop, ...], bare: tuple[float, ...], begin: float, end: float) -> Schedule:
+    entries = [stop for stop in stops if begin <= stop.time <= end]
     times = sorted({stop.time for stop in entries})
     first = np.searchsorted([stop.time for stop in entries], times).tolist()
     if alone := _alone(bare, times, begin, end):
