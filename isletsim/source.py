@@ -25,6 +25,7 @@ MOST = 100  # faults of one file; more help nobody
 
 _HEADER = re.compile(r"\s*(\[\[?)([^\]]+)\]")
 _KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_LONG_KEY = re.compile(r"""(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')\s*\.\s*){30}""")
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 
 
@@ -179,6 +180,8 @@ def read_page(path: Path, shown: str = "") -> Page:
         if len(raw) > LARGEST:
             raise InputError(Fault(shown, f"{len(raw)} bytes; a file of this kind has at most {LARGEST}."))
         text = raw.decode("utf-8")
+        if _LONG_KEY.search(text):  # tomllib needs the square of a key's length
+            raise InputError(Fault(shown, "has a name of more than 30 parts."))
         data = tomllib.loads(text)
     except OSError as reason:
         raise InputError(Fault(shown, f"cannot be read: {reason.strerror or reason}.")) from None

@@ -75,10 +75,10 @@ def read_model(path: Path) -> ModelFile:
         grade=file_note.grade,
         uses={key: page.names(page.table(data, "uses", ()), key, ("uses",)) for key in page.table(data, "uses", ())},
         entries=entries,
-        balance=read_balances(page, entries),
+        balance=read_balances(page),
         adds=read_targets(page, "adds"),
         scales=read_targets(page, "scales"),
-        ports=read_ports(page, entries),
+        ports=read_ports(page),
         reports=read_reports(page),
         page=page,
     )

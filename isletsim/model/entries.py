@@ -10,7 +10,7 @@ from typing import Any
 
 from isletsim.model.records import GRADES, Entry, Note, Spread
 from isletsim.source import Keys, Page
-from isletsim.units import PURE, Unit
+from isletsim.units import Unit
 
 __all__ = [
     "read_held",
@@ -24,7 +24,7 @@ __all__ = [
 
 LARGEST = 1e300  # a number of a data table
 LONGEST = 200  # characters of a quantity; a longer start is an equation
-_QUANTITY = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?(\s+[^-+\s].*|\s*%?|\s*/.*)")
+_QUANTITY = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?(?![\w.])\s*([A-Za-zµμ%/].*|1\s*/.*|)")
 _NOTE = ("symbol", "about", "source", "assumed", "grade", "note")
 
 
@@ -48,35 +48,32 @@ def _as_table(page: Page, value: Any, keys: Keys, allowed: tuple[str, ...]) -> d
 def read_input(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> Entry | None:
     """A level that a scenario's course sets."""
     table = _as_table(page, value, keys, ("default", "unit", "of"))
-    if table is None:
-        return None
-    return _numbered(page, name, "input", table, "default", keys, unit_key="unit")
+    return None if table is None else _numbered(page, name, "input", table, "default", keys)
 
 
-def _numbered(
-    page: Page, name: str, kind: str, table: dict[str, Any], key: str, keys: Keys, unit_key: str = ""
-) -> Entry | None:
-    """An entry whose value is a quantity text; `unit` may name the unit it is shown in."""
+def _numbered(page: Page, name: str, kind: str, table: dict[str, Any], key: str, keys: Keys) -> Entry | None:
+    """An entry whose value is a quantity text."""
     if key not in table:
         page.fault(keys, f"has no {key}.", f'Write {key} = "1 mg/dL".')
         return None
     of = page.word(table, "of", keys)
-    named = None
-    if unit_key and unit_key in table:
-        named = page.unit(page.word(table, unit_key, keys), (*keys, unit_key))
-    bridged = named.dimension if named is not None and of else None
-    found = page.quantity(table[key], (*keys, key), bridged, of)
+    found = _quantity(page, table, key, keys, of)
     if found is None:
         return None
-    value, shown = found.value, found.unit
-    if named is not None:
-        if shown.dimension != named.dimension and not of:
-            if shown.dimension == PURE and found.value == 0.0:
-                value = named.offset
-            else:
-                page.fault((*keys, unit_key), f"{key} and unit are of different dimensions.")
-        shown = named
-    return Entry(name, kind, read_note(page, table, keys), keys, value, shown, of=of)
+    return Entry(name, kind, read_note(page, table, keys), keys, found[0], found[1], of=of)
+
+
+def _quantity(page: Page, table: dict[str, Any], key: str, keys: Keys, of: str) -> tuple[float, Unit] | None:
+    """A value and the unit it is shown in: that of its text, or the one given under `unit`."""
+    named = _unit(page, table, keys)
+    if named is not None and str(table[key]).strip() in ("0", "0.0"):
+        return named.offset, named
+    found = page.quantity(table[key], (*keys, key), named.dimension if named is not None else None, of)
+    return None if found is None else (found.value, named or found.unit)
+
+
+def _unit(page: Page, table: dict[str, Any], keys: Keys) -> Unit | None:
+    return page.unit(page.word(table, "unit", keys), (*keys, "unit")) if "unit" in table else None
 
 
 def read_state(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> Entry | None:
@@ -87,51 +84,38 @@ def read_state(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -
         return None
     classes = page.integer(table, "classes", keys, 0, 1, 500) if "classes" in table else 0
     note, of = read_note(page, table, keys), page.word(table, "of", keys)
-    start = table.get("start")
-    number = start if isinstance(start, (int, float)) else None
-    if isinstance(start, str) and _starts_with_number(start):
-        number = start  # type: ignore[assignment]
-    law, start_value, unit = None, None, None
-    if number is not None and not isinstance(number, bool):
-        found = page.quantity(number, (*keys, "start"))
-        if found is None:
-            return None
-        start_value, unit = found.value, found.unit
-    elif start is None:
+    start, law = table.get("start"), None
+    if start is None:
         page.fault(keys, "has no start.", 'Write start = "5 mmol/L", or an equation over parameters.')
         return None
+    if _is_quantity(start):
+        found = _quantity(page, table, "start", keys, of)
+        number, unit = found if found is not None else (None, None)
     else:
-        law = page.law(start, (*keys, "start"))
-        if law is None:
-            return None
-        if "unit" not in table:
+        number, unit, law = None, _unit(page, table, keys), page.law(start, (*keys, "start"))
+        if law is not None and "unit" not in table:
             page.fault(keys, "a computed start needs a unit.", 'Write unit = "mg/dL".')
-            return None
-    if "unit" in table:
-        named = page.unit(page.word(table, "unit", keys), (*keys, "unit"))
-        if named is not None and unit is not None and named.dimension != unit.dimension:
-            page.fault((*keys, "unit"), "start and unit are of different dimensions.")
-        unit = named or unit
-    if unit is None:
+    if unit is None or (number is None and law is None):
         return None
-    varies = _spread(page, table, "varies", keys, unit)
-    return Entry(
-        name, "state", note, keys, start_value, unit, law, of, classes, _scale(page, table, keys, unit), varies
-    )
+    varies = _spread(page, table, "varies", keys, unit, of)
+    scale = _scale(page, table, keys, unit, of)
+    return Entry(name, "state", note, keys, number, unit, law, of, classes, scale, varies)
 
 
-def _scale(page: Page, table: dict[str, Any], keys: Keys, unit: Unit) -> float | None:
+def _scale(page: Page, table: dict[str, Any], keys: Keys, unit: Unit, of: str) -> float | None:
     """The size of a state that matters."""
-    found = page.quantity(table["scale"], (*keys, "scale"), unit.dimension) if "scale" in table else None
+    found = page.quantity(table["scale"], (*keys, "scale"), unit.dimension, of) if "scale" in table else None
     if found is not None and not found.value > 0:
         page.fault((*keys, "scale"), "a scale is positive.")
         return None
     return found.value if found else None
 
 
-def _starts_with_number(text: str) -> bool:
-    """Whether a start is a quantity text: a number, then perhaps a unit, but no arithmetic."""
-    return len(text) <= LONGEST and _QUANTITY.fullmatch(text) is not None
+def _is_quantity(start: Any) -> bool:
+    """Whether a start is a number, or a quantity text: a number, then perhaps a unit, but no arithmetic."""
+    if isinstance(start, str):
+        return len(start) <= LONGEST and _QUANTITY.fullmatch(start) is not None
+    return isinstance(start, (int, float)) and not isinstance(start, bool)
 
 
 def read_parameter(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> Entry | None:
@@ -145,24 +129,24 @@ def read_parameter(page: Page, name: str, value: Any, keys: Keys, file_note: Not
         page.fault(keys, "has neither source nor assumed.", 'Write source = "Key" or assumed = "the reason".')
     if "table" in table:
         return _data(page, name, table, keys, note)
-    entry = _numbered(page, name, "parameter", table, "value", keys, unit_key="unit")
+    entry = _numbered(page, name, "parameter", table, "value", keys)
     if entry is None or entry.unit is None:
         return None
-    varies = _spread(page, table, "varies", keys, entry.unit)
-    uncertain = _spread(page, table, "uncertain", keys, entry.unit)
+    varies = _spread(page, table, "varies", keys, entry.unit, entry.of)
+    uncertain = _spread(page, table, "uncertain", keys, entry.unit, entry.of)
     return Entry(
         name, "parameter", note, keys, entry.value, entry.unit, of=entry.of, varies=varies, uncertain=uncertain
     )
 
 
-def _spread(page: Page, table: dict[str, Any], key: str, keys: Keys, unit: Unit) -> Spread | None:
+def _spread(page: Page, table: dict[str, Any], key: str, keys: Keys, unit: Unit, of: str) -> Spread | None:
     if key not in table:
         return None
     ends = table[key]
     if not isinstance(ends, list) or len(ends) != 2:
         page.fault((*keys, key), "expected a 95 % range.", f'Write {key} = ["0.5 1/day", "2 1/day"].')
         return None
-    low, high = (page.quantity(end, (*keys, key), unit.dimension) for end in ends)
+    low, high = (page.quantity(end, (*keys, key), unit.dimension, of) for end in ends)
     if low is None or high is None:
         return None
     distribution = page.one_of(table, "distribution", keys, ("lognormal", "normal"), "lognormal")
@@ -212,11 +196,11 @@ def read_unknown(page: Page, name: str, value: Any, keys: Keys, file_note: Note)
     table = _as_table(page, value, keys, ("start", "residual", "of", "scale", "unit"))
     if table is None:
         return None
-    entry = _numbered(page, name, "unknown", table, "start", keys, unit_key="unit")
+    entry = _numbered(page, name, "unknown", table, "start", keys)
     law = page.law(table.get("residual"), (*keys, "residual"))
     if entry is None or law is None or entry.unit is None:
         return None
-    scale = _scale(page, table, keys, entry.unit)
+    scale = _scale(page, table, keys, entry.unit, entry.of)
     return Entry(name, "unknown", entry.note, keys, entry.value, entry.unit, law, entry.of, scale=scale)
 
 
@@ -225,7 +209,7 @@ def read_held(page: Page, name: str, value: Any, keys: Keys, file_note: Note) ->
     table = _as_table(page, value, keys, ("start", "revise", "at", "unit", "of"))
     if table is None:
         return None
-    entry = _numbered(page, name, "held", table, "start", keys, unit_key="unit")
+    entry = _numbered(page, name, "held", table, "start", keys)
     law = page.law(table.get("revise"), (*keys, "revise"))
     if entry is None or law is None:
         return None

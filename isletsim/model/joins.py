@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from isletsim.expressions import Apply, Name, Number, Tree
-from isletsim.model.records import Entry, ModelFile, Port, Report, Term
+from isletsim.model.records import ModelFile, Port, Report, Term
 from isletsim.source import Keys, Law, Page
 
 __all__ = ["NAME", "check_held", "read_balances", "read_ports", "read_reports", "read_targets", "signed_terms"]
@@ -16,10 +15,10 @@ NAME = re.compile(r"[a-z_][a-z0-9_]*", re.IGNORECASE)
 _TARGET = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*")
 
 
-def read_balances(page: Page, entries: Mapping[str, Entry]) -> dict[str, tuple[Term, ...]]:
+def read_balances(page: Page) -> dict[str, tuple[Term, ...]]:
     """One signed sum of rates for each state."""
     written = page.table(page.data, "balance", ())
-    states = [name for name, entry in entries.items() if entry.kind == "state"]
+    states = page.table(page.data, "states", ())
     for name in written:
         if name not in states:
             page.fault(("balance", name), f'"{name}" is not a state of this file.')
@@ -90,9 +89,10 @@ def read_targets(page: Page, verb: str) -> tuple[tuple[str, Law], ...]:
     return tuple(found)
 
 
-def read_ports(page: Page, entries: Mapping[str, Entry]) -> dict[str, Port]:
+def read_ports(page: Page) -> dict[str, Port]:
     """What doses do to this file's own states."""
     ports = {}
+    states = page.table(page.data, "states", ())
     for name, value in page.table(page.data, "doses", ()).items():
         keys: Keys = ("doses", name)
         if not NAME.fullmatch(name):
@@ -106,12 +106,12 @@ def read_ports(page: Page, entries: Mapping[str, Entry]) -> dict[str, Port]:
         for verb, found in laws.items():
             for target, text in page.table(value, verb, keys).items():
                 place: Keys = (*keys, verb, target)
-                if target not in entries or entries[target].kind not in ("state",):
+                if target not in states:
                     page.fault(place, f'"{target}" is not a state of this file.', "A port acts on its own states.")
                 law = page.law(text, place)
-                if law is not None and target in entries:
+                if law is not None:
                     found[target] = law
-        if not laws["add"] and not laws["multiply"]:
+        if not any(page.table(value, verb, keys) for verb in laws):
             page.fault(keys, "the port does nothing.", 'Write add = { state = "1" }.')
         ports[name] = Port(name, page.word(value, "about", keys), unit, laws["add"], laws["multiply"], keys)
     return ports
