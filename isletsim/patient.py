@@ -100,6 +100,14 @@ class BoundPatient:
     history: tuple[Leg, ...]
     day: tuple[Dose, ...] = ()  # what every day brings; times since midnight
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers of its history, and the files whose inputs its history sets or doses."""
+        named = [name for leg in self.history for name in leg.layers]
+        named += [course.input.partition(".")[0] for leg in self.history for course in leg.courses]
+        named += [dose.port.partition(".")[0] for leg in self.history for dose in leg.doses]
+        return tuple(dict.fromkeys(named))
+
 
 def read_patient(path: Path) -> PatientFile:
     """A patient file; raises `InputError` with every fault that can be seen in the file alone."""

@@ -1,0 +1,326 @@
+"""The plan of a scenario: what will be run, in days and base units, and how it is printed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from isletsim.faults import InputError, did_you_mean
+from isletsim.layers import Composition, Symbol
+from isletsim.lookup import SETTABLE, STARTABLE, dotted, find_symbol, flat_names, values_by_symbol
+from isletsim.patient import NO_PATIENT, BoundPatient
+from isletsim.regimen import Course, Dose, describe_dose, read_courses, read_doses, read_time
+from isletsim.results import FigureSpec
+from isletsim.scenario.reading import ScenarioFile
+from isletsim.source import Keys, Page
+from isletsim.units import convert
+
+__all__ = ["ArmPlan", "Plan", "plan_scenario", "printed"]
+
+METHODS = ("stiff", "explicit")
+MOST_RECORDS = 200_000
+LARGEST_COHORT = 10_000_000
+LONGEST = 200 * 365.25  # days
+FIXED = ("parameter", "derived")  # kinds of symbols that do not change in time
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """One arm: its explicit doses and courses, what it sets, and the history layers it stops."""
+
+    name: str
+    about: str
+    layers: tuple[str, ...]
+    doses: tuple[Dose, ...]
+    courses: tuple[Course, ...]
+    stop: tuple[str, ...]
+    parameters: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that will be run, in days and base units.
+
+    Attributes
+    ----------
+    parameters, starts : what ``--set`` gives every subject, by name in the flat model; it does not vary.
+    record : flat or whole names of what is recorded besides reports.
+    challenges : virtual tests and their times.
+    warnings : what a person might not expect, in sentences.
+    """
+
+    name: str
+    title: str
+    about: str
+    core: tuple[str, ...]
+    arms: tuple[ArmPlan, ...]
+    control: int
+    until: float
+    save: tuple[float, ...]
+    visits: tuple[float, ...]
+    method: str
+    tolerance: float
+    cohort: int
+    seed: int
+    parameters: Mapping[str, float]
+    starts: Mapping[str, float]
+    record: tuple[str, ...]
+    figures: tuple[FigureSpec, ...]
+    challenges: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def plan_scenario(scenario: ScenarioFile, composition: Composition, patient: BoundPatient = NO_PATIENT) -> Plan:
+    """The plan of a scenario over a composition; raises `InputError` with every fault of the file."""
+    page, data = scenario.page, scenario.page.data
+    page.faults.clear()
+    until = _until(page)
+    arms = page.table(data, "arms", ())
+    plans = tuple(_arm(page, name, page.table(arms, name, ("arms",)), composition, patient) for name in arms)
+    control = page.word(data, "control", ())
+    if control and control not in arms:
+        cure = did_you_mean(control, arms) or f"Arms: {', '.join(arms)}."
+        page.fault(("control",), f'"{control}" is not an arm.', cure)
+    cohort = page.table(data, "cohort", ())
+    page.only(cohort, ("size", "seed", "note"), ("cohort",))
+    challenges = _challenges(page, until)
+    tested = {time for _, times in challenges for time in times}
+    figures = page.table(data, "figures", ())
+    panels = tuple(_figure(page, name, value, composition) for name, value in figures.items())
+    parameters, starts = _overridden(page, scenario.overrides, composition)
+    plan = Plan(
+        name=scenario.name,
+        title=scenario.title,
+        about=page.word(data, "about", ()),
+        core=scenario.core,
+        arms=plans,
+        control=list(arms).index(control) if control in arms else 0,
+        until=until,
+        save=tuple(sorted({*_records(page, until), *tested})),
+        visits=_visits(page, until),
+        method=_method(page, composition),
+        tolerance=_tolerance(page),
+        cohort=page.integer(cohort, "size", ("cohort",), 0, 0, LARGEST_COHORT),
+        seed=page.integer(cohort, "seed", ("cohort",), 1, 0, 2**63 - 1),
+        parameters=parameters,
+        starts=starts,
+        record=_recorded(page, [panel.show for panel in panels], composition),
+        figures=panels,
+        challenges=challenges,
+        warnings=tuple(_warnings(plans, until)),
+    )
+    page.finish()
+    return plan
+
+
+# --- arms -------------------------------------------------------------------------------------------------------------
+
+
+def _arm(page: Page, name: str, arm: Mapping[str, Any], composition: Composition, patient: BoundPatient) -> ArmPlan:
+    keys: Keys = ("arms", name)
+    layers = page.names(arm, "layers", keys)
+    doses = read_doses(page, arm.get("doses", []), (*keys, "doses"), composition)
+    courses = read_courses(page, arm.get("courses", []), (*keys, "courses"), composition)
+    own = {*layers, *page.names(page.data, "core", ()), *patient.layers}
+    used = {("doses", dose.port) for dose in doses} | {("courses", course.input) for course in courses}
+    for what, target in sorted(used):
+        file = target.partition(".")[0]
+        if file not in own:
+            cure = f'Write layers = ["{file}"].'
+            page.fault((*keys, what), f'"{target}" is in {file}, which is not a layer of this arm.', cure)
+    stop = page.names(arm, "stop", keys)
+    for layer in stop:
+        if layer not in patient.layers:
+            cure = did_you_mean(layer, patient.layers) or f"Known: {', '.join(patient.layers) or 'none'}."
+            page.fault((*keys, "stop"), f'no history of the patient gives "{layer}".', cure)
+    parameters: dict[str, float] = {}
+    for target, value in dotted(page.table(arm, "set", keys)):
+        parameters.update(_set(page, target, value, (*keys, "set", target), composition))
+    about = page.word(arm, "about", keys)
+    return ArmPlan(name, about, layers, tuple(doses), tuple(courses), stop, parameters)
+
+
+def _set(page: Page, target: str, value: Any, keys: Keys, composition: Composition) -> dict[str, float]:
+    symbol = _meant(page, target, keys, composition, SETTABLE)
+    found = page.quantity(value, keys, symbol.unit.dimension, symbol.of) if symbol is not None else None
+    return dict.fromkeys(flat_names(symbol), found.value) if symbol is not None and found is not None else {}
+
+
+def _meant(page: Page, text: str, keys: Keys, composition: Composition, kinds: Iterable[str] = ()) -> Symbol | None:
+    """What a name means; None after noting a fault."""
+    try:
+        return find_symbol(composition, text, kinds, page.place(keys))
+    except InputError as reason:
+        page.faults.extend(reason.faults)
+        return None
+
+
+def _overridden(
+    page: Page, overrides: Mapping[str, str], composition: Composition
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Parameters and start values that ``--set`` gives."""
+    try:
+        values = values_by_symbol(composition, overrides, (*SETTABLE, *STARTABLE), "--set")
+    except InputError as reason:
+        page.faults.extend(reason.faults)
+        return {}, {}
+    states = set(composition.flat.states)
+    parameters = {name: value for name, value in values.items() if name not in states}
+    return parameters, {name: value for name, value in values.items() if name in states}
+
+
+def _warnings(arms: Iterable[ArmPlan], until: float) -> Iterable[str]:
+    for arm in arms:
+        late = sum(1 for dose in arm.doses if dose.time > until)
+        cut = sum(1 for dose in arm.doses if dose.time <= until < dose.time + dose.over)
+        if late:
+            yield f"{arm.name}: {late} of {len(arm.doses)} doses lie after the end of the run and are not given"
+        if cut:
+            yield f"{arm.name}: {cut} infusions go on after the end of the run and are given in part"
+
+
+# --- times ------------------------------------------------------------------------------------------------------------
+
+
+def _until(page: Page) -> float:
+    until = read_time(page, page.data.get("until", "1 year"), ("until",), whole=True)
+    if until is not None and 0 < until <= LONGEST:
+        return until
+    if until is not None:
+        page.fault(("until",), "a run lasts from one day to 200 years.", 'Write until = "3 year".')
+    return 1.0
+
+
+def _records(page: Page, until: float) -> tuple[float, ...]:
+    spacing = read_time(page, page.data.get("save", "1 week"), ("save",), whole=False)
+    if spacing is None or spacing <= 0 or until / spacing > MOST_RECORDS:
+        message = f"expected a spacing that gives at most {MOST_RECORDS} records."
+        page.fault(("save",), message, 'Write save = "1 week".')
+        return (0.0, until)
+    count = math.floor(until / spacing + 1e-9)
+    times = [number * spacing for number in range(count + 1)]
+    if abs(times[-1] - until) <= 1e-9 * max(1.0, until):
+        return (*times[:-1], until)
+    return (*times, until)
+
+
+def _challenges(page: Page, until: float) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    found = []
+    table = page.table(page.data, "challenges", ())
+    for name in table:
+        keys: Keys = ("challenges", name)
+        test = page.table(table, name, ("challenges",))
+        page.only(test, ("at", "note"), keys)
+        times = [read_time(page, each, (*keys, "at"), whole=True) for each in page.listing(test, "at", keys)]
+        if not times or any(time is not None and not 0 <= time <= until for time in times):
+            page.fault(keys, "expected times within the run.", 'Write at = ["0 day", "1 year"].')
+        found.append((name, tuple(sorted({time for time in times if time is not None}))))
+    return tuple(found)
+
+
+def _visits(page: Page, until: float) -> tuple[float, ...]:
+    visits = page.table(page.data, "visits", ())
+    page.only(visits, ("every", "first", "note"), ("visits",))
+    if not visits:
+        return ()
+    every = read_time(page, visits.get("every", "3 month"), ("visits", "every"), whole=True)
+    first = read_time(page, visits["first"], ("visits", "first"), whole=True) if "first" in visits else every
+    if every is None or first is None:
+        return ()
+    if every < 1 or first < 0:
+        page.fault(("visits",), "visits are at least a day apart.", 'Write every = "3 month".')
+        return ()
+    return tuple(first + number * every for number in range(math.floor((until - first) / every) + 1))
+
+
+# --- solver and records -----------------------------------------------------------------------------------------------
+
+
+def _method(page: Page, composition: Composition) -> str:
+    method = page.one_of(page.data, "method", (), METHODS, "stiff")
+    if method == "explicit" and any(composition.flat.algebraic):
+        cure = 'Write method = "stiff".'
+        page.fault(("method",), "the explicit method cannot solve for algebraic unknowns.", cure)
+    return method
+
+
+def _tolerance(page: Page) -> float:
+    value = page.data.get("tolerance", 1e-6)
+    if isinstance(value, float) and 1e-13 <= value <= 1e-2:
+        return value
+    page.fault(("tolerance",), "expected a relative tolerance between 1e-13 and 1e-2.", "Write tolerance = 1e-6.")
+    return 1e-6
+
+
+def _recorded(page: Page, shown: Iterable[str], composition: Composition) -> tuple[str, ...]:
+    """What is to be recorded besides reports: what `record` names, and what figures show."""
+    names: dict[str, None] = {name: None for name in shown if name in composition.symbols}
+    for index, text in enumerate(page.names(page.data, "record", ())):
+        symbol = _meant(page, text, ("record", index), composition)
+        if symbol is not None and symbol.kind in FIXED:
+            page.fault(("record", index), f'"{text}" does not change in time.')
+        elif symbol is not None and symbol.kind != "report":
+            names[symbol.name] = None
+    return tuple(sorted(names))
+
+
+def _figure(page: Page, name: str, value: Any, composition: Composition) -> FigureSpec:
+    keys: Keys = ("figures", name)
+    if not isinstance(value, dict):
+        page.fault(keys, "expected a table.", f'Write {name} = {{ show = "hba1c", band = [5, 95] }}.')
+        return FigureSpec(name, name)
+    page.only(value, ("show", "band", "thresholds", "title"), keys)
+    shown = page.word(value, "show", keys)
+    if not shown:
+        page.fault(keys, "does not say what to show.", f'Write {name} = {{ show = "hba1c" }}.')
+        return FigureSpec(name, name)
+    symbol = _meant(page, shown, keys, composition)
+    if symbol is None:
+        return FigureSpec(name, shown)
+    if symbol.classes or symbol.kind in FIXED:
+        page.fault(keys, f'"{shown}" is not one number that changes in time.', "Show a state, a rate or a report.")
+    thresholds = []
+    for text in page.names(value, "thresholds", keys):
+        found = page.quantity(text, (*keys, "thresholds"), symbol.unit.dimension, symbol.of)
+        if found is not None:
+            thresholds.append((float(convert(found.value, symbol.unit)), text))
+    variable = shown if symbol.kind == "report" else symbol.name
+    return FigureSpec(name, variable, _band(page, value, keys), tuple(thresholds), page.word(value, "title", keys))
+
+
+def _band(page: Page, value: Mapping[str, Any], keys: Keys) -> tuple[float, float]:
+    band = value.get("band", [5, 95])
+    good = isinstance(band, list) and len(band) == 2
+    if good and all(isinstance(end, (int, float)) for end in band) and 0 <= band[0] < band[1] <= 100:
+        return float(band[0]), float(band[1])
+    page.fault((*keys, "band"), "expected two percentiles.", "Write band = [5, 95].")
+    return 5.0, 95.0
+
+
+# --- for people -------------------------------------------------------------------------------------------------------
+
+
+def printed(plan: Plan, composition: Composition) -> str:
+    """The plan as text: what will be run, arm by arm, dose by dose."""
+    lines = [plan.title, f"{plan.until:g} days, {len(plan.save)} records, {len(plan.visits)} visits"]
+    people = f"{plan.cohort} subjects besides the reference patient, seed {plan.seed}"
+    lines.append(people if plan.cohort else "one patient")
+    for index, arm in enumerate(plan.arms):
+        mark = " (control)" if index == plan.control else ""
+        lines.append(f"arm {arm.name}{mark}: {', '.join(arm.layers) or 'no layers of its own'}")
+        lines += [
+            f"  day {dose.time:<8g} {dose.port}  {describe_dose(dose, composition)}"
+            for dose in sorted(arm.doses, key=lambda dose: dose.time)
+        ]
+        for course in arm.courses:
+            symbol = composition.symbols[course.input]
+            level = f"{convert(course.level, symbol.unit):g} {symbol.unit.text}".strip()
+            lines.append(f"  day {course.start:g} to {course.stop:g}  {course.input} = {level}")
+        lines += [f"  {layer} ends" for layer in arm.stop]
+        for name, value in arm.parameters.items():
+            symbol = composition.symbols[name]
+            lines.append(f"  {name} = {convert(value, symbol.unit):g} {symbol.unit.text}".rstrip())
+    lines += [f"warning: {each}" for each in plan.warnings]
+    return "\n".join(lines)

@@ -1,0 +1,119 @@
+"""A scenario as it was written, with the overrides of ``--set``, and the files it needs."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from isletsim.faults import Fault, InputError, did_you_mean
+from isletsim.source import Page, read_page
+
+__all__ = ["ScenarioFile", "read_scenario"]
+
+_KEYS = "title about note core patient until save method tolerance control visits arms cohort figures record challenges"
+KEYS = tuple(_KEYS.split())
+ARM = ("about", "layers", "doses", "courses", "stop", "set", "note")
+
+
+@dataclass(frozen=True)
+class ScenarioFile:
+    """A scenario as it was written; `overrides` are numbers of models, by the name that was given."""
+
+    name: str
+    path: Path
+    title: str
+    core: tuple[str, ...]
+    layers: tuple[str, ...]
+    patient: str
+    challenges: tuple[str, ...]
+    overrides: Mapping[str, str]
+    page: Page = field(repr=False, compare=False)
+
+
+def read_scenario(path: Path, overrides: Iterable[str] = ()) -> ScenarioFile:
+    """A scenario file with overrides ("PATH=VALUE") applied; raises `InputError` with every fault of the file.
+
+    A path that begins with a key of scenario files ("cohort.size") changes the file; any other sets a model's number.
+    """
+    page = read_page(path)
+    settings = _override(page.data, overrides)
+    data = page.data
+    page.only(data, KEYS, ())
+    title = page.word(data, "title", ())
+    if not title:
+        page.fault((), "has no title.", 'Write title = "..." in its first line.')
+    core = page.names(data, "core", ())
+    if not core:
+        page.fault((), "has no core.", 'Write core = ["topp2000"].')
+    arms = page.table(data, "arms", ())
+    if not arms:
+        page.fault((), "has no arms.", "Write [arms.usual].")
+    layers: dict[str, None] = {}
+    for name in arms:
+        arm = page.table(arms, name, ("arms",))
+        page.only(arm, ARM, ("arms", name))
+        layers.update(dict.fromkeys(page.names(arm, "layers", ("arms", name))))
+    scenario = ScenarioFile(
+        name=path.stem,
+        path=path,
+        title=title,
+        core=core,
+        layers=tuple(layers),
+        patient=page.word(data, "patient", ()),
+        challenges=tuple(page.table(data, "challenges", ())),
+        overrides=settings,
+        page=page,
+    )
+    page.finish()
+    return scenario
+
+
+# --- overrides --------------------------------------------------------------------------------------------------------
+
+
+def _override(data: dict[str, Any], overrides: Iterable[str]) -> dict[str, str]:
+    """Changes the data of a scenario, and gives back what belongs to models; all faults together."""
+    settings: dict[str, str] = {}
+    faults: list[Fault] = []
+    for text in overrides:
+        name, mark, value = text.partition("=")
+        parts = [part.strip() for part in name.split(".")]
+        try:
+            if not mark or not all(parts):
+                raise InputError(Fault(f"--set {text}", "is not PATH=VALUE.", 'For example --set "msc.potency=0.5".'))
+            if parts[0] in KEYS:
+                _holder(data, parts, f"--set {text}")[parts[-1]] = _toml_value(value.strip())
+            else:
+                settings[name.strip()] = value.strip()
+        except InputError as reason:
+            faults.extend(reason.faults)
+    if faults:
+        raise InputError(faults)
+    return settings
+
+
+def _holder(data: dict[str, Any], parts: list[str], place: str) -> dict[str, Any]:
+    """The table in which the last part of a path stands; tables of one name may be new, arms and entries not."""
+    holder: Any = data
+    for depth, part in enumerate(parts[:-1]):
+        if isinstance(holder, list) and part.isdigit() and int(part) < len(holder):
+            holder = holder[int(part)]
+        elif isinstance(holder, dict) and (part in holder or parts[0] != "arms" or depth > 1):
+            holder = holder.setdefault(part, {})
+        else:
+            cure = did_you_mean(part, holder) if isinstance(holder, dict) else ""
+            raise InputError(Fault(place, f'there is no "{part}" in the scenario.', cure))
+    if not isinstance(holder, dict):
+        raise InputError(Fault(place, "does not lead to a key of the scenario."))
+    return holder
+
+
+def _toml_value(text: str) -> Any:
+    """A number, list or truth value where the text is one, else the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError):
+        return text

@@ -1,0 +1,164 @@
+"""A scenario that is ready to run: its files found, put together and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from isletsim.challenge import Challenge, ChallengeFile, bind_challenge, read_challenge
+from isletsim.clocks import Rules
+from isletsim.cohort import collect
+from isletsim.faults import Fault, InputError
+from isletsim.layers import Composition
+from isletsim.library import compose_stack
+from isletsim.patient import NO_PATIENT, BoundPatient, PatientFile, bind_patient, read_patient
+from isletsim.places import find
+from isletsim.results import Result
+from isletsim.scenario import Plan, ScenarioFile, plan_scenario, printed, read_scenario
+from isletsim.study.run import run_study
+
+__all__ = ["Scenario", "load_scenario"]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario that is ready to run: its plan, its patient, and the one model that all arms share."""
+
+    plan: Plan
+    composition: Composition = field(repr=False)
+    patient: BoundPatient = field(repr=False)
+    files: tuple[Path, ...] = field(repr=False)
+    challenges: tuple[Challenge, ...] = field(default=(), repr=False)
+
+    @property
+    def name(self) -> str:
+        """The name of the scenario file."""
+        return self.plan.name
+
+    def describe(self) -> str:
+        """The plan as text."""
+        return printed(self.plan, self.composition)
+
+    def run(
+        self,
+        *,
+        seed: int | None = None,
+        jobs: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        every_day: bool = False,
+    ) -> Result:
+        """Every arm for the reference patient (subject 0) and the cohort.
+
+        Parameters
+        ----------
+        jobs : threads; as many as cores when not given. The numbers do not depend on it.
+        progress : is told how many subjects of how many are done.
+        every_day : simulate every day of a model with two clocks, the slow reference of the default scheme.
+
+        Raises
+        ------
+        RunError : the reference patient could not be simulated; `partial` is the result as far as it came.
+        """
+        plan = self.plan if seed is None else replace(self.plan, seed=seed)
+        return run_study(replace(self, plan=plan), jobs, progress, Rules(every_day=every_day))
+
+
+def load_scenario(
+    wanted: str | Path,
+    set: Mapping[str, Any] | Iterable[str] = (),  # noqa: A002 - the word of the command line
+    seed: int | None = None,
+) -> Scenario:
+    """A scenario by name or path, with overrides as of ``--set``.
+
+    Parameters
+    ----------
+    set : "PATH=VALUE" texts or a mapping; a path is a key of the scenario ("cohort.size") or a model's number
+        ("msc.potency").
+
+    Raises
+    ------
+    InputError : every fault of the scenario, its patient and its model files.
+    """
+    path = find("scenario", wanted)
+    overrides = [f"{key}={value}" for key, value in set.items()] if isinstance(set, Mapping) else list(set)
+    scenario = _load(read_scenario(path, overrides))
+    return scenario if seed is None else replace(scenario, plan=replace(scenario.plan, seed=seed))
+
+
+def _load(file: ScenarioFile) -> Scenario:
+    patient, tests = _companions(file)
+    model_paths = _model_paths(file, patient, tests)
+    composition = compose_stack(model_paths, (), follow=False)
+    faults: list[Fault] = []
+    bound = NO_PATIENT
+    try:
+        bound = bind_patient(patient, composition) if patient is not None else NO_PATIENT
+        collect(composition, bound)  # says what is wrong with ranges and correlations before anything runs
+    except InputError as reason:
+        faults.extend(reason.faults)
+    try:
+        plan = plan_scenario(file, composition, bound)
+    except InputError as reason:
+        raise InputError([*faults, *reason.faults]) from None
+    if faults:
+        raise InputError(faults)
+    recorded = _recorded(plan, bound, tests, composition)
+    if recorded:
+        composition = compose_stack(model_paths, recorded, follow=False)
+    paths = [file.path, *model_paths, *([patient.path] if patient is not None else []), *(test.path for test in tests)]
+    challenges = tuple(bind_challenge(test, composition) for test in tests)
+    return Scenario(plan, composition, bound, tuple(paths), challenges)
+
+
+def _companions(file: ScenarioFile) -> tuple[PatientFile | None, list[ChallengeFile]]:
+    """The patient and the virtual tests of a scenario."""
+    page = file.page
+    patient = None
+    if file.patient:
+        patient = read_patient(_beside(file, "patient", file.patient, page.place(("patient",))))
+    tests = [
+        read_challenge(_beside(file, "challenge", name, page.place(("challenges", name)))) for name in file.challenges
+    ]
+    return patient, tests
+
+
+def _model_paths(file: ScenarioFile, patient: PatientFile | None, tests: Iterable[ChallengeFile]) -> list[Path]:
+    """The model files that somebody asks for, each once; raises `InputError` with all that are not there."""
+    asked = dict.fromkeys(file.core, file.page.place(("core",)))
+    wanted = [(layer, file.page.place(("arms",))) for layer in file.layers]
+    wanted += [(layer, patient.page.place(("history",))) for layer in patient.layers] if patient is not None else []
+    wanted += [(layer, test.page.place(("layers",))) for test in tests for layer in test.layers]
+    for name, place in wanted:
+        asked.setdefault(name, place)
+    found: list[Path] = []
+    faults: list[Fault] = []
+    for name, place in asked.items():
+        try:
+            found.append(_beside(file, "model", name, place))
+        except InputError as reason:
+            faults.extend(reason.faults)
+    if faults:
+        raise InputError(faults)
+    return found
+
+
+def _beside(file: ScenarioFile, kind: str, name: str, place: str) -> Path:
+    """A file of the user's own beside the scenario, else one of the package's."""
+    own = file.path.parent / f"{name}.toml"
+    if "/" not in name and own.is_file() and own.resolve() != file.path.resolve():
+        return own
+    try:
+        return find(kind, name, file.path.parent)
+    except InputError as reason:
+        raise InputError([Fault(place, fault.message, fault.cure) for fault in reason.faults]) from None
+
+
+def _recorded(
+    plan: Plan, patient: BoundPatient, tests: Iterable[ChallengeFile], composition: Composition
+) -> tuple[str, ...]:
+    """What has to be recorded besides reports, by whole names (a chain is recorded whole)."""
+    names = {*plan.record, *(leg.watch.output for leg in patient.history if leg.watch is not None)}
+    names |= {name for test in tests for name in test.shown}
+    return tuple(sorted({name.partition("[")[0] for name in names if not name.startswith("report.")}))

@@ -1,0 +1,142 @@
+"""What a run leaves: values in people's units, and what run.json says of how they were made."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isletsim import __version__, cache
+from isletsim.layers import Composition
+from isletsim.lives import Liver
+from isletsim.model import GRADES
+from isletsim.patient import BoundPatient
+from isletsim.regimen import describe_dose
+from isletsim.results import ArmInfo, Failure, Result, Variable
+from isletsim.scenario import ArmPlan
+from isletsim.units import Unit, convert
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from isletsim.study.load import Scenario
+
+__all__ = ["Work", "make_result"]
+
+LABELS = {"percent_NGSP": "%", "mmol_per_mol_IFCC": "mmol/mol"}
+DRAWS = "every cohort member has its own draw of what varies between people and of what is uncertain"
+
+
+@dataclass
+class Work:
+    """The work of a run; `seconds` is the time of all threads together, `wall` that of the clock."""
+
+    redrawn: int = 0
+    steps: int = 0
+    days: int = 0
+    seconds: float = 0.0
+    wall: float = 0.0
+
+
+def make_result(
+    scenario: Scenario,
+    liver: Liver,
+    values: NDArray[np.float64],
+    found: NDArray[np.float64],
+    failures: Iterable[Failure],
+    work: Work,
+) -> Result:
+    """The result of a run, finished or not.
+
+    Parameters
+    ----------
+    values : recorded outputs by arm, subject, time and output, base units. `found` : reports of virtual tests.
+    """
+    plan, composition = scenario.plan, scenario.composition
+    shown = [_shown(composition, name) for name in liver.outputs]
+    converted = [convert(values[..., column], unit) for column, (_, unit) in enumerate(shown)]
+    variables = [variable for variable, _ in shown]
+    for column, report in enumerate(report for test in scenario.challenges for report in test.reports):
+        variables.append(_variable(report.name, report.unit, report.about))
+        converted.append(found[..., column])
+    # What the figures show comes first, in their order: that is what the study is about.
+    asked = {panel.show: place for place, panel in reversed(list(enumerate(plan.figures)))}
+    order = sorted(range(len(variables)), key=lambda column: asked.get(variables[column].name, len(asked)))
+    return Result(
+        scenario=plan.name,
+        title=plan.title,
+        arms=tuple(_arm_info(arm, composition) for arm in plan.arms),
+        control=plan.control,
+        time=np.array(plan.save),
+        variables=tuple(variables[column] for column in order),
+        values=np.stack([converted[column] for column in order], axis=-1),
+        figures=plan.figures,
+        failures=tuple(sorted(failures, key=lambda each: (each.subject, each.arm))),
+        run=_record(scenario, liver, work),
+    )
+
+
+def _shown(composition: Composition, output: str) -> tuple[Variable, Unit]:
+    """How people see an output of the model."""
+    report = output.removeprefix("report.")
+    symbol = composition.reports[report] if output.startswith("report.") else composition.symbols[output]
+    return _variable(report, symbol.unit, symbol.about), symbol.unit
+
+
+def _variable(name: str, unit: Unit, about: str) -> Variable:
+    return Variable(name, unit.text, LABELS.get(unit.text, unit.text), about)
+
+
+def _arm_info(arm: ArmPlan, composition: Composition) -> ArmInfo:
+    grades = [
+        symbol.grade
+        for symbol in composition.symbols.values()
+        if symbol.kind == "parameter" and symbol.name.partition(".")[0] in arm.layers and symbol.grade in GRADES
+    ]
+    doses = sorted(arm.doses, key=lambda dose: dose.time)
+    return ArmInfo(
+        name=arm.name,
+        about=arm.about,
+        layers=arm.layers,
+        dose_times=tuple(dose.time for dose in doses),
+        dose_names=tuple(dose.port for dose in doses),
+        dose_amounts=tuple(describe_dose(dose, composition) for dose in doses),
+        grade=max(grades, key=GRADES.index, default=""),
+    )
+
+
+def _record(scenario: Scenario, liver: Liver, work: Work) -> dict[str, Any]:
+    """What run.json says besides the summary."""
+    plan, composition, patient = scenario.plan, scenario.composition, scenario.patient
+    assumed, numbers = _assumed(composition, patient)
+    return {
+        "isletsim": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "seed": plan.seed,
+        "cohort": plan.cohort,
+        "tolerance": plan.tolerance,
+        "method": plan.method,
+        "inputs": {path.name: cache.fingerprint(path.read_bytes()) for path in scenario.files},
+        "model": liver.fingerprint,
+        "patient": {"name": patient.name, "title": patient.title, **dict(patient.covariates)},
+        "draws": DRAWS,
+        "layers": {name: info.title for name, info in composition.files.items()},
+        "assumed": {"numbers": assumed, "of": numbers, "share": round(assumed / max(1, numbers), 4)},
+        "skipped": list(composition.skipped),
+        "warnings": list(plan.warnings),
+        "redrawn": work.redrawn,
+        "solver": {"steps": work.steps, "days": work.days, "thread_seconds": round(work.seconds, 6)},
+        "wall_seconds": round(work.wall, 6),
+    }
+
+
+def _assumed(composition: Composition, patient: BoundPatient) -> tuple[int, int]:
+    """How many numbers are assumed, and of how many; what the patient sets counts instead of what the file says."""
+    notes = {name: symbol.assumed for name, symbol in composition.symbols.items() if symbol.kind == "parameter"}
+    notes |= {name: setting.note.assumed for name, setting in {**patient.parameters, **patient.starts}.items()}
+    return sum(1 for reason in notes.values() if reason), len(notes)

@@ -1,0 +1,264 @@
+"""One subject: a draw, its history until t = 0, and every arm from there."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from isletsim.challenge import Challenge, challenge
+from isletsim.cohort import Draws, draw
+from isletsim.faults import InputError, RunError
+from isletsim.layers import Composition
+from isletsim.lives import Liver, Pauses, Standing, Stretch, TwoClocks
+from isletsim.patient import BoundPatient, Leg
+from isletsim.regimen import Course, Dose, Stops, at_instants, infusion, stops_of
+from isletsim.results import Failure
+from isletsim.scenario import ArmPlan, Plan
+from isletsim.simulate import failure_message
+from isletsim.solver import Reason, Watch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Ground", "Lived", "live"]
+
+MOST_ATTEMPTS = 20  # draws of a subject whose history never arrives
+BEFORE = -1.0  # day on which everything began that is carried over into a next stretch
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all subjects of a run share; `stops` remembers what happens when, since most subjects live alike."""
+
+    plan: Plan
+    composition: Composition
+    patient: BoundPatient
+    challenges: tuple[Challenge, ...]
+    liver: Liver
+    draws: Draws
+    save: NDArray[np.float64]
+    stops: dict[tuple[object, ...], Stops] = field(default_factory=dict)
+
+    def place(self, name: str) -> int:
+        """Where a parameter stands."""
+        return self.composition.flat.parameters.index(name)
+
+
+@dataclass
+class Lived:
+    """What one subject's life gave: per arm the recorded rows and the reports of virtual tests, and the work done."""
+
+    subject: int
+    rows: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    found: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    redrawn: int = 0
+    steps: int = 0
+    days: int = 0
+    seconds: float = 0.0
+
+    def add(self, stretch: Stretch) -> None:
+        """Count the work of a stretch."""
+        self.steps += stretch.steps
+        self.days += stretch.days
+
+    def fail(self, arms: Iterable[ArmPlan], time: float, message: str) -> None:
+        """Note that arms ended early."""
+        self.failures += [Failure(arm.name, self.subject, time, message) for arm in arms]
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """Where a history ended: the life at t = 0, its parameters at birth, and the courses that go on."""
+
+    standing: Standing
+    born: NDArray[np.float64]
+    running: tuple[Course, ...]
+
+
+class _Lost(Exception):
+    """A history that failed."""
+
+
+def live(ground: Ground, subject: int) -> Lived:
+    """A subject's whole life; what goes wrong in it is told in `failures`."""
+    lived = Lived(subject)
+    who = "the reference patient" if subject == 0 else f"subject {subject}"
+    began = clock.perf_counter()
+    try:
+        arrival = _arrive(ground, lived, who)
+        for number in range(len(ground.plan.arms)):
+            _arm(ground, lived, number, arrival, who)
+    except _Lost as lost:
+        lived.fail(ground.plan.arms, 0.0, str(lost))
+    except (InputError, RunError) as wrong:
+        # A drawn number may ask for what cannot be run; that is the end of this subject, not of the cohort.
+        if subject == 0 and isinstance(wrong, InputError):
+            raise
+        missing = [arm for number, arm in enumerate(ground.plan.arms) if number not in lived.rows]
+        lived.fail(missing, 0.0, f"{who}: {_said(wrong)}")
+    lived.seconds = clock.perf_counter() - began
+    return lived
+
+
+def _said(wrong: InputError | RunError) -> str:
+    """What went wrong, in one line."""
+    return "; ".join(fault.message for fault in wrong.faults) if isinstance(wrong, InputError) else str(wrong)
+
+
+# --- history ----------------------------------------------------------------------------------------------------------
+
+
+def _arrive(ground: Ground, lived: Lived, who: str) -> _Arrival:
+    """The history of the first draw that arrives."""
+    plan, patient = ground.plan, ground.patient
+    fixed = plan.parameters.keys() | plan.starts.keys()
+    for attempt in range(MOST_ATTEMPTS if lived.subject else 1):
+        drawn = draw(ground.draws, plan.seed, lived.subject, attempt, fixed)
+        arrival = _history(ground, lived, drawn, who)
+        if arrival is not None:
+            return arrival
+        lived.redrawn += 1 if lived.subject else 0
+    ends = " then ".join(leg.watch.text for leg in patient.history if leg.watch)
+    cure = "give it longer (within), or a patient who gets there."
+    raise _Lost(f"{who}: the history never arrives ({ends}); {cure}")
+
+
+def _history(ground: Ground, lived: Lived, drawn: Mapping[str, float], who: str) -> _Arrival | None:
+    """A life until t = 0; None where it never arrives."""
+    patient, plan, flat = ground.patient, ground.plan, ground.composition.flat
+    parameters = np.array(flat.values, dtype=np.float64)
+    chosen = {name: setting.value for name, setting in patient.parameters.items()}
+    starts = {name: setting.value for name, setting in patient.starts.items()}
+    states = set(flat.states)
+    for name, value in {**chosen, **drawn, **plan.parameters}.items():
+        if name not in states:
+            parameters[ground.place(name)] = value
+    starts |= {name: value for name, value in drawn.items() if name in states} | dict(plan.starts)
+    standing = ground.liver.begin(parameters, starts, patient.day)
+    born = parameters.copy()
+    running: tuple[Course, ...] = ()
+    present = set(plan.core)
+    for number, leg in enumerate(patient.history):
+        present |= set(leg.layers)
+        stretch = _leg(ground, number, leg, standing, running, born, present)
+        lived.add(stretch)
+        if stretch.failed is not None:
+            where = f"{who}, leg {number + 1} of the history"
+            raise _Lost(failure_message(ground.composition, stretch.failed, where, stretch.flat_states))
+        if leg.watch is not None and stretch.reason is not Reason.WATCH:
+            return None
+        standing = stretch.standing
+        running = _carried(ground.composition, leg.doses, (*running, *leg.courses), stretch.time)
+    return _Arrival(standing, born, running)
+
+
+def _leg(
+    ground: Ground,
+    number: int,
+    leg: Leg,
+    standing: Standing,
+    running: tuple[Course, ...],
+    born: NDArray[np.float64],
+    present: set[str],
+) -> Stretch:
+    stops = _stops(ground, ("leg", number), leg.doses, (*running, *leg.courses), leg.visits, born, present)
+    watch = None
+    if leg.watch is not None:
+        watch = Watch(ground.liver.outputs.index(leg.watch.output), leg.watch.level, leg.watch.direction)
+    return ground.liver.live(standing, leg.longest, np.empty(0), stops, watch)
+
+
+def _carried(
+    composition: Composition, doses: Iterable[Dose], courses: Iterable[Course], time: float
+) -> tuple[Course, ...]:
+    """The courses and infusions that are open at the end of a stretch, in the time of the next one."""
+    every = [*courses, *(infusion(dose, composition) for dose in doses if dose.over)]
+    opened = sorted((each for each in every if each.start <= time < each.stop), key=lambda each: each.start)
+    return tuple(replace(each, start=BEFORE, stop=each.stop - time) for each in opened)
+
+
+def _stops(
+    ground: Ground,
+    stretch: tuple[str, int],
+    doses: Iterable[Dose],
+    courses: tuple[Course, ...],
+    visits: Iterable[float],
+    neutral: NDArray[np.float64],
+    present: set[str],
+) -> Stops:
+    """What happens in a stretch; `neutral` holds the levels of inputs that no course sets, `present` the files."""
+    flows = {port.flow for port in ground.composition.ports.values()}
+    inputs = {course.input for course in courses} - flows
+    levels = {name: float(neutral[ground.place(name)]) for name in sorted(inputs)}
+    key = (*stretch, courses, *levels.items())
+    if key not in ground.stops:
+        absent = ground.composition.files.keys() - present
+        ground.stops[key] = stops_of(ground.composition, doses, courses, visits, levels, absent=absent)
+    return ground.stops[key]
+
+
+# --- arms -------------------------------------------------------------------------------------------------------------
+
+
+def _arm(ground: Ground, lived: Lived, number: int, arrival: _Arrival, who: str) -> None:
+    plan, arm = ground.plan, ground.plan.arms[number]
+    born, parameters = arrival.born.copy(), arrival.standing.parameters.copy()
+    for name, value in arm.parameters.items():
+        born[ground.place(name)] = parameters[ground.place(name)] = value
+    going = tuple(_stopped(course, arm) for course in arrival.running)
+    present = {*plan.core, *ground.patient.layers, *arm.layers}
+    stops = _stops(ground, ("arm", number), arm.doses, (*going, *arm.courses), plan.visits, born, present)
+    tests = _Tests(ground, np.full((len(plan.save), sum(len(test.reports) for test in ground.challenges)), np.nan))
+    stretch = ground.liver.live(
+        replace(arrival.standing, parameters=parameters),
+        plan.until,
+        at_instants(ground.save, stops),
+        stops,
+        None,
+        tests.pauses(),
+    )
+    lived.add(stretch)
+    lived.rows[number], lived.found[number] = stretch.rows, tests.found
+    if stretch.failed is not None:
+        message = failure_message(ground.composition, stretch.failed, f"{who}, arm {arm.name}", stretch.flat_states)
+        lived.fail([arm], stretch.time, message)
+
+
+def _stopped(course: Course, arm: ArmPlan) -> Course:
+    """A course of the history in an arm: it ends at once where the arm stops its layer."""
+    return replace(course, stop=0.0) if course.input.partition(".")[0] in arm.stop else course
+
+
+@dataclass(frozen=True)
+class _Tests:
+    """The virtual tests of one arm: each writes its reports into the row of its time."""
+
+    ground: Ground
+    found: NDArray[np.float64]
+
+    def pauses(self) -> Pauses:
+        """The times to look at the life, and the look."""
+        given: dict[float, list[tuple[int, Challenge]]] = {}
+        column = 0
+        for test, (_, times) in zip(self.ground.challenges, self.ground.plan.challenges, strict=True):
+            for time in times:
+                given.setdefault(time, []).append((column, test))
+            column += len(test.reports)
+        return {time: self._look(time, tests) for time, tests in given.items()}
+
+    def _look(self, time: float, tests: list[tuple[int, Challenge]]) -> Callable[[Standing], None]:
+        row = int(np.searchsorted(self.ground.save, time))
+        liver = self.ground.liver
+        assert isinstance(liver, TwoClocks)
+
+        def look(standing: Standing) -> None:
+            for first, test in tests:
+                reports = challenge(test, liver, standing, self.ground.composition).reports
+                self.found[row, first : first + len(reports)] = list(reports.values())
+
+        return look
