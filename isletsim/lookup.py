@@ -73,7 +73,7 @@ def read_value(value: Any, symbol: Symbol, place: str) -> float:
     """A value for a symbol in base units, from a quantity text, a number or a `Quantity`."""
     if isinstance(value, Quantity):
         return value.value
-    if isinstance(value, Real) and not isinstance(value, bool):
+    if not isinstance(value, bool) and isinstance(value, Real):
         value = float(value)
     try:
         if symbol.unit.dimension != PURE and isinstance(value, float):

@@ -227,10 +227,13 @@ def _correlations(page: Page, composition: Composition) -> tuple[Correlation, ..
         if not item.get("source") and not item.get("assumed"):
             page.fault(keys, "needs a source, or assumed.", 'Write assumed = "the reason".')
         names = page.names(item, "between", keys)
-        value = item.get("value")
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if len(names) != 2 or names[0] == names[1] or not number or not -1 < value < 1:
+        value: Any = item.get("value")
+        good = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if len(names) != 2 or names[0] == names[1] or not good:
             page.fault(keys, "expected between = [two names] and a value between -1 and 1.", "Write value = 0.4.")
+            continue
+        if not -1 < value < 1:
+            page.fault((*keys, "value"), "a correlation lies between -1 and 1.", "Write value = 0.4.")
             continue
         try:
             first, second = (

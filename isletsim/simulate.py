@@ -193,7 +193,7 @@ class Model:
         factors = np.array([self.composition.symbols[name].unit.factor for name in self.composition.flat.states])
         return self.composition.flat.states, matrix * factors[None, :] / factors[:, None]
 
-    def _check(self, method: str, rtol: float, maximum_steps: int) -> None:
+    def _check(self, method: str, rtol: Any, maximum_steps: Any) -> None:
         """Arguments of the solver that cannot be meant so."""
         if method not in METHODS:
             cure = did_you_mean(str(method), METHODS) or f"Use one of: {', '.join(METHODS)}."
@@ -305,7 +305,7 @@ def _records(save: Any, begin: float, end: float) -> NDArray[np.float64]:
         if not spacing > 0 or (end - begin) / spacing > MOST_ROWS:
             raise InputError(Fault("save", f"a spacing of {spacing:g} days cannot be recorded."))
         count = math.floor((end - begin) / spacing * (1 + 1e-12) + 1e-9)
-        times = begin + spacing * np.arange(count + 1)
+        times = np.array(begin + spacing * np.arange(count + 1), dtype=np.float64)
         if abs(times[-1] - end) <= 1e-9 * max(1.0, abs(end)):
             times[-1] = end
             return times

@@ -46,8 +46,8 @@ class Moment(Mapping[str, Quantity]):
 class Trajectory:
     """A run of one model.
 
-    `trajectory["G"]` is an array over `time` (days) in the unit the file declares; a chain of classes gives one column a
-    class. `last` starts a next leg. `counts` are the solver's.
+    `trajectory["G"]` is an array over `time` (days) in the unit the file declares; a chain of classes gives one column
+    a class. `parameters` are those of the beginning. `last` starts a next leg. `counts` are the solver's.
     """
 
     composition: Composition = field(repr=False)
@@ -85,7 +85,7 @@ class Trajectory:
         """The unit that `trajectory[name]` is in."""
         return find_symbol(self.composition, name).unit.text
 
-    def at(self, time: str | float) -> Mapping[str, float]:
+    def at(self, time: str | float) -> Mapping[str, Any]:
         """The values of one recorded time, as a mapping that is looked up by name.
 
         Raises
@@ -100,16 +100,27 @@ class Trajectory:
         return _Row(self, row)
 
     def to_pandas(self) -> Any:
-        """A table with one column for every state and output; needs the extra `pandas`."""
-        import pandas as pd
+        """A table with one column for every state and output.
 
+        Raises
+        ------
+        InputError : pandas, an extra of the package, is not installed.
+        """
+        from importlib import import_module
+
+        try:
+            frame = import_module("pandas").DataFrame
+        except ImportError:
+            cure = "Install it with: pip install 'isletsim[pandas]'"
+            raise InputError(Fault("to_pandas()", "pandas is not installed.", cure)) from None
         flat = self.composition.flat
-        columns = {name: self[name] for name in (*flat.states, *flat.outputs) if not name.startswith("change(")}
-        return pd.DataFrame({"time_day": self.time, **columns})
+        names = [name.removeprefix("report.") for name in (*flat.states, *flat.outputs)]
+        shown = dict.fromkeys(name for name in names if not name.startswith("change("))
+        return frame({"time_day": self.time, **{name: self[name] for name in shown}})
 
 
 @dataclass(frozen=True)
-class _Row(Mapping[str, float]):
+class _Row(Mapping[str, Any]):
     trajectory: Trajectory
     row: int
 

@@ -44,7 +44,7 @@ class Stop(NamedTuple):
     time: float
     rank: int
     kind: int
-    index: int
+    index: int  # type: ignore[assignment]  # the word of `Schedule`; nobody looks for entries in an entry
     amount: float
 
 

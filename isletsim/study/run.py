@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time as clock
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -86,9 +85,8 @@ def run_study(scenario: Scenario, jobs: int | None, progress: Progress | None, r
 
 def _cores() -> int:
     """The cores this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def _cohort(ground: Ground, gathered: _Gathered, jobs: int, progress: Progress | None) -> None:

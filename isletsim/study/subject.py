@@ -5,6 +5,7 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,9 +44,15 @@ class Ground:
     save: NDArray[np.float64]
     stops: dict[tuple[object, ...], Stops] = field(default_factory=dict)
 
-    def place(self, name: str) -> int:
-        """Where a parameter stands."""
-        return self.composition.flat.parameters.index(name)
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Where each parameter stands."""
+        return {name: place for place, name in enumerate(self.composition.flat.parameters)}
+
+    @cached_property
+    def flows(self) -> frozenset[str]:
+        """The parameters that are infusion rates."""
+        return frozenset(port.flow for port in self.composition.ports.values())
 
 
 @dataclass
@@ -134,11 +141,10 @@ def _history(ground: Ground, lived: Lived, drawn: Mapping[str, float], who: str)
     parameters = np.array(flat.values, dtype=np.float64)
     chosen = {name: setting.value for name, setting in patient.parameters.items()}
     starts = {name: setting.value for name, setting in patient.starts.items()}
-    states = set(flat.states)
     for name, value in {**chosen, **drawn, **plan.parameters}.items():
-        if name not in states:
-            parameters[ground.place(name)] = value
-    starts |= {name: value for name, value in drawn.items() if name in states} | dict(plan.starts)
+        if name in ground.places:
+            parameters[ground.places[name]] = value
+    starts |= {name: value for name, value in drawn.items() if name not in ground.places} | dict(plan.starts)
     standing = ground.liver.begin(parameters, starts, patient.day)
     born = parameters.copy()
     running: tuple[Course, ...] = ()
@@ -192,9 +198,8 @@ def _stops(
     present: set[str],
 ) -> Stops:
     """What happens in a stretch; `neutral` holds the levels of inputs that no course sets, `present` the files."""
-    flows = {port.flow for port in ground.composition.ports.values()}
-    inputs = {course.input for course in courses} - flows
-    levels = {name: float(neutral[ground.place(name)]) for name in sorted(inputs)}
+    inputs = {course.input for course in courses} - ground.flows
+    levels = {name: float(neutral[ground.places[name]]) for name in sorted(inputs)}
     key = (*stretch, courses, *levels.items())
     if key not in ground.stops:
         absent = ground.composition.files.keys() - present
@@ -209,7 +214,7 @@ def _arm(ground: Ground, lived: Lived, number: int, arrival: _Arrival, who: str)
     plan, arm = ground.plan, ground.plan.arms[number]
     born, parameters = arrival.born.copy(), arrival.standing.parameters.copy()
     for name, value in arm.parameters.items():
-        born[ground.place(name)] = parameters[ground.place(name)] = value
+        born[ground.places[name]] = parameters[ground.places[name]] = value
     going = tuple(_stopped(course, arm) for course in arrival.running)
     present = {*plan.core, *ground.patient.layers, *arm.layers}
     stops = _stops(ground, ("arm", number), arm.doses, (*going, *arm.courses), plan.visits, born, present)
