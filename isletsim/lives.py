@@ -31,8 +31,7 @@ __all__ = ["Liver", "OneClock", "Standing", "Stretch", "TwoClocks", "liver_for"]
 
 Pauses = Mapping[float, Callable[["Standing"], None]]
 
-LOOK = 30.0  # days between the looks at a condition, before it is looked at day by day
-LONG_LOOK = 90.0  # the same where every look costs a simulated day
+LOOK = 90.0  # days between the looks at a condition where every look costs a simulated day
 
 
 @dataclass(frozen=True)
@@ -142,21 +141,8 @@ class OneClock:
     ) -> Stretch:
         """The life from time 0 until a time, or a watch."""
         if watch is not None:
-            return self._watched(standing, until, stops, watch)
-        return self._run(standing, until, save, stops, None)
-
-    def _watched(self, standing: Standing, until: float, stops: Stops, watch: Watch) -> Stretch:
-        looks = np.unique(np.minimum(np.arange(LOOK, until + LOOK, LOOK), until))
-        found = self._run(standing, until, looks, stops, watch)
-        if found.reason is not Reason.WATCH:
-            return found
-        # A history ends at the first midnight that meets its condition: look again, day by day, where it was met.
-        last = max(0.0, found.time - LOOK)
-        return self._run(standing, until, np.arange(last + 1.0, found.time + 1.0), stops, watch)
-
-    def _run(
-        self, standing: Standing, until: float, save: NDArray[np.float64], stops: Stops, watch: Watch | None
-    ) -> Stretch:
+            # Every midnight is looked at: dense output costs less than to come back and look closer.
+            save = np.arange(1.0, until + 0.5)
         bare = bare_stops(self.compiled, standing.parameters, 0.0, until)
         outcome = solve(
             self.compiled,
@@ -401,7 +387,7 @@ class TwoClocks:
 
 
 def _looks(until: float) -> list[float]:
-    return [float(day) for day in np.arange(LONG_LOOK, until, LONG_LOOK)]
+    return [float(day) for day in np.arange(LOOK, until, LOOK)]
 
 
 def _by_time(stops: Stops, clocks: Clocks) -> list[tuple[float, list[tuple[int, int, float]]]]:
