@@ -41,6 +41,7 @@ READING_ORDER = [
     "scenario",
     "cohort",
     "simulate",
+    "sbml",
     "results",
     "figures",
     "show",

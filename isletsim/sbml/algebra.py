@@ -1,0 +1,197 @@
+"""What algebraic rules determine, and other small algebra on trees: order of definitions, straight lines, renaming."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from isletsim.expressions import Apply, Name, Number, Tree, names
+from isletsim.expressions.tree import apply
+
+__all__ = ["Cycle", "dependents", "linear", "matched", "ordered", "renamed"]
+
+Line = tuple[Tree | None, Tree]  # slope (None where there is none) and the rest
+
+
+class Cycle(ValueError):
+    """Definitions that need each other; its argument is their names."""
+
+
+def ordered(definitions: Mapping[str, Tree], roots: Iterable[str]) -> list[str]:
+    """The roots and what they need, each after what it needs itself.
+
+    Raises
+    ------
+    Cycle : some definitions need each other.
+    """
+    done: dict[str, bool] = {}
+    result: list[str] = []
+    for root in roots:
+        if root in done or root not in definitions:
+            continue
+        done[root] = False
+        path = [(root, sorted(names(definitions[root]) & definitions.keys()))]
+        while path:
+            name, waiting = path[-1]
+            if not waiting:
+                path.pop()
+                done[name] = True
+                result.append(name)
+                continue
+            following = waiting.pop()
+            if following not in done:
+                done[following] = False
+                path.append((following, sorted(names(definitions[following]) & definitions.keys())))
+            elif not done[following]:
+                members = [each for each, _ in path]
+                raise Cycle(" -> ".join([*members[members.index(following) :], following]))
+    return result
+
+
+def dependents(definitions: Mapping[str, Tree], sources: Iterable[str]) -> set[str]:
+    """The sources and everything that is defined through them."""
+    users: dict[str, list[str]] = {}
+    for name, tree in definitions.items():
+        for each in names(tree):
+            users.setdefault(each, []).append(name)
+    found: set[str] = set(sources)
+    waiting = list(found)
+    while waiting:
+        for each in users.get(waiting.pop(), ()):
+            if each not in found:
+                found.add(each)
+                waiting.append(each)
+    return found
+
+
+def needed(definitions: Mapping[str, Tree], tree: Tree) -> set[str]:
+    """Every name a tree stands on, through definitions."""
+    found = set(names(tree))
+    waiting = list(found)
+    while waiting:
+        name = waiting.pop()
+        if name in definitions:
+            new = names(definitions[name]) - found
+            found |= new
+            waiting.extend(new)
+    return found
+
+
+def renamed(tree: Tree, replace: Mapping[str, Tree]) -> Tree:
+    """The tree with names replaced. A piece that stands in many places is done once and stays one piece."""
+    done: dict[int, Tree] = {}
+    stack = [tree]
+    while stack:
+        node = stack[-1]
+        if id(node) in done:
+            stack.pop()
+        elif isinstance(node, Apply):
+            waiting = [each for each in node.arguments if id(each) not in done]
+            if waiting:
+                stack.extend(waiting)
+                continue
+            stack.pop()
+            done[id(node)] = Apply(node.operator, tuple(done[id(each)] for each in node.arguments))
+        else:
+            stack.pop()
+            done[id(node)] = replace.get(node.name, node) if isinstance(node, Name) else node
+    return done[id(tree)]
+
+
+# --- straight lines ---------------------------------------------------------------------------------------------------
+
+
+def linear(tree: Tree, unknown: str, definitions: Mapping[str, Tree], affected: set[str]) -> Line | None:
+    """The tree as slope * unknown + rest, or None where it is no such thing.
+
+    Parameters
+    ----------
+    definitions : named trees that are looked into.
+    affected : every name that depends on the unknown, itself included.
+    """
+    try:
+        return _line(tree, unknown, definitions, affected)
+    except RecursionError:  # too deep to be looked through: nothing is known of it
+        return None
+
+
+def _line(tree: Tree, unknown: str, definitions: Mapping[str, Tree], affected: set[str]) -> Line | None:
+    if isinstance(tree, Name):
+        if tree.name == unknown:
+            return Number(1.0), Number(0.0)
+        if tree.name in affected:
+            return _line(definitions[tree.name], unknown, definitions, affected) if tree.name in definitions else None
+        return None, tree
+    if not isinstance(tree, Apply):
+        return None, tree
+    lines = [_line(each, unknown, definitions, affected) for each in tree.arguments]
+    if all(line is not None and line[0] is None for line in lines):
+        return None, tree
+    if any(line is None for line in lines) or tree.operator not in _LINES:
+        return None
+    return _LINES[tree.operator](*lines)
+
+
+def _added(first: Line, second: Line) -> Line:
+    slopes = [each for each in (first[0], second[0]) if each is not None]
+    slope = slopes[0] if len(slopes) == 1 else apply("add", *slopes)
+    return slope, apply("add", first[1], second[1])
+
+
+def _negated(line: Line) -> Line:
+    return (None if line[0] is None else _negative(line[0])), _negative(line[1])
+
+
+def _negative(tree: Tree) -> Tree:
+    return Number(-tree.value) if isinstance(tree, Number) else apply("negate", tree)
+
+
+def _multiplied(first: Line, second: Line) -> Line | None:
+    if first[0] is not None and second[0] is not None:
+        return None
+    line, factor = (first, second[1]) if first[0] is not None else (second, first[1])
+    assert line[0] is not None
+    return apply("multiply", line[0], factor), apply("multiply", line[1], factor)
+
+
+def _divided(first: Line, second: Line) -> Line | None:
+    if second[0] is not None:
+        return None
+    assert first[0] is not None
+    return apply("divide", first[0], second[1]), apply("divide", first[1], second[1])
+
+
+_LINES: dict[str, Callable[..., Line | None]] = {
+    "add": _added,
+    "subtract": lambda first, second: _added(first, _negated(second)),
+    "negate": _negated,
+    "multiply": _multiplied,
+    "divide": _divided,
+}
+
+
+# --- which rule determines what ---------------------------------------------------------------------------------------
+
+
+def matched(candidates: Sequence[Sequence[str]]) -> list[str | None]:
+    """One variable for every rule, each at most once, the first candidates preferred; None where none is left.
+
+    Augmenting paths of bipartite matching (Kuhn); a rule that comes later may move an earlier one to its next choice.
+    """
+    holder: dict[str, int] = {}
+
+    def place(rule: int, seen: set[str]) -> bool:
+        for variable in candidates[rule]:
+            if variable in seen:
+                continue
+            seen.add(variable)
+            if variable not in holder or place(holder[variable], seen):
+                holder[variable] = rule
+                return True
+        return False
+
+    for rule in range(len(candidates)):
+        place(rule, set())
+    found: list[str | None] = [None] * len(candidates)
+    for variable, rule in holder.items():
+        found[rule] = variable
+    return found

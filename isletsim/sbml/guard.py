@@ -1,0 +1,130 @@
+"""Files of strangers: what is looked at before libSBML reads a byte.
+
+A file is read once into memory and checked by expat: that it is XML, is no larger and no deeper than any model, and
+declares no document type (so no entities, inside or outside). External definitions may only be files in the same
+folder or below it. Nothing here, and nothing after it, opens a connection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.parsers import expat
+
+from isletsim.faults import Fault, InputError
+
+__all__ = ["LARGEST_FILE", "checked_text", "file_beside"]
+
+LARGEST_FILE = 64_000_000  # bytes
+DEEPEST = 1_000  # elements one inside another
+MOST_ELEMENTS = 5_000_000
+
+
+@dataclass
+class _Scan:
+    """What expat has seen of a file."""
+
+    root: str = ""
+    depth: int = 0
+    elements: int = 0
+
+    def begin(self, name: str, attributes: Any) -> None:
+        self.root = self.root or name
+        self.depth += 1
+        self.elements += 1
+        if self.depth > DEEPEST:
+            raise _TooMuch(f"elements stand more than {DEEPEST} deep one inside another")
+        if self.elements > MOST_ELEMENTS:
+            raise _TooMuch(f"there are more than {MOST_ELEMENTS} elements")
+
+    def end(self, name: str) -> None:
+        self.depth -= 1
+
+    def doctype(self, *parts: Any) -> None:
+        raise _TooMuch("it declares a document type (<!DOCTYPE ...>), which SBML never does; entities are not read")
+
+
+class _TooMuch(ValueError):
+    """Why a file is not read on."""
+
+
+def checked_text(path: Path) -> str:
+    """The text of an SBML file that is safe to hand to libSBML.
+
+    Raises
+    ------
+    InputError : the file cannot be read, is no XML, no SBML, or is made to do harm.
+    """
+    data = _bytes_of(path)
+    scan = _Scan()
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler = scan.begin
+    parser.EndElementHandler = scan.end
+    parser.StartDoctypeDeclHandler = scan.doctype
+    parser.buffer_text = True
+    try:
+        parser.Parse(data, True)  # noqa: FBT003 - expat knows no names of arguments
+    except expat.ExpatError as reason:
+        message = f"This is no well-formed XML: {expat.ErrorString(reason.code)} in column {reason.offset + 1}."
+        raise InputError(Fault(f"{path}:{reason.lineno}", message)) from None
+    except (_TooMuch, ValueError) as reason:
+        place = f"{path}:{parser.CurrentLineNumber}"
+        raise InputError(Fault(place, f"This file is not read: {reason}.")) from None
+    if scan.root.rpartition(" ")[2] != "sbml":
+        message = f"The outermost element is <{scan.root.rpartition(' ')[2]}>, not <sbml>."
+        raise InputError(Fault(str(path), message, "Give a model in SBML Level 2 or 3."))
+    return _decoded(data, path)
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        if not path.is_file():  # a folder, a pipe, a device
+            kind = "is no plain file" if path.exists() else "does not exist"
+            raise InputError(Fault(str(path), f"This path {kind}."))
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except (OSError, ValueError) as reason:
+        raise InputError(Fault(str(path), f"This file cannot be read: {reason}.")) from None
+    if len(data) > LARGEST_FILE:
+        raise InputError(Fault(str(path), f"This file is larger than {LARGEST_FILE // 1_000_000} MB."))
+    return data
+
+
+def _decoded(data: bytes, path: Path) -> str:
+    """The file as text without its declaration, whatever encoding it was in."""
+    encoding = "utf-8-sig"
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
+    elif data[:5] == b"<?xml":
+        head = data[: data.find(b"?>")].decode("ascii", "replace")
+        _, found, rest = head.partition("encoding")
+        quoted = rest.lstrip(" \t\r\n=")
+        if found and quoted[:1] in ("'", '"'):
+            named = quoted[1:].partition(quoted[0])[0]
+            encoding = "utf-8-sig" if named.lower() in ("utf-8", "utf8") else named
+    try:
+        text = data.decode(encoding)
+    except (LookupError, UnicodeError) as reason:
+        raise InputError(Fault(str(path), f"This file is not in the encoding it declares: {reason}.")) from None
+    return text[text.find("?>") + 2 :] if text.startswith("<?xml") else text
+
+
+def file_beside(path: Path, source: str) -> Path:
+    """The file an external definition refers to, if it stands beside the model or below it.
+
+    Raises
+    ------
+    InputError : it is anywhere else, or there is none.
+    """
+    place = f"{path}, externalModelDefinition source = {source}"
+    name = source.removeprefix("file:") if not source.startswith("file:/") else source
+    folder = path.resolve().parent
+    if not name or "://" in name or ":" in name or "\\" in name or Path(name).is_absolute():
+        raise InputError(Fault(place, "External definitions are read from files beside the model only."))
+    found = (folder / name).resolve()
+    if not found.is_relative_to(folder):
+        raise InputError(Fault(place, "This file stands outside of the model's own folder."))
+    if not found.is_file():
+        raise InputError(Fault(place, "There is no such file."))
+    return found

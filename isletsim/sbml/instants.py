@@ -1,0 +1,245 @@
+"""What happens at instants: events as SBML means them, and times at which conditions on the time alone change.
+
+The solver stops where a trigger becomes true or false; all else is decided between two runs (`isletsim.sbml.running`)
+from a second model, the *probe*, that only evaluates: triggers, delays, priorities, new values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from isletsim.expressions import Apply, Name, Number, Tree
+from isletsim.expressions.tree import apply, walk
+from isletsim.faults import Fault, InputError
+from isletsim.flat import TIME, Event, FlatModel
+from isletsim.sbml.algebra import dependents, linear, needed
+from isletsim.sbml.flatten import Flattened
+from isletsim.sbml.records import Event as WrittenEvent
+from isletsim.sbml.records import flat_name
+
+__all__ = ["Break", "Happening", "Instants", "Target", "plan_instants"]
+
+NEVER = -1
+COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an assignment sets: a state. `size` is the probe's index of what makes a concentration an amount."""
+
+    state: int
+    size: int = NEVER
+
+
+@dataclass(frozen=True)
+class Happening:
+    """An event: indices into what the probe gives, -1 where there is nothing."""
+
+    name: str
+    trigger: int
+    delay: int
+    priority: int
+    initially: bool
+    persistent: bool
+    at_trigger: bool
+    targets: tuple[Target, ...]
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Break:
+    """A condition on slope * time + rest: where it is 0, or (periodic) where it is a whole number."""
+
+    slope: int
+    rest: int
+    periodic: bool
+
+
+@dataclass(frozen=True)
+class Instants:
+    """A flat model joined to its events.
+
+    Attributes
+    ----------
+    flat : with two events of the solver for every condition in a trigger: it becomes true, it becomes false.
+    probe : evaluates; None where nothing is to be evaluated.
+    happenings : the events.
+    breaks : conditions on the time.
+    diluted : states that are concentrations by a rule, and the probe's index of the size of their compartment.
+    absorbed : states that take over what fast reactions converted: state, the probe's index of the whole amount.
+    extents : the states that are set to zero then.
+    guarded : whether triggers depend on more than the time, so that no step may be too long to see them.
+    """
+
+    flat: FlatModel
+    probe: FlatModel | None
+    happenings: tuple[Happening, ...]
+    breaks: tuple[Break, ...]
+    diluted: tuple[tuple[int, int], ...]
+    absorbed: tuple[tuple[int, int], ...]
+    extents: tuple[int, ...]
+    guarded: bool
+
+
+class _Probe:
+    """Named trees to be evaluated, each once."""
+
+    def __init__(self) -> None:
+        self.trees: dict[str, Tree] = {}
+        self._known: dict[int, int] = {}
+
+    def add(self, tree: Tree) -> int:
+        """The index of a tree's value."""
+        if id(tree) not in self._known:
+            self._known[id(tree)] = len(self.trees)
+            self.trees[f"probe({len(self.trees)})"] = tree
+        return self._known[id(tree)]
+
+
+def plan_instants(flattened: Flattened) -> Instants:
+    """The events of a flat model.
+
+    Raises
+    ------
+    InputError : an event that cannot be done as it is meant.
+    """
+    flat, document = flattened.flat, flattened.document
+    definitions = dict(flat.expressions)
+    probe = _Probe()
+    place = {name: index for index, name in enumerate(flat.states)}
+    happenings = tuple(_happening(flattened, each, probe, place) for each in document.events)
+    for event in document.events:
+        _check_equalities(flattened, event, definitions)
+    conditions = _watched(flattened, definitions)
+    events = [
+        Event(f"condition {index} {word}", tree)
+        for index, condition in enumerate(conditions)
+        for word, tree in (("begins", apply("not", apply("not", condition))), ("ends", apply("not", condition)))
+    ]
+    trees = [*flat.derivatives, *definitions.values(), *(each.trigger for each in document.events)]
+    breaks = _breaks(trees, definitions, flattened.moving, probe)
+    diluted, absorbed, extents = [], [], []
+    if happenings:
+        for name, pool in flattened.pools.items():
+            if name in place and not pool.is_amount and pool.compartment not in flat.parameters:
+                diluted.append((place[name], probe.add(Name(pool.compartment))))
+        for amount, slow in flattened.fast.items():
+            absorbed.append((place[slow], probe.add(Name(amount))))
+        extents = [index for name, index in place.items() if name.startswith("extent(")]
+    return Instants(
+        flat=replace(flat, events=tuple(events)),
+        probe=_probe_model(flat, probe) if probe.trees else None,
+        happenings=happenings,
+        breaks=tuple(breaks),
+        diluted=tuple(diluted),
+        absorbed=tuple(absorbed),
+        extents=tuple(extents),
+        guarded=any(needed(definitions, each) & flattened.moving - {TIME} for each in conditions)
+        or any(_line_of(each, definitions, flattened.moving) is None for each in conditions),
+    )
+
+
+def _watched(flattened: Flattened, definitions: Mapping[str, Tree]) -> list[Tree]:
+    """The conditions in triggers that change while time flows, each on its own.
+
+    A short pulse `a < x and x < b` begins and ends within one step; its two conditions do not.
+    """
+    found: dict[Tree, None] = {}
+    stack = [event.trigger for event in reversed(flattened.document.events)]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Apply) and node.operator in ("and", "or", "not"):
+            stack.extend(reversed(node.arguments))
+        elif needed(definitions, node) & flattened.moving:
+            found.setdefault(node)
+    return list(found)
+
+
+def _probe_model(flat: FlatModel, probe: _Probe) -> FlatModel:
+    """The same quantities, at rest: only its outputs are of use."""
+    return replace(
+        flat,
+        name=f"{flat.name} instants",
+        expressions=(*flat.expressions, *probe.trees.items()),
+        derivatives=tuple(Number(0.0) for _ in flat.states),
+        algebraic=tuple(False for _ in flat.states),
+        outputs=tuple(probe.trees),
+    )
+
+
+def _happening(flattened: Flattened, event: WrittenEvent, probe: _Probe, place: Mapping[str, int]) -> Happening:
+    targets = [_target(flattened, event, flat_name(variable), probe, place) for variable, _ in event.assignments]
+    return Happening(
+        name=event.id,
+        trigger=probe.add(apply("where", event.trigger, Number(1.0), Number(0.0))),
+        delay=NEVER if event.delay is None else probe.add(event.delay),
+        priority=NEVER if event.priority is None else probe.add(event.priority),
+        initially=event.initially,
+        persistent=event.persistent,
+        at_trigger=event.at_trigger,
+        targets=tuple(targets),
+        values=tuple(probe.add(tree) for _, tree in event.assignments),
+    )
+
+
+def _target(flattened: Flattened, event: WrittenEvent, name: str, probe: _Probe, place: Mapping[str, int]) -> Target:
+    pool = flattened.pools.get(name)
+    if pool is not None and not pool.is_amount and pool.amount:
+        return Target(place[flattened.fast.get(pool.amount, pool.amount)], probe.add(Name(pool.compartment)))
+    state = flattened.fast.get(name, name)
+    if state not in place:
+        message = "This quantity is constant, or a rule determines it; an event cannot set it."
+        raise InputError(Fault(f"event {event.id}, assignment of {name}", message))
+    return Target(place[state])
+
+
+def _check_equalities(flattened: Flattened, event: WrittenEvent, definitions: Mapping[str, Tree]) -> None:
+    """An equality between quantities that move holds for no time at all: only `time == number` can be met."""
+    trees = [event.trigger, *(definitions[name] for name in needed(definitions, event.trigger) if name in definitions)]
+    for node in (node for tree in trees for node in walk(tree)):
+        if isinstance(node, Apply) and node.operator in ("equal", "not_equal"):
+            sides = [each for each in node.arguments if needed(definitions, each) & flattened.moving]
+            if sides and sides != [Name(TIME)]:
+                message = "It asks whether quantities that change all the time are equal: no moment is certain."
+                raise InputError(Fault(f"event {event.id}, trigger", message, "Ask for <= or >= instead."))
+
+
+def _breaks(
+    trees: Iterable[Tree], definitions: Mapping[str, Tree], moving: frozenset[str], probe: _Probe
+) -> list[Break]:
+    """Conditions on a straight line of the time, whose coefficients change at events at most."""
+    found: dict[tuple[Tree, Tree, bool], Break] = {}
+    for node in _conditions(trees):
+        line = _line_of(node, definitions, moving)
+        periodic = node.operator == "floor"
+        if line is not None and (*line, periodic) not in found:
+            found[(*line, periodic)] = Break(probe.add(line[0]), probe.add(line[1]), periodic)
+    return list(found.values())
+
+
+def _line_of(node: Tree, definitions: Mapping[str, Tree], moving: frozenset[str]) -> tuple[Tree, Tree] | None:
+    """Slope and rest of the line of the time that decides a condition; None where something else decides it."""
+    if not isinstance(node, Apply) or (node.operator != "floor" and node.operator not in COMPARISONS):
+        return None
+    tree = node.arguments[0] if node.operator == "floor" else apply("subtract", *node.arguments)
+    if not needed(definitions, tree) & {TIME}:
+        return None
+    line = linear(tree, TIME, definitions, dependents(definitions, [TIME]))
+    if line is None or line[0] is None or any(needed(definitions, each) & moving for each in line if each is not None):
+        return None
+    return line[0], line[1]
+
+
+def _conditions(trees: Iterable[Tree]) -> Iterable[Apply]:
+    """Every comparison and every floor in some trees, each piece looked at once."""
+    seen: set[int] = set()
+    stack = list(trees)
+    while stack:
+        node = stack.pop()
+        if id(node) in seen or not isinstance(node, Apply):
+            continue
+        seen.add(id(node))
+        stack.extend(node.arguments)
+        if node.operator == "floor" or node.operator in COMPARISONS:
+            yield node

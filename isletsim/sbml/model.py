@@ -1,0 +1,264 @@
+"""An SBML model ready to run, and its trajectory: every quantity by its identifier, in the units of the file."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from isletsim.compiler import CompiledModel, compile_model
+from isletsim.faults import Fault, InputError, RunError, did_you_mean
+from isletsim.flat import FlatModel
+from isletsim.point import initial
+from isletsim.sbml.flatten import Flattened, flatten
+from isletsim.sbml.instants import Instants, plan_instants
+from isletsim.sbml.reading import read_document
+from isletsim.sbml.records import Document, flat_name
+from isletsim.sbml.running import Recorded, Settings, run
+from isletsim.solver import ADVICE, Reason
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["SbmlModel", "SbmlTrajectory", "load_sbml"]
+
+ROWS = 200  # records of a run for which nothing else is asked
+_COMPILING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class SbmlTrajectory:
+    """A run: `trajectory["S1"]` is what the identifier means in the file's mathematics, over `time`.
+
+    `amount` and `concentration` give a species either way. `events` lists what happened when; `warnings` says which
+    constraints of the file did not hold.
+    """
+
+    model: SbmlModel = field(repr=False)
+    time: NDArray[np.float64]
+    states: NDArray[np.float64] = field(repr=False)
+    outputs: NDArray[np.float64] = field(repr=False)
+    numbers: Mapping[str, float] = field(repr=False)
+    events: tuple[tuple[float, str], ...]
+    counts: Mapping[str, int]
+    warnings: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        return self._column(flat_name(self.model.known(name)))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.model.names)
+
+    def amount(self, name: str) -> NDArray[np.float64]:
+        """A species as an amount of substance."""
+        pool = self.model.flattened.pools[flat_name(self.model.known(name, "species"))]
+        values = self._column(pool.value)
+        return values if pool.is_amount else values * self._column(pool.compartment)
+
+    def concentration(self, name: str) -> NDArray[np.float64]:
+        """A species as an amount per size of its compartment."""
+        pool = self.model.flattened.pools[flat_name(self.model.known(name, "species"))]
+        values = self._column(pool.value)
+        return values / self._column(pool.compartment) if pool.is_amount else values
+
+    def _column(self, name: str) -> NDArray[np.float64]:
+        flat = self.model.flattened.flat
+        if name in flat.states:
+            return self.states[:, flat.states.index(name)]
+        if name in flat.outputs:
+            return self.outputs[:, flat.outputs.index(name)]
+        return np.full(len(self.time), self.numbers[name])
+
+    def to_pandas(self) -> Any:
+        """A table with one column for every quantity; needs the extra `pandas`."""
+        import pandas as pd
+
+        return pd.DataFrame({"time": self.time, **{name: self[name] for name in self}})
+
+
+@dataclass(frozen=True)
+class SbmlModel:
+    """A model of an SBML file."""
+
+    document: Document = field(repr=False)
+    flattened: Flattened = field(repr=False)
+    instants: Instants = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The identifier of the model."""
+        return self.document.id
+
+    @property
+    def flat(self) -> FlatModel:
+        """The flat model with the events of the solver."""
+        return self.instants.flat
+
+    @cached_property
+    def compiled(self) -> CompiledModel:
+        """The machine code, made when first needed."""
+        with _COMPILING:
+            return compile_model(self.instants.flat)
+
+    @cached_property
+    def probe(self) -> CompiledModel | None:
+        """The machine code of what is evaluated at instants."""
+        with _COMPILING:
+            return None if self.instants.probe is None else compile_model(self.instants.probe)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The identifiers of all quantities."""
+        document = self.document
+        listed = (document.species, document.compartments, document.parameters, document.reactions)
+        return tuple(each.id for kind in listed for each in kind)
+
+    def known(self, name: str, kind: str = "") -> str:
+        """The identifier, if the file has it; species only where the kind says so."""
+        names = [each.id for each in self.document.species] if kind == "species" else self.names
+        if name not in names:
+            what = kind or "quantity"
+            raise InputError(Fault(name, f'The model {self.name} has no {what} "{name}".', did_you_mean(name, names)))
+        return name
+
+    def simulate(
+        self,
+        until: float,
+        *,
+        save: float | Sequence[float] | NDArray[np.float64] | None = None,
+        start: Mapping[str, float] | None = None,
+        set: Mapping[str, float] | None = None,  # noqa: A002 - the word of scenario files and of the command line
+        method: str = "stiff",
+        rtol: float = 1e-6,
+        atol: float | None = None,
+        maximum_steps: int = 1_000_000,
+        seed: int = 0,
+    ) -> SbmlTrajectory:
+        """A run from time 0.
+
+        Parameters
+        ----------
+        until : in the file's unit of time.
+        save : a spacing, or a list of times; 200 even records when not given.
+        start : initial values of what changes in time, in the meaning of the file's mathematics.
+        set : values of what is constant.
+        rtol, atol : tolerances of the solver; atol is rtol / 100 of each state's own size when not given.
+        seed : of the order of events that happen at once with equal priority.
+
+        Raises
+        ------
+        InputError : anything given that is not understood.
+        RunError : the run failed; `partial` holds the trajectory until then.
+        """
+        if not (math.isfinite(until) and until >= 0):
+            raise InputError(Fault("until", f"{until!r} is no time after the beginning."))
+        parameters = self._parameters(start or {}, set or {})
+        state = initial(self.compiled, parameters)
+        size = rtol * 0.01 * np.array(self.flat.scale) if atol is None else np.full(len(state), atol)
+        settings = Settings(float(until), _records(save, until), rtol, size, method, maximum_steps, seed)
+        recorded = run(self.instants, self.compiled, self.probe, parameters, state, settings)
+        trajectory = self._trajectory(recorded, parameters)
+        if recorded.failure is not None:
+            raise RunError(self._said(recorded), partial=trajectory)
+        return trajectory
+
+    def _parameters(self, start: Mapping[str, float], settings: Mapping[str, float]) -> NDArray[np.float64]:
+        flat, pools = self.flat, self.flattened.pools
+        place = {name: index for index, name in enumerate(flat.parameters)}
+        values = np.array(flat.values, dtype=np.float64)
+        for name, value in {**settings, **start}.items():
+            inner = flat_name(self.known(name))
+            for candidate in (inner, f"start({inner})"):
+                if candidate in place:
+                    values[place[candidate]] = value
+                    break
+            else:
+                pool = pools.get(inner)
+                amount = f"amount({inner})"
+                found = [each for each in (amount, f"start({amount})") if each in place]
+                if pool is None or not found:
+                    raise InputError(Fault(name, "The file computes this value; it cannot be set."))
+                values[place[found[0]]] = value * self._begun(pool.compartment, values)
+        return values
+
+    def _begun(self, name: str, parameters: NDArray[np.float64]) -> float:
+        """What a compartment's size is at the start."""
+        flat = self.flat
+        if name in flat.states:
+            return float(initial(self.compiled, parameters)[flat.states.index(name)])
+        numbers = self._numbers(parameters)
+        return numbers.get(f"start({name})", numbers.get(name, math.nan))
+
+    def _numbers(self, parameters: NDArray[np.float64]) -> dict[str, float]:
+        """Everything that is constant, by its name in the flat model."""
+        from isletsim.expressions.evaluate import evaluate
+
+        known = dict(zip(self.flat.parameters, parameters.tolist(), strict=True))
+        for name, tree in self.flat.constants:
+            known[name] = evaluate(tree, known)
+        return known
+
+    def _trajectory(self, recorded: Recorded, parameters: NDArray[np.float64]) -> SbmlTrajectory:
+        return SbmlTrajectory(
+            model=self,
+            time=recorded.times,
+            states=recorded.states,
+            outputs=recorded.outputs,
+            numbers=self._numbers(parameters),
+            events=recorded.events,
+            counts=recorded.counts,
+            warnings=tuple(self._broken(recorded)),
+        )
+
+    def _broken(self, recorded: Recorded) -> Iterator[str]:
+        """Constraints that did not hold in some record."""
+        for index, constraint in enumerate(self.document.constraints):
+            column = recorded.outputs[:, self.flat.outputs.index(f"constraint({index})")]
+            if (column == 0.0).any():
+                time = recorded.times[int(np.argmin(column))]
+                said = f": {constraint.message}" if constraint.message else ""
+                yield f"constraint {index + 1} does not hold at time {time:g}{said}"
+
+    def _said(self, recorded: Recorded) -> str:
+        """Why a run failed."""
+        outcome = recorded.failure
+        assert outcome is not None
+        name = self.flat.states[outcome.worst] if outcome.worst >= 0 else "the solution"
+        missing = self.flattened.valueless
+        if outcome.reason is Reason.NOT_FINITE and missing:
+            listed = ", ".join(missing[:5]) + (" and others" if len(missing) > 5 else "")
+            return f"{name} is undefined at time {outcome.time:g}: the file gives no value to {listed}."
+        words = outcome.reason.name.lower().replace("_", " ")
+        return f"{name}: {words} at time {outcome.time:.6g}. {ADVICE[outcome.reason]}"
+
+
+def load_sbml(path: str | Path) -> SbmlModel:
+    """The model of an SBML file.
+
+    Raises
+    ------
+    InputError : everything in the file that is wrong or not supported, by name and place.
+    """
+    flattened = flatten(read_document(Path(path)))
+    return SbmlModel(flattened.document, flattened, plan_instants(flattened))
+
+
+def _records(save: float | Sequence[float] | NDArray[np.float64] | None, until: float) -> NDArray[np.float64]:
+    if save is None:
+        return np.linspace(0.0, until, ROWS + 1)
+    if isinstance(save, int | float):
+        if not save > 0 or until / save > 50_000_000:
+            raise InputError(Fault("save", f"a spacing of {save:g} cannot be recorded."))
+        count = int(until / save * (1 + 1e-12) + 1e-9)
+        times = np.minimum(save * np.arange(count + 1), until)
+        return times if until - times[-1] < 1e-9 * max(1.0, until) else np.append(times, until)
+    times = np.array(save, dtype=np.float64)
+    if len(times) == 0 or times[0] < 0 or times[-1] > until * (1 + 1e-12) or (np.diff(times) < 0).any():
+        raise InputError(Fault("save", "must rise, from 0 to until."))
+    return np.asarray(np.minimum(times, until))

@@ -1,0 +1,151 @@
+"""An SBML file becomes a document of libSBML: checked, in one piece, its faults told with their lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from isletsim.faults import Fault, InputError
+from isletsim.sbml.guard import checked_text, file_beside
+
+__all__ = ["library", "open_document"]
+
+MOST_INSTANCES = 5_000  # submodels, when all are written out
+MOST_FAULTS = 10  # that are shown
+MILD = frozenset({10313})  # errors that change no number: a unit that is not defined
+KNOWN_PACKAGES = frozenset({"comp", "l3v2extendedmath"})
+
+
+def library() -> Any:
+    """libSBML, or what to do to get it."""
+    try:
+        import libsbml
+    except ImportError:
+        cure = "Install it with: pip install 'isletsim[sbml]'"
+        raise InputError(Fault("SBML", "python-libsbml is not installed.", cure)) from None
+    return libsbml
+
+
+def open_document(path: Path) -> Any:
+    """The document of a file, consistent and without submodels.
+
+    Raises
+    ------
+    InputError : not XML, not SBML of Level 2 or 3, inconsistent, or of a package that is not supported.
+    """
+    libsbml = library()
+    document = libsbml.readSBMLFromString(checked_text(path))
+    _check_level(document, path)
+    _check_packages(document, path)
+    _refuse_errors(libsbml, document, path)
+    for category in ("UNITS_CONSISTENCY", "MODELING_PRACTICE", "SBO_CONSISTENCY"):
+        document.setConsistencyChecks(getattr(libsbml, f"LIBSBML_CAT_{category}"), False)  # noqa: FBT003
+    document.setLocationURI(f"file:{path.resolve()}")
+    document.checkConsistency()
+    _refuse_errors(libsbml, document, path)
+    if document.getModel() is None:
+        raise InputError(Fault(str(path), "This file has no model."))
+    if document.isPackageEnabled("comp"):
+        _flatten(libsbml, document, path)
+    return document
+
+
+def _check_level(document: Any, path: Path) -> None:
+    level, version = document.getLevel(), document.getVersion()
+    known = {2: range(1, 6), 3: range(1, 3)}
+    if version not in known.get(level, ()):
+        cure = "Convert it to Level 3 Version 2, for example with libSBML's online converter."
+        message = f"SBML Level {level} Version {version} is not read; Levels 2 and 3 are."
+        raise InputError(Fault(str(path), message, cure))
+
+
+def _check_packages(document: Any, path: Path) -> None:
+    """Packages that change what the mathematics means must be known."""
+    if document.getLevel() < 3:
+        return
+    names = {document.getPlugin(index).getPackageName() for index in range(document.getNumPlugins())}
+    spoken = [name for name in names if name not in KNOWN_PACKAGES and document.getPackageRequired(name)]
+    unknown = [
+        document.getUnknownPackagePrefix(index)
+        for index in range(document.getNumUnknownPackages())
+        if document.getPackageRequired(document.getUnknownPackageURI(index))
+    ]
+    faults = [
+        Fault(f"{path}, package {name}", "The file requires this package, which is not supported.")
+        for name in sorted({*spoken, *unknown})
+    ]
+    if faults:
+        raise InputError(faults)
+
+
+def _refuse_errors(libsbml: Any, document: Any, path: Path) -> None:
+    faults: list[Fault] = []
+    for index in range(document.getNumErrors()):
+        error = document.getError(index)
+        if error.getSeverity() >= libsbml.LIBSBML_SEV_ERROR and error.getErrorId() not in MILD:
+            message = " ".join((error.getMessage() or error.getShortMessage()).split())
+            faults.append(Fault(f"{path}:{error.getLine()}", f"{message} [SBML {error.getErrorId()}]"))
+    if faults:
+        left = len(faults) - MOST_FAULTS
+        more = [Fault(str(path), f"{left} more problem{'s' if left > 1 else ''} of this kind.")] if left > 0 else []
+        raise InputError([*faults[:MOST_FAULTS], *more])
+
+
+# --- submodels --------------------------------------------------------------------------------------------------------
+
+
+def _flatten(libsbml: Any, document: Any, path: Path) -> None:
+    """Writes submodels out, after looking how much that will be."""
+    count = _Instances(libsbml).of(document, path.resolve(), "")
+    if count > MOST_INSTANCES:
+        raise InputError(Fault(str(path), f"Written out, it has {count} submodels; at most {MOST_INSTANCES} are."))
+    properties = libsbml.ConversionProperties()
+    properties.addOption("flatten comp", True)  # noqa: FBT003
+    properties.addOption("basePath", str(path.resolve().parent))
+    properties.addOption("performValidation", False)  # noqa: FBT003 - it was validated when it was opened
+    properties.addOption("leavePorts", False)  # noqa: FBT003
+    document.getErrorLog().clearLog()
+    if document.convert(properties) != libsbml.LIBSBML_OPERATION_SUCCESS:
+        _refuse_errors(libsbml, document, path)
+        raise InputError(Fault(str(path), "Its submodels cannot be put together."))
+
+
+class _Instances:
+    """Counts how many submodels a model has when all are written out, each definition once."""
+
+    def __init__(self, libsbml: Any) -> None:
+        self.libsbml = libsbml
+        self.known: dict[tuple[Path, str], int | None] = {}
+        self.documents: dict[Path, Any] = {}
+
+    def of(self, document: Any, path: Path, name: str) -> int:
+        """The submodels of a definition (the model itself where the name is empty)."""
+        key = (path, name)
+        if key in self.known:
+            counted = self.known[key]
+            if counted is None:
+                raise InputError(Fault(f"{path}, {name or 'model'}", "A submodel contains itself."))
+            return counted
+        self.known[key] = None
+        plugin = document.getPlugin("comp")
+        model = document.getModel()
+        if name and name != model.getId():
+            model = plugin.getModelDefinition(name) if plugin is not None else None
+            external = plugin.getExternalModelDefinition(name) if plugin is not None else None
+            if model is None and external is not None:
+                total = self._outside(external, path)
+                self.known[key] = total
+                return total
+        parts = model.getPlugin("comp") if model is not None else None
+        total = 0
+        for submodel in [] if parts is None else [parts.getSubmodel(i) for i in range(parts.getNumSubmodels())]:
+            total += 1 + self.of(document, path, submodel.getModelRef())
+        self.known[key] = total
+        return total
+
+    def _outside(self, external: Any, path: Path) -> int:
+        found = file_beside(path, external.getSource())
+        if found not in self.documents:
+            self.documents[found] = self.libsbml.readSBMLFromString(checked_text(found))
+            _refuse_errors(self.libsbml, self.documents[found], found)
+        return self.of(self.documents[found], found, external.getModelRef())

@@ -1,0 +1,315 @@
+"""A document of libSBML becomes plain records, or a list of everything in it that is not supported."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from isletsim.expressions import Number, Tree
+from isletsim.faults import Fault, InputError
+from isletsim.sbml.mathml import Function, Translator, Untranslatable
+from isletsim.sbml.opening import open_document
+from isletsim.sbml.records import (
+    Compartment,
+    Constraint,
+    Document,
+    Event,
+    Parameter,
+    Reaction,
+    Reference,
+    Rule,
+    Species,
+    UnitPart,
+)
+
+__all__ = ["read_document"]
+
+MOST_FAULTS = 20
+
+
+def read_document(path: Path) -> Document:
+    """What an SBML file says.
+
+    Raises
+    ------
+    InputError : everything that is wrong or not supported, by name and place.
+    """
+    return _Reader(open_document(path), path).read()
+
+
+class _Reader:
+    """Reads one document; faults are collected and told together."""
+
+    def __init__(self, document: Any, path: Path) -> None:
+        self.document, self.path = document, path
+        self.model = document.getModel()
+        self.level = document.getLevel()
+        self.faults: list[Fault] = []
+        self.titles: dict[str, str] = {}
+        self.annotations: dict[str, tuple[str, ...]] = {}
+        self.stoichiometries: list[Parameter] = []
+        self.locals: list[Parameter] = []
+        self.rules: list[Rule] = []
+        self.translator = Translator(self._identifiers(), self._functions())
+
+    def read(self) -> Document:
+        model = self.model
+        compartments = tuple(self._compartment(each) for each in _each(model, "Compartments", "Compartment"))
+        species = tuple(self._species(each) for each in _each(model, "Species", "Species"))
+        parameters = [self._parameter(each) for each in _each(model, "Parameters", "Parameter")]
+        reactions = tuple(self._reaction(each) for each in _each(model, "Reactions", "Reaction"))
+        self._read_rules()
+        written = enumerate(_each(model, "Events", "Event"), start=1)
+        events = tuple(filter(None, (self._event(each, number) for number, each in written)))
+        constraints = tuple(filter(None, map(self._constraint, _each(model, "Constraints", "Constraint"))))
+        if self.faults:
+            raise InputError(self.faults[:MOST_FAULTS])
+        return Document(
+            id=model.getId() or self.path.stem,
+            level=self.level,
+            version=self.document.getVersion(),
+            compartments=compartments,
+            species=species,
+            parameters=(*parameters, *self.stoichiometries, *self.locals),
+            reactions=reactions,
+            rules=tuple(self.rules),
+            events=events,
+            constraints=constraints,
+            factor=model.getConversionFactor() if self.level > 2 else "",
+            time_unit=self._model_unit("Time", "second"),
+            extent_unit=self._model_unit("Extent" if self.level > 2 else "Substance", "mole"),
+            title=model.getName(),
+            titles=self.titles,
+            annotations=self.annotations,
+        )
+
+    # --- mathematics ---
+
+    def _identifiers(self) -> frozenset[str]:
+        model = self.model
+        found = {each.getId() for kind in _QUANTITIES for each in _each(model, *kind)}
+        for reaction in _each(model, "Reactions", "Reaction"):
+            found.add(reaction.getId())
+            found |= {each.getId() for each in _references(reaction)}
+        return frozenset(found - {""})
+
+    def _functions(self) -> dict[str, Function]:
+        functions = {}
+        for each in _each(self.model, "FunctionDefinitions", "FunctionDefinition"):
+            names = tuple(each.getArgument(index).getName() for index in range(each.getNumArguments()))
+            functions[each.getId()] = Function(names, each.getBody() if each.isSetMath() else None)
+        return functions
+
+    def _math(self, element: Any, place: str, local: dict[str, str] | None = None) -> Tree | None:
+        """The tree of an element's mathematics, None where it has none; what is not supported is a fault."""
+        if element is None or not element.isSetMath():
+            return None
+        try:
+            return self.translator.tree(element.getMath(), local)
+        except Untranslatable as reason:
+            line = element.getLine()
+            self.faults.append(Fault(f"{self.path}:{line}, {place}" if line else f"{self.path}, {place}", f"{reason}."))
+            return None
+
+    # --- quantities ---
+
+    def _note(self, element: Any) -> None:
+        name = element.getName() if element.isSetName() else ""
+        if name and name != element.getId():
+            self.titles[element.getId()] = name
+        links = _links(element)
+        if links:
+            self.annotations[element.getId()] = links
+
+    def _compartment(self, each: Any) -> Compartment:
+        self._note(each)
+        return Compartment(
+            id=each.getId(),
+            size=each.getSize() if each.isSetSize() else None,
+            dimensions=each.getSpatialDimensionsAsDouble() if each.isSetSpatialDimensions() else 3.0,
+            constant=each.getConstant(),
+            unit=_unit(each.getDerivedUnitDefinition()),
+        )
+
+    def _species(self, each: Any) -> Species:
+        self._note(each)
+        return Species(
+            id=each.getId(),
+            compartment=each.getCompartment(),
+            amount=each.getInitialAmount() if each.isSetInitialAmount() else None,
+            concentration=each.getInitialConcentration() if each.isSetInitialConcentration() else None,
+            only_amount=each.getHasOnlySubstanceUnits(),
+            boundary=each.getBoundaryCondition(),
+            constant=each.getConstant(),
+            factor=each.getConversionFactor() if self.level > 2 else "",
+            unit=self._substance(each),
+        )
+
+    def _substance(self, species: Any) -> tuple[UnitPart, ...]:
+        kind = species.getSubstanceUnits() or (self.model.getSubstanceUnits() if self.level > 2 else "substance")
+        return self._named_unit(kind, "mole")
+
+    def _parameter(self, each: Any) -> Parameter:
+        self._note(each)
+        value = each.getValue() if each.isSetValue() else None
+        return Parameter(each.getId(), value, each.getConstant(), _unit(each.getDerivedUnitDefinition()))
+
+    def _named_unit(self, name: str, default: str) -> tuple[UnitPart, ...]:
+        definition = self.model.getUnitDefinition(name) if name else None
+        if definition is not None:
+            return _unit(definition)
+        if name in ("substance", "time"):
+            name = default
+        return ((name, 1.0, 0, 1.0),) if name else ()
+
+    def _model_unit(self, which: str, default: str) -> tuple[UnitPart, ...]:
+        name = getattr(self.model, f"get{which}Units")() if self.level > 2 else which.lower()
+        return self._named_unit(name, default)
+
+    # --- processes ---
+
+    def _reaction(self, each: Any) -> Reaction:
+        self._note(each)
+        name = each.getId()
+        place = f"reaction {name}"
+        law = each.getKineticLaw()
+        local: dict[str, str] = {}
+        for parameter in _local_parameters(law):
+            if parameter.getId() not in local:  # Level 3 shows its local parameters under both names
+                local[parameter.getId()] = f"{name}.{parameter.getId()}"
+                value = parameter.getValue() if parameter.isSetValue() else None
+                unit = _unit(parameter.getDerivedUnitDefinition())
+                self.locals.append(Parameter(f"{name}.{parameter.getId()}", value, True, unit))  # noqa: FBT003
+        references = [
+            *(self._reference(reference, -1, place) for reference in _each(each, "Reactants", "Reactant")),
+            *(self._reference(reference, 1, place) for reference in _each(each, "Products", "Product")),
+        ]
+        return Reaction(
+            id=name,
+            references=tuple(references),
+            law=self._math(law, f"{place}, kineticLaw", local),
+            fast=each.getFast(),
+            reversible=each.getReversible(),
+        )
+
+    def _reference(self, each: Any, sign: int, place: str) -> Reference:
+        species, name = each.getSpecies(), each.getId()
+        math_element = each.getStoichiometryMath() if self.level == 2 else None
+        if math_element is not None and math_element.isSetMath():
+            tree = self._math(math_element, f"{place}, stoichiometryMath of {species}")
+            if name:
+                # The identifier means the stoichiometry wherever it stands.
+                self.stoichiometries.append(Parameter(name, None, False))  # noqa: FBT003
+                self.rules.append(Rule("assignment", name, tree or Number(math.nan), place))
+            return Reference(species, sign, tree or Number(math.nan))
+        value: float | None = each.getStoichiometry() if each.isSetStoichiometry() or self.level == 2 else None
+        if self.level == 2 and each.getDenominator() != 1:
+            value = each.getStoichiometry() / each.getDenominator()
+        if not name:
+            return Reference(species, sign, Number(math.nan if value is None else value))
+        constant = each.getConstant() if self.level > 2 else False
+        self.stoichiometries.append(Parameter(name, value, constant))
+        return Reference(species, sign, self.translator.name(name))
+
+    def _read_rules(self) -> None:
+        for each in _each(self.model, "InitialAssignments", "InitialAssignment"):
+            place = f"initialAssignment of {each.getSymbol()}"
+            self._rule("initial", each.getSymbol(), each, place)
+        for each in _each(self.model, "Rules", "Rule"):
+            kind = "algebraic" if each.isAlgebraic() else "rate" if each.isRate() else "assignment"
+            variable = "" if kind == "algebraic" else each.getVariable()
+            self._rule(kind, variable, each, f"{kind}Rule of {variable}" if variable else "algebraicRule")
+
+    def _rule(self, kind: str, variable: str, element: Any, place: str) -> None:
+        tree = self._math(element, place)
+        if tree is not None:
+            line = element.getLine()
+            self.rules.append(Rule(kind, variable, tree, f"{self.path}:{line}, {place}" if line else place))
+
+    def _event(self, each: Any, number: int) -> Event | None:
+        name = each.getId() or f"number {number}"
+        place = f"event {name}"
+        self._note(each)
+        trigger = self._math(each.getTrigger(), f"{place}, trigger")
+        if trigger is None:
+            return None  # without mathematics it never becomes true
+        assignments = []
+        for assignment in _each(each, "EventAssignments", "EventAssignment"):
+            tree = self._math(assignment, f"{place}, assignment of {assignment.getVariable()}")
+            if tree is not None:
+                assignments.append((assignment.getVariable(), tree))
+        levels = self.level > 2
+        return Event(
+            id=name,
+            trigger=trigger,
+            initially=each.getTrigger().getInitialValue() if levels else True,
+            persistent=each.getTrigger().getPersistent() if levels else True,
+            at_trigger=each.getUseValuesFromTriggerTime(),
+            delay=self._math(each.getDelay(), f"{place}, delay"),
+            priority=self._math(each.getPriority(), f"{place}, priority") if levels else None,
+            assignments=tuple(assignments),
+        )
+
+    def _constraint(self, each: Any) -> Constraint | None:
+        tree = self._math(each, "constraint")
+        if tree is None:
+            return None
+        said = each.getMessage().toXMLString() if each.isSetMessage() else ""
+        return Constraint(tree, " ".join(_without_tags(said).split()))
+
+
+_QUANTITIES = (("Compartments", "Compartment"), ("Species", "Species"), ("Parameters", "Parameter"))
+
+
+def _each(owner: Any, many: str, one: str) -> list[Any]:
+    """The members of a list of libSBML."""
+    count: Callable[[], int] = getattr(owner, f"getNum{many}")
+    get: Callable[[int], Any] = getattr(owner, f"get{one}")
+    return [get(index) for index in range(count())]
+
+
+def _local_parameters(law: Any) -> list[Any]:
+    if law is None:
+        return []
+    return [*_each(law, "LocalParameters", "LocalParameter"), *_each(law, "Parameters", "Parameter")]
+
+
+def _references(reaction: Any) -> list[Any]:
+    return [*_each(reaction, "Reactants", "Reactant"), *_each(reaction, "Products", "Product")]
+
+
+def _unit(definition: Any) -> tuple[UnitPart, ...]:
+    if definition is None:
+        return ()
+    return tuple(
+        (unit_kind(unit), unit.getExponentAsDouble(), unit.getScale(), unit.getMultiplier())
+        for unit in _each(definition, "Units", "Unit")
+        if unit.getExponentAsDouble() != 0
+    )
+
+
+def unit_kind(unit: Any) -> str:
+    """The name of the kind of a unit, such as mole."""
+    from isletsim.sbml.opening import library
+
+    return str(library().UnitKind_toString(unit.getKind()))
+
+
+def _links(element: Any) -> tuple[str, ...]:
+    """What the element's annotations point to."""
+    found: list[str] = []
+    for index in range(element.getNumCVTerms()):
+        term = element.getCVTerm(index)
+        found += [term.getResourceURI(number) for number in range(term.getNumResources())]
+    return tuple(found)
+
+
+def _without_tags(text: str) -> str:
+    pieces, rest = [], text
+    while rest:
+        before, _, rest = rest.partition("<")
+        pieces.append(before)
+        _, _, rest = rest.partition(">")
+    return " ".join(pieces)

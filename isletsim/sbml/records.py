@@ -1,0 +1,156 @@
+"""What an SBML file says, as plain records: mathematics as trees, identifiers as names, nothing of libSBML.
+
+Inside trees an identifier is the name `flat_name` gives it, the time is `time`, a local parameter `k` of reaction `R`
+is `R.k`, and `rateOf(x)` is the name of the derivative of x. Function definitions are gone: calls are written out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from isletsim.expressions import Tree
+from isletsim.flat import AMOUNT, TIME
+
+__all__ = [
+    "Compartment",
+    "Constraint",
+    "Document",
+    "Event",
+    "Parameter",
+    "Reaction",
+    "Reference",
+    "Rule",
+    "Species",
+    "UnitPart",
+    "flat_name",
+    "rate_name",
+]
+
+UnitPart = tuple[str, float, int, float]  # kind, exponent, scale, multiplier: (multiplier * 10^scale * kind)^exponent
+
+
+def flat_name(identifier: str) -> str:
+    """The name of an identifier in the flat model, where `time` and `amount` have a meaning of their own."""
+    return f"{identifier}'" if identifier in (TIME, AMOUNT) else identifier
+
+
+def rate_name(name: str) -> str:
+    """The name of the time derivative of a quantity."""
+    return f"rateOf({name})"
+
+
+@dataclass(frozen=True)
+class Compartment:
+    """A place with a size."""
+
+    id: str
+    size: float | None
+    dimensions: float
+    constant: bool
+    unit: tuple[UnitPart, ...] = ()
+
+
+@dataclass(frozen=True)
+class Species:
+    """A pool. Its name in mathematics means an amount where `only_amount` says so, else a concentration."""
+
+    id: str
+    compartment: str
+    amount: float | None
+    concentration: float | None
+    only_amount: bool
+    boundary: bool
+    constant: bool
+    factor: str = ""  # the parameter that converts extents of reactions to its amount
+    unit: tuple[UnitPart, ...] = ()  # of the amount
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number with a name: global, local to a reaction (`R.k`), or the stoichiometry of a species reference."""
+
+    id: str
+    value: float | None
+    constant: bool
+    unit: tuple[UnitPart, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A species in a reaction: gained or lost so many times per extent."""
+
+    species: str
+    sign: int
+    stoichiometry: Tree
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """A process; `law` is its extent per time, None where the file gives no mathematics for it."""
+
+    id: str
+    references: tuple[Reference, ...]
+    law: Tree | None
+    fast: bool = False
+    reversible: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`kind` is assignment, rate, algebraic (without a variable; the tree is what must be zero) or initial."""
+
+    kind: str
+    variable: str
+    tree: Tree
+    place: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happens when its trigger becomes true."""
+
+    id: str
+    trigger: Tree
+    initially: bool
+    persistent: bool
+    at_trigger: bool  # assignments are evaluated when the trigger becomes true, not when they are done
+    delay: Tree | None
+    priority: Tree | None
+    assignments: tuple[tuple[str, Tree], ...]
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """Something that should always hold."""
+
+    tree: Tree
+    message: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """A model as its file says it.
+
+    Attributes
+    ----------
+    time_unit : parts of the unit of time; empty where the file does not say.
+    factor : the parameter that converts extents for species that have none of their own.
+    titles : the names people gave to identifiers.
+    """
+
+    id: str
+    level: int
+    version: int
+    compartments: tuple[Compartment, ...]
+    species: tuple[Species, ...]
+    parameters: tuple[Parameter, ...]
+    reactions: tuple[Reaction, ...]
+    rules: tuple[Rule, ...]
+    events: tuple[Event, ...]
+    constraints: tuple[Constraint, ...] = ()
+    factor: str = ""
+    time_unit: tuple[UnitPart, ...] = ()
+    extent_unit: tuple[UnitPart, ...] = ()
+    title: str = ""
+    titles: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, tuple[str, ...]] = field(default_factory=dict)
