@@ -1,15 +1,16 @@
-"""Every dimension of a stack is checked: laws, balances, adds, scales, ports and reports."""
+"""What only a whole stack can tell: that every dimension fits, and that every name can be read where it is written."""
 
 from __future__ import annotations
 
 from isletsim.dimensions import ANY, same
-from isletsim.expressions import Name
+from isletsim.expressions import Name, names
+from isletsim.flat import AMOUNT, TIME, FlatModel
 from isletsim.layers.stack import PER_TIME, Stack
 from isletsim.model import ModelFile, Port, Term
 from isletsim.source import Law
 from isletsim.units import PURE, Dimension, base_unit, describe, times
 
-__all__ = ["check_dimensions"]
+__all__ = ["check_dimensions", "check_names"]
 
 
 def check_dimensions(stack: Stack) -> None:
@@ -78,3 +79,34 @@ def _check_port(stack: Stack, file: ModelFile, port: Port) -> None:
     for law in port.multiply.values():
         stack.demand(file, law, PURE, "A multiplier is a pure number.")
     stack.port_units[f"{file.name}.{port.name}"] = port.unit or base_unit(amount or PURE)
+
+
+def check_names(stack: Stack, flat: FlatModel) -> None:
+    """Note a fault where a chain is read as one value, data as a number, or what changes in a start."""
+    early = {*flat.parameters, *(name for name, _ in flat.constants)}
+    known = {*early, *flat.states, *stack.summaries, *(name for name, _ in flat.expressions), TIME, AMOUNT}
+    once = [*flat.constants, *zip(flat.states, flat.start, strict=True)]
+    always = [*flat.expressions, *zip(flat.states, flat.derivatives, strict=True)]
+    always += [(action.name, tree) for action in flat.actions for _, tree in action.assignments]
+    for place, tree in once:
+        for name in sorted(names(tree) - early):
+            if name in known or stack.entries[name.partition("[")[0]].table is None:
+                message = f'"{name}" changes in time; what is computed once knows parameters and derived values only.'
+                stack.fault_at(place, message)
+            else:
+                _misread(stack, place, name)
+    for place, tree in always:
+        for name in sorted(names(tree) - known):
+            _misread(stack, place, name)
+
+
+def _misread(stack: Stack, place: str, name: str) -> None:
+    base = name.partition("[")[0]
+    width = stack.width(base)
+    if width:
+        message = f'"{base}" has {width} classes, and is read as if it had none or others.'
+        stack.fault_at(place, message, f"Write sum({base}) or last({base}), or give both as many classes.")
+    elif base in stack.entries and stack.entries[base].table is not None:
+        stack.fault_at(place, f'"{base}" holds data, not a number.', f"Write table(time, {base}).")
+    else:
+        stack.fault_at(place, f'"{base}" has no classes, and is read as if it had.')

@@ -9,6 +9,7 @@ from isletsim.expressions import Apply, Name, Number, Table, Tree, names
 from isletsim.expressions.tree import apply, walk
 from isletsim.faults import Fault, did_you_mean
 from isletsim.flat import AMOUNT, TIME, Action, FlatModel
+from isletsim.layers.check import check_names
 from isletsim.layers.clocks import Clocks, split
 from isletsim.layers.order import Loop, ordered
 from isletsim.layers.stack import Stack
@@ -159,6 +160,8 @@ def compose(stack: Stack, outputs: Iterable[str] | None, name: str) -> Compositi
         periods=_periods(trees),
         knots=_knots(trees),
     )
+    check_names(stack, flat)
+    stack.finish()
     clocks = None
     if any(file.clock == "day" for file in stack.files.values()):
         try:
@@ -201,9 +204,7 @@ def _split(stack: Stack, flat: FlatModel) -> Clocks:
     known = [*flat.states, *(name for name, _ in flat.expressions), *flat.parameters]
     sizes = {name: _size(stack, name) for name in known}
     changing = frozenset(
-        name
-        for name, entry in stack.entries.items()
-        if entry.kind in ("input", "held") and stack.clock(name) == "life"
+        name for name, entry in stack.entries.items() if entry.kind in ("input", "held") and stack.clock(name) == "life"
     )
     clock_of = {name: owner(name) for name in known}
     return split(flat, clock_of, stack.summaries, sizes, changing)
@@ -310,23 +311,13 @@ def _expressions(stack: Stack) -> tuple[list[tuple[str, Tree]], list[tuple[str, 
             reports[name] = Symbol(f"report.{name}", "report", stack.report_unit(file, report), about=report.about)
             trees[f"report.{name}"] = stack.expand(stack.tree_of(file, report.law), 0)
             kinds[f"report.{name}"] = "report"
-    for name in {each for tree in [*trees.values(), *stack.derivative.values()] for each in names(tree)}:
+    for name in sorted({each for tree in [*trees.values(), *stack.derivative.values()] for each in names(tree)}):
         if name.startswith("change("):
             trees[name] = stack.derivative.get(name[7:-1], Number(0.0))
             kinds[name] = "change"
     ordered = _ordered(stack, trees)
     constant = [(name, tree) for name, tree in ordered if kinds[name] == "derived"]
-    _check_derived(stack, constant)
     return constant, [(name, tree) for name, tree in ordered if kinds[name] != "derived"], reports
-
-
-def _check_derived(stack: Stack, constants: list[tuple[str, Tree]]) -> None:
-    for name, tree in constants:
-        for used in names(tree):
-            if used == TIME or stack.entries.get(used, stack.entries[name]).kind not in ("parameter", "derived"):
-                entry = stack.entries[name]
-                message = f'"{used}" changes in time; a derived value is computed once from parameters.'
-                stack.files[stack.owner[name]].page.fault(entry.keys, message, "Put the law under [quantities].")
 
 
 def _ordered(stack: Stack, trees: dict[str, Tree]) -> list[tuple[str, Tree]]:
@@ -341,11 +332,7 @@ def _ordered(stack: Stack, trees: dict[str, Tree]) -> list[tuple[str, Tree]]:
 def _cycle(stack: Stack, members: list[str]) -> None:
     message = f"these laws need each other: {' -> '.join(members)}."
     cure = "Make one of them a state, or an algebraic unknown under [solve]."
-    first = next((each.split("[")[0] for each in members if each.split("[")[0] in stack.entries), "")
-    if first:
-        stack.files[stack.owner[first]].page.fault(stack.entries[first].keys, message, cure)
-    else:
-        stack.faults.append(Fault("the stack", message, cure))
+    stack.fault_at(next((each for each in members if each.partition("[")[0] in stack.entries), ""), message, cure)
 
 
 def _symbols(stack: Stack) -> dict[str, Symbol]:

@@ -75,6 +75,20 @@ class Stack:
         if found:
             raise InputError(dict.fromkeys(found))
 
+    def fault_at(self, place: str, message: str, cure: str = "") -> None:
+        """Note a mistake at a flat name: an entry, one class of it, a report, or an action of a port."""
+        name = place.removeprefix("change(").partition("[")[0].partition(":")[0].rstrip(")")
+        owner, _, rest = name.partition(".")
+        if name in self.entries:
+            self.files[self.owner[name]].page.fault(self.entries[name].keys, message, cure)
+        elif owner == "report":
+            file = next(file for file in self.files.values() if rest in file.reports)
+            file.page.fault(file.reports[rest].law.keys, message, cure)
+        elif owner in self.files:
+            self.files[owner].page.fault(("doses", rest), message, cure)
+        else:
+            self.faults.append(Fault("the stack", message, cure))
+
     def qualify(self, file: ModelFile, name: str, law: Law, span: tuple[int, int] | None, summary: bool = False) -> str:
         """The qualified name that a text means, "" after noting a fault; `summary`: as what is summarised."""
         page = file.page
