@@ -144,8 +144,9 @@ def adapt(frame: Integers, h: float, error: float) -> None:
     """Chooses the next step after an accepted one."""
     numbers = reals(frame[at.NUMBERS])
     factor = SAFETY * max(error, 1e-10) ** -exponent(frame)
-    if h < 0.999 * numbers[at.STEP]:
+    if h < 0.999 * numbers[at.STEP] - smallest_step(frame, numbers[at.TIME]):
         # A step shortened for a stop or a root says little about a long one unless its error is sizable.
+        # (What the rounding of the time takes from a very short step is no shortening.)
         if error > 1e-3:
             numbers[at.STEP] = min(numbers[at.STEP], h * factor)
         return
@@ -362,7 +363,7 @@ def prepare_interval(frame: Integers, target: float) -> int:
     refresh(frame, t)
     if finite(frame, reals(frame[at.STATE])) == 0 or finite(frame, reals(frame[at.FIRST])) == 0:
         return at.NOT_FINITE
-    numbers[at.STEP] = first_step(frame, t, target - t)
+    numbers[at.STEP] = max(first_step(frame, t, target - t), 4.0 * smallest_step(frame, t))
     frame[at.REJECTED_LAST] = 0
     if frame[at.ROOTS] > 0:
         settle_signs(frame, t, numbers[at.STEP])
