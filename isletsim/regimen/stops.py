@@ -101,7 +101,8 @@ def stops_of(
         if port.multiply >= 0:
             stops.append(Stop(time, _MULTIPLY, _ACTION, port.multiply, 0.0))
         if dose.over:
-            levels.setdefault(port.flow, []).append(_flow(dose, composition, time, at[time + dose.over]))
+            end = at[dose.time + dose.over]
+            levels.setdefault(port.flow, []).append(_flow(dose, composition, time, end))
         elif port.add >= 0:
             stops.append(Stop(time, _ADD, _ACTION, port.add, dose.amount))
         stops += [Stop(time, _ADD, _ACTION, action, 0.0) for action in composition.after_port.get(dose.port, ())]
