@@ -126,10 +126,17 @@ def _companions(file: ScenarioFile) -> tuple[PatientFile | None, list[ChallengeF
 
 def _model_paths(file: ScenarioFile, patient: PatientFile | None, tests: Iterable[ChallengeFile]) -> list[Path]:
     """The model files that somebody asks for, each once; raises `InputError` with all that are not there."""
-    asked = dict.fromkeys(file.core, file.page.place(("core",)))
-    wanted = [(layer, file.page.place(("arms",))) for layer in file.layers]
-    wanted += [(layer, patient.page.place(("history",))) for layer in patient.layers] if patient is not None else []
+    wanted = [(name, file.page.place(("core",))) for name in file.core]
+    arms = file.page.data["arms"]
+    wanted += [
+        (layer, file.page.place(("arms", arm, "layers"))) for arm in arms for layer in arms[arm].get("layers", ())
+    ]
+    legs = patient.page.data.get("history", []) if patient is not None else []
+    for number, leg in enumerate(legs):
+        assert patient is not None
+        wanted += [(layer, patient.page.place(("history", number, "layers"))) for layer in leg.get("layers", ())]
     wanted += [(layer, test.page.place(("layers",))) for test in tests for layer in test.layers]
+    asked: dict[str, str] = {}
     for name, place in wanted:
         asked.setdefault(name, place)
     found: list[Path] = []
