@@ -142,6 +142,8 @@ def reject(frame: Integers, t: float, h: float, error: float) -> int:
 @compiled(types.void(INTEGERS, types.float64, types.float64))
 def adapt(frame: Integers, h: float, error: float) -> None:
     """Chooses the next step after an accepted one."""
+    if frame[at.METHOD] == at.FIXED:
+        return
     numbers = reals(frame[at.NUMBERS])
     factor = SAFETY * max(error, 1e-10) ** -exponent(frame)
     if h < 0.999 * numbers[at.STEP] - smallest_step(frame, numbers[at.TIME]):
@@ -164,6 +166,9 @@ def step_end(frame: Integers, t: float, target: float) -> float:
     h, remaining = numbers[at.STEP], target - t
     if numbers[at.FORCED] > 0.0:
         return min(t + numbers[at.FORCED], target)
+    if frame[at.METHOD] == at.FIXED:  # equal steps to the target
+        count = int(remaining / h - 1e-9) + 1
+        return t + remaining / count if count > 1 else target
     if h * STRETCH >= remaining:
         return target
     return t + 0.5 * remaining if 2.0 * h > remaining else t + h
@@ -199,6 +204,8 @@ def advance(frame: Integers, target: float) -> int:
         end = step_end(frame, t, target)
         h = end - t
         error = attempt(frame, t, h)
+        if frame[at.METHOD] == at.FIXED and finite(frame, reals(frame[at.NEXT])) == 0:
+            return at.NOT_FINITE
         if not (error >= 0.0 and error <= 1.0):
             if aim_at_kink(frame, t, h, end, error) != 0:
                 continue
@@ -363,7 +370,8 @@ def prepare_interval(frame: Integers, target: float) -> int:
     refresh(frame, t)
     if finite(frame, reals(frame[at.STATE])) == 0 or finite(frame, reals(frame[at.FIRST])) == 0:
         return at.NOT_FINITE
-    numbers[at.STEP] = max(first_step(frame, t, target - t), 4.0 * smallest_step(frame, t))
+    if frame[at.METHOD] != at.FIXED:
+        numbers[at.STEP] = max(first_step(frame, t, target - t), 4.0 * smallest_step(frame, t))
     frame[at.REJECTED_LAST] = 0
     if frame[at.ROOTS] > 0:
         settle_signs(frame, t, numbers[at.STEP])

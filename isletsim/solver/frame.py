@@ -109,7 +109,7 @@ END = 1
 RELATIVE = 2
 WATCH_LEVEL = 3
 TIME = 4
-STEP = 5  # as long as the error allows
+STEP = 5  # as long as the error allows; for the fixed method the longest one
 FORCED = 6  # a shorter step that lands on a root, or 0
 CROSSING = 7  # where in the step the root lies, 0 to 1
 NUMBERS_SIZE = 8
@@ -129,6 +129,7 @@ HAPPENED = 21
 
 STIFF = 0
 EXPLICIT = 1
+FIXED = 2
 
 # Rows of `stride` numbers in the work space, by the slot that holds their address.
 ROWS = {NEXT: 1, ARGUMENT: 1, FIRST: 1, STAGES: 16, ERROR: 2, DENSE: 7, SPARE: 2, ZERO: 1}

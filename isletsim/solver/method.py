@@ -1,10 +1,11 @@
-"""The two methods behind one set of names, so that the loop is written once."""
+"""The three methods behind one set of names, so that the loop is written once."""
 
 from __future__ import annotations
 
 from isletsim.solver import frame as at
 from isletsim.solver import tables
 from isletsim.solver.explicit import explicit_dense, explicit_interpolate, explicit_step
+from isletsim.solver.fixed import fixed_dense, fixed_interpolate, fixed_step
 from isletsim.solver.kernels import (
     INTEGERS,
     REALS,
@@ -25,6 +26,7 @@ __all__ = ["attempt", "exponent", "finish", "interpolate", "refresh"]
 STIFF_EXPONENT = tables.RODAS5P_EXPONENT
 EXPLICIT_EXPONENT = tables.DOP853_EXPONENT
 LAST_STAGE = tables.DOP853_STAGES
+LAST_FIXED_STAGE = tables.KUTTA_STAGES
 
 
 @compiled(types.float64(INTEGERS))
@@ -51,6 +53,9 @@ def attempt(frame: Integers, t: float, h: float) -> float:
     """Tries a step; returns the error over its tolerance, -1 where the linear system is singular."""
     if frame[at.METHOD] == at.STIFF:
         return rosenbrock_step(frame, t, h)
+    if frame[at.METHOD] == at.FIXED:
+        fixed_step(frame, t, h)
+        return 0.0
     error = explicit_step(frame, t, h)
     if error <= 1.0 or frame[at.ROOTS] > 0:  # the right-hand side at the new state, for dense output and the next step
         last = offset(reals(frame[at.STAGES]), LAST_STAGE * frame[at.STRIDE])
@@ -66,6 +71,10 @@ def interpolate(frame: Integers, t: float, h: float, x: float, out: Reals) -> No
         if frame[at.READY] == 0:
             rosenbrock_dense(frame)
         rosenbrock_interpolate(frame, x, out)
+    elif frame[at.METHOD] == at.FIXED:
+        if frame[at.READY] == 0:
+            fixed_dense(frame, h)
+        fixed_interpolate(frame, x, out)
     else:
         if frame[at.READY] == 0:
             explicit_dense(frame, t, h)
@@ -79,8 +88,7 @@ def finish(frame: Integers) -> None:
     state, following = reals(frame[at.STATE]), reals(frame[at.NEXT])
     frame[at.FRESH] = 0
     copy_row(state, following, stride)
-    if frame[at.METHOD] == at.EXPLICIT:
-        first = reals(frame[at.FIRST])
-        last = offset(reals(frame[at.STAGES]), LAST_STAGE * stride)
-        copy_row(first, last, stride)
+    if frame[at.METHOD] != at.STIFF:
+        number = LAST_STAGE if frame[at.METHOD] == at.EXPLICIT else LAST_FIXED_STAGE
+        copy_row(reals(frame[at.FIRST]), offset(reals(frame[at.STAGES]), number * stride), stride)
         frame[at.FRESH] = 1

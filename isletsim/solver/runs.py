@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["solve"]
 
-METHODS = {"stiff": at.STIFF, "explicit": at.EXPLICIT}
+METHODS = {"stiff": at.STIFF, "explicit": at.EXPLICIT, "fixed": at.FIXED}
+LONGEST_COUNT = 1e12  # steps of one length that can still be told apart
 PADDING = at.LANES  # numbers a vector register may reach beyond the end of an array
 FUNCTIONS = {
     at.PREPARE: "prepare",
@@ -149,7 +150,8 @@ def solve(
     schedule: Schedule | None = None,
     rtol: float = 1e-6,
     atol: ArrayLike | None = None,
-    method: Literal["stiff", "explicit"] = "stiff",
+    method: Literal["stiff", "explicit", "fixed"] = "stiff",
+    step: float | None = None,
     maximum_steps: int = 1_000_000,
     watch: Watch | None = None,
     keep_states: bool = True,
@@ -165,7 +167,9 @@ def solve(
     save : times to record, rising, within the span. They never change the steps.
     schedule : what happens when; every time in it is a hard stop.
     rtol, atol : tolerances of the error of a step, state by state. atol is rtol / 100 of the model's scales if None.
-    method : "stiff" (Rodas5P) or "explicit" (DOP853; ordinary differential equations only).
+    method : "stiff" (Rodas5P), "explicit" (DOP853) or "fixed" (classical Runge-Kutta of order 4 with equal steps from
+        stop to stop and no look at the error); the last two for ordinary differential equations only.
+    step : the longest step of the fixed method.
     maximum_steps : how many steps may be tried.
     watch : a level of an output that ends the run.
     keep_states : whether the states are recorded beside the outputs.
@@ -175,7 +179,7 @@ def solve(
     save = np.ascontiguousarray(save, float)
     begin, end = float(span[0]), float(span[1])
     schedule = Schedule.empty() if schedule is None else schedule
-    _check(layout, begin, end, save, rtol, method)
+    _check(model, begin, end, save, rtol, method, step)
     rows = len(save)
     outputs_size = rows * model.outputs
     record = np.empty(outputs_size + (rows * states if keep_states else 0))
@@ -202,6 +206,8 @@ def solve(
     values[:] = parameters
     numbers = work[layout.mark : layout.mark + at.NUMBERS_SIZE]
     numbers[: at.WATCH_LEVEL + 1] = begin, end, rtol, 0.0 if watch is None else watch.level
+    if step is not None:
+        numbers[at.STEP] = step
     frame[at.METHOD] = METHODS[method]
     frame[at.SAVE] = _address(save)
     frame[at.SAVES] = rows
@@ -233,7 +239,15 @@ def solve(
     )
 
 
-def _check(layout: _Layout, begin: float, end: float, save: NDArray[np.float64], rtol: float, method: str) -> None:
+def _check(
+    model: NativeModel,
+    begin: float,
+    end: float,
+    save: NDArray[np.float64],
+    rtol: float,
+    method: str,
+    step: float | None,
+) -> None:
     """Arguments that could not be meant so."""
     if not (np.isfinite(begin) and begin <= end < np.inf):
         raise ValueError(f"span {begin}, {end}: the end must be finite and not before the beginning")
@@ -242,6 +256,11 @@ def _check(layout: _Layout, begin: float, end: float, save: NDArray[np.float64],
     if not 0.0 < rtol < 1.0:
         raise ValueError(f"rtol = {rtol}: must lie between 0 and 1")
     if method not in METHODS:
-        raise ValueError(f'method "{method}": is neither "stiff" nor "explicit"')
-    if method == "explicit" and layout.head[at.ALGEBRAIC]:
-        raise ValueError("the explicit method cannot solve for algebraic unknowns; use the stiff one")
+        raise ValueError(f'method "{method}": is neither "stiff" nor "explicit" nor "fixed"')
+    if (step is None) == (method == "fixed"):
+        raise ValueError("the fixed method needs a step, and the others have none")
+    if step is not None and not (0.0 < step < np.inf and end - begin <= LONGEST_COUNT * step):
+        raise ValueError(f"step = {step}: must be positive, and not too short for the span")
+    if method != "stiff" and _layout(model).head[at.ALGEBRAIC]:
+        unknowns = ", ".join(name for name, free in zip(model.flat.states, model.flat.algebraic, strict=True) if free)
+        raise ValueError(f"the {method} method cannot solve for algebraic unknowns ({unknowns}); use the stiff one")

@@ -1,4 +1,4 @@
-"""Coefficients of the two methods, with their references.
+"""Coefficients of the three methods, with their references.
 
 A row is a mapping from stage to coefficient: what multiplies which stage. Zeros are left out.
 
@@ -23,6 +23,12 @@ __all__ = [
     "DOP853_ORDER",
     "DOP853_REFERENCE",
     "DOP853_STAGES",
+    "KUTTA_ARGUMENT",
+    "KUTTA_DENSE",
+    "KUTTA_NODES",
+    "KUTTA_ORDER",
+    "KUTTA_REFERENCE",
+    "KUTTA_STAGES",
     "RODAS5P_ARGUMENT",
     "RODAS5P_CORRECTION",
     "RODAS5P_DENSE",
@@ -354,3 +360,21 @@ DOP853_DENSE: tuple[Row, ...] = (
         15: -149.72683625798564,
     },
 )
+
+KUTTA_REFERENCE = (
+    "Kutta W. Beitrag zur näherungsweisen Integration totaler Differentialgleichungen. Z Math Phys 1901;46:435-453 "
+    "(the classical method of order 4; between steps cubic Hermite interpolation, of order 3)"
+)
+KUTTA_ORDER = 4
+KUTTA_STAGES = 4
+KUTTA_NODES = (0.0, 1 / 2, 1 / 2, 1.0)
+# Row 4 is the new state; its right-hand side is stage 4, the first of the next step.
+KUTTA_ARGUMENT: tuple[Row, ...] = (
+    {},
+    {0: 1 / 2},
+    {1: 1 / 2},
+    {2: 1.0},
+    {0: 1 / 6, 1: 1 / 3, 2: 1 / 3, 3: 1 / 6},
+)
+# y(theta) = y0 + F0 x^2 (1 + 2 z) + F1 x z^2 - F2 x^2 z, x = theta, z = 1 - x.
+KUTTA_DENSE: tuple[Row, ...] = (KUTTA_ARGUMENT[4], {0: 1.0}, {4: 1.0})
