@@ -37,7 +37,7 @@ class Rules:
     tolerance : factor of all tolerances.
     gap : a day that closes to this share of the tolerance counts as periodic.
     bend, trust : how far the path may curve within a step, in sizes, and the summaries may move, in tolerances.
-    every_day : simulate every day; summaries run straight from one midnight to the next.
+    every_day : simulate every day, each from the midnight of the day before.
     """
 
     tolerance: float = 1.0
@@ -64,13 +64,23 @@ class ClockCounts:
 
 @dataclass(frozen=True)
 class _Base:
-    """A real day and its neighbourhood: what it read, its summaries, its midnight, and their slopes."""
+    """A real day and its neighbourhood: what it read, its summaries, its midnight, and their slopes.
+
+    `pace` is the step of such days, chosen where they read `paced`. The rest is known where every day is simulated:
+    the midnight this day began with, how long before the present its middle lies, and how its summaries move in time
+    (None where something has just happened).
+    """
 
     v: NDArray[np.float64]
     s: NDArray[np.float64]
     x: NDArray[np.float64]
     jacobian: NDArray[np.float64]  # ds/dv
     orbit: NDArray[np.float64]  # dx/dv
+    pace: float
+    paced: NDArray[np.float64]
+    dawn: NDArray[np.float64]
+    ago: float = 0.5
+    drift: NDArray[np.float64] | None = None
     fresh: bool = False
 
 
@@ -84,6 +94,7 @@ class Life:
     step: float = 0.0
     known: NDArray[np.bool_] | None = None
     walk: Walk | None = None
+    time: float = 0.0
 
 
 _NONE = np.empty(0)
@@ -131,6 +142,7 @@ class Walk:
         place = {name: index for index, name in enumerate(clocks.day.parameters)}
         self.day_places = np.array([place[name] for name in clocks.down], dtype=np.int64)
         self.origin = clocks.place("time")
+        self.nothing = np.zeros((ups, downs))
         self.slices = {
             "v0": slice(clocks.place("v0"), clocks.place("v0") + downs),
             "w": slice(clocks.place("w"), clocks.place("w") + downs),
@@ -142,37 +154,50 @@ class Walk:
 
     # --- real days ---
 
-    def _day(
-        self, life: NDArray[np.float64], v: NDArray[np.float64], x: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-        """One real day: summaries, the next midnight, and the worst gap in tolerances."""
+    def _reads(self, life: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The day's parameters, from those of the life and what the day reads of it."""
         parameters = np.empty(len(self.clocks.day.parameters))
         parameters[: self.shared] = life[: self.shared]
         parameters[self.day_places] = v
+        return parameters
+
+    def _day(
+        self, life: NDArray[np.float64], v: NDArray[np.float64], x: NDArray[np.float64], pace: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+        """One real day: summaries, the next midnight, and the worst gap in tolerances."""
         self.counts.days += 1
-        s, following, gaps = self.day.run(parameters, x)
-        controlled = np.isfinite(self.tolerances)
-        worst = float(np.max(gaps[controlled] / self.tolerances[controlled], initial=0.0))
-        return s, following, worst
+        s, following, gaps = self.day.run(self._reads(life, v), x, pace)
+        return s, following, float((gaps / self.tolerances).max(initial=0.0))
+
+    def _paced(self, life: NDArray[np.float64], base: _Base, v: NDArray[np.float64], x: NDArray[np.float64]) -> _Base:
+        """The base with a pace that suits days that read v; looked at again only where they have become others."""
+        if float(np.linalg.norm((v - base.paced) / self.width)) <= 1.0:
+            return base
+        pace = self.day.pace(self._reads(life, v), x)
+        return replace(base, pace=base.pace if 0.8 * pace <= base.pace <= 1.08 * pace else pace, paced=v)
 
     def today(self, life: Life) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The day's parameters for where life stands, and the midnight such a day begins with."""
         base = life.base
         assert base is not None
-        v = self._read(life.state, life.parameters, float(life.parameters[self.origin]))
+        v = self._read(life.state, life.parameters, life.time)
         x = self._near(base.x + base.orbit @ (v - base.v), base.x)
-        _, x = self._settled(life.parameters, v, x, 1, 4)
-        parameters = np.empty(len(self.clocks.day.parameters))
-        parameters[: self.shared] = life.parameters[: self.shared]
-        parameters[self.day_places] = v
-        return parameters, x
+        pace = self._paced(life.parameters, base, v, x).pace
+        _, x = self._settled(life.parameters, v, x, pace, 1, 4)
+        return self._reads(life.parameters, v), x
 
     def _settled(
-        self, life: NDArray[np.float64], v: NDArray[np.float64], x: NDArray[np.float64], least: int, most: int
+        self,
+        life: NDArray[np.float64],
+        v: NDArray[np.float64],
+        x: NDArray[np.float64],
+        pace: float,
+        least: int,
+        most: int,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Real days until one closes."""
         for number in range(1, most + 1):
-            s, x, gap = self._day(life, v, x)
+            s, x, gap = self._day(life, v, x, pace)
             if number >= least and gap < self.rules.gap:
                 break
         return s, x
@@ -191,7 +216,7 @@ class Walk:
             v[j] += step
             x = self._near(base.x + orbit[:, j] * step, base.x)
             for _ in range(2 if fresh_direction else 1):
-                s, x, _ = self._day(life, v, x)
+                s, x, _ = self._day(life, v, x, base.pace)
             jacobian[:, j] = (s - base.s) / step
             orbit[:, j] = (x - base.x) / step
         self.counts.perturbed += self.counts.days - before
@@ -273,9 +298,11 @@ class Walk:
             atol=self.atol,
             keep_states=False,
         )
-        after = replace(life, state=outcome.state, parameters=outcome.parameters)
-        if life.base is None or self.rules.every_day:
+        after = replace(life, state=outcome.state, parameters=outcome.parameters, time=time)
+        if life.base is None:
             return after
+        if self.rules.every_day:
+            return replace(after, base=replace(life.base, drift=None))
         v = self._read(after.state, after.parameters, time)
         moved = (v - self._read(life.state, life.parameters, time)) / self.width
         if float(np.linalg.norm(moved)) > 0.02 * len(moved):
@@ -285,9 +312,10 @@ class Walk:
     def opened(self, life: Life, time: float) -> Life:
         """The life with a first real day."""
         v = self._read(life.state, life.parameters, time)
-        s, x = self._settled(life.parameters, v, self.midnight, 2, 8)
-        empty = _Base(v, s, x, np.zeros((self.ups, self.downs)), np.zeros((len(x), self.downs)))
-        return replace(life, base=empty, step=self.rules.first, known=np.zeros(self.downs, dtype=bool))
+        pace = self.day.pace(self._reads(life.parameters, v), self.midnight)
+        s, x = self._settled(life.parameters, v, self.midnight, pace, 2, 8)
+        empty = _Base(v, s, x, np.zeros((self.ups, self.downs)), np.zeros((len(x), self.downs)), pace, v, x)
+        return replace(life, base=empty, step=self.rules.first, known=np.zeros(self.downs, dtype=bool), time=time)
 
     def _look(self, life: Life, v: NDArray[np.float64], moving: NDArray[np.bool_]) -> Life:
         """A new base at v."""
@@ -295,7 +323,8 @@ class Walk:
         assert base is not None
         assert known is not None
         x = self._near(base.x + base.orbit @ (v - base.v), base.x)
-        s, x = self._settled(life.parameters, v, x, 1, 4)
+        base = self._paced(life.parameters, base, v, x)
+        s, x = self._settled(life.parameters, v, x, base.pace, 1, 4)
         moved = replace(base, v=v, s=s, x=x, fresh=False)
         active = known | moving
         return replace(life, base=self._renewed(life.parameters, moved, active, known), known=active)
@@ -320,6 +349,7 @@ class Walk:
                 life, time, outcome = step(life, time, end, save[done:])
             except DayFailed as failure:
                 return life, rows[:done], failure.outcome
+            life = replace(life, time=time)
             rows[done : done + len(outcome.outputs)] = outcome.outputs
             done += len(outcome.outputs)
             if outcome.reason.failed:
@@ -327,22 +357,31 @@ class Walk:
         return life, rows, None
 
     def _every_day(self, life: Life, time: float, end: float, save: NDArray[np.float64]) -> tuple[Life, float, Outcome]:
-        """One day: its summaries run straight from those of this midnight to those of the next."""
+        """The life to the next midnight, with the day simulated as it was found at the last one.
+
+        Of second order: the life goes to the middle with the summaries of the day before, drawn on; the day runs with
+        what it reads there; then the life goes all the way with summaries that are the day's own in the middle.
+        """
         base = life.base
         assert base is not None
-        after = min(time + 1.0, end)
-        v = self._read(life.state, life.parameters, time)
-        s, x = self._settled(life.parameters, v, base.x, 2, 2)
-        base = replace(base, v=v, s=s, x=x, jacobian=np.zeros_like(base.jacobian))
-        self._bridge(life.parameters, base, time)
-        ahead = self._solve(life, time, after, [after])
+        midnight = math.floor(time + 1e-9)
+        after = min(midnight + 1.0, end)
+        middle, latest = 0.5 * (time + after), time - base.ago
+        drawn = replace(base, jacobian=self.nothing)
+        self._bridge(life.parameters, drawn, latest, drift=base.drift)
+        ahead = self._solve(life, time, middle, [middle])
         if ahead.reason.failed:
-            return life, after, ahead
-        following, orbit = self._settled(life.parameters, self._split(ahead.outputs[-1])[0], x, 2, 2)
-        self._bridge(life.parameters, base, time, drift=(following - s) / (after - time))
+            return life, middle, ahead
+        v = self._split(ahead.outputs[-1])[0]
+        dawn = base.x if time - midnight < 1e-9 else base.dawn
+        base = self._paced(life.parameters, base, v, dawn)
+        s, x, _ = self._day(life.parameters, v, dawn, base.pace)
+        drift = np.zeros(self.ups) if base.drift is None else (s - base.s) / (middle - latest)
+        base = replace(base, v=v, s=s, x=x, jacobian=self.nothing, dawn=dawn, ago=after - middle, drift=drift)
+        self._bridge(life.parameters, base, middle, drift=drift)
         outcome = self._recorded(life, time, after, save)
         self.counts.steps += 1
-        return replace(life, state=outcome.state, base=replace(base, x=orbit)), after, outcome
+        return replace(life, state=outcome.state, base=base), after, outcome
 
     def _recorded(self, life: Life, time: float, after: float, save: NDArray[np.float64]) -> Outcome:
         wanted = save[save <= after + 1e-9]
@@ -389,7 +428,10 @@ class Walk:
             if far > rules.trust / rules.tolerance:
                 return _Trial(life, max(0.25, 0.8 * rules.trust / rules.tolerance / far))
         x = self._near(base.x + base.orbit @ (v - base.v), base.x)
-        s, following = self._settled(life.parameters, v, x, 1, 3)
+        paced = self._paced(life.parameters, base, v, x)
+        if paced is not base:
+            life, base = replace(life, base=paced), paced
+        s, following = self._settled(life.parameters, v, x, base.pace, 1, 3)
         error = s - (base.s + base.jacobian @ (v - base.v))
         worst = float(np.max(np.abs(error) / self.tolerances))
         if worst > 1.0 and not shortest:
@@ -419,7 +461,8 @@ class Walk:
             # The factor 2 makes the slopes those at the end of the step, not its mean (a tangent Broyden update).
             miss = trial.x - base.x - base.orbit @ difference
             jacobian = base.jacobian + 2.0 * np.outer(trial.error, direction)
-            base = _Base(trial.v, trial.s, trial.x, jacobian, base.orbit + 2.0 * np.outer(miss, direction))
+            orbit = base.orbit + 2.0 * np.outer(miss, direction)
+            base = replace(base, v=trial.v, s=trial.s, x=trial.x, jacobian=jacobian, orbit=orbit, fresh=False)
         growth = min(3.0, 0.9 / math.sqrt(max(trial.worst, 1e-12)))
         step = min(self.rules.longest, max(self.rules.shortest, (after - time) * growth))
         return replace(life, state=outcome.state, base=base, step=step), after, outcome

@@ -1,14 +1,20 @@
-"""One real day: what happens in it, its summaries, and where it ends."""
+"""One real day: what happens in it, its summaries, and where it ends.
+
+A day is stepped with a fixed step as long as stability allows: its cost is then the smallest there is, and its
+summaries are smooth functions of what it reads, which the slopes between neighbouring days need.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isletsim.layers.clocks import Clocks
+from isletsim.layers.clocks import INTEGRAL, Clocks
+from isletsim.point import dense_jacobian
 from isletsim.solver import Outcome, Schedule, solve
 
 if TYPE_CHECKING:
@@ -19,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["Day", "DayFailed", "share_between"]
 
 SAMPLES = 288  # every five minutes, as a sensor does
+LONGEST_STEP = 2.5 / 1440.0  # 2.5 minutes; with it the mean glucose of a day is right to 1e-6 or better
+STABLE = 2.3  # step times largest eigenvalue; the limit of the method is 2.785
+SHORTEST_STEP = 0.2 / 1440.0  # a day that needs shorter ones is stiff: it is left to an adaptive method
 
 
 class DayFailed(Exception):
@@ -30,6 +39,30 @@ class DayFailed(Exception):
 
 
 @dataclass(frozen=True)
+class _Reading:
+    """How the summaries of a day are read from a run: which rows are recorded, and what is taken from where.
+
+    Attributes
+    ----------
+    save : times of the rows; the first `sampled` of them are the even samples, from midnight to midnight.
+    means, integrals : places of the means among the summaries, and of their integrals among the states.
+    moments, moment_rows, moment_columns : the same for values at a time of the day.
+    courses : place, kind, limits and column of each summary of a whole course.
+    columns : the output behind every summary. begin, end : the rows of the two midnights.
+    """
+
+    save: NDArray[np.float64]
+    sampled: NDArray[np.int64]
+    means: NDArray[np.int64]
+    integrals: NDArray[np.int64]
+    moments: NDArray[np.int64]
+    moment_rows: NDArray[np.int64]
+    moment_columns: NDArray[np.int64]
+    courses: tuple[tuple[int, str, tuple[float, ...], int], ...]
+    columns: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Day:
     """The day of one patient: the model, what is given in it, and how its summaries are read.
 
@@ -37,8 +70,7 @@ class Day:
     ----------
     schedule : meals, boluses and their held values, from midnight to midnight.
     limits : values of the limits of every summary.
-    tolerance : relative tolerance of the day's solver; far below the tolerance of the summaries, so that differences
-        between neighbouring days are smooth.
+    tolerance, method : of the solver where steps follow the error: virtual tests, and days no fixed step is good for.
     """
 
     model: CompiledModel
@@ -48,45 +80,93 @@ class Day:
     tolerance: float
     method: str
 
+    @cached_property
+    def _reading(self) -> _Reading:
+        flat, summaries = self.model.flat, self.clocks.summaries
+        columns = np.array([flat.outputs.index(summary.of) for summary in summaries], np.int64)
+        means = [index for index, summary in enumerate(summaries) if summary.kind == "mean"]
+        moments = [index for index, summary in enumerate(summaries) if summary.kind == "at"]
+        courses = [index for index in range(len(summaries)) if index not in means and index not in moments]
+        times = np.array([self.limits[index][0] % 1.0 for index in moments])
+        samples = _GRID if courses else _GRID[[0, -1]]
+        save = np.unique(np.concatenate([samples, times]))
+        return _Reading(
+            save=save,
+            sampled=np.searchsorted(save, samples),
+            means=np.array(means, np.int64),
+            integrals=np.array([flat.states.index(INTEGRAL.format(summaries[index].of)) for index in means], np.int64),
+            moments=np.array(moments, np.int64),
+            moment_rows=np.searchsorted(save, times),
+            moment_columns=columns[moments],
+            courses=tuple((index, summaries[index].kind, self.limits[index], int(columns[index])) for index in courses),
+            columns=columns,
+        )
+
+    @cached_property
+    def _kept(self) -> int:
+        """How many states a midnight has; behind them stand the integrals."""
+        return self.model.states - len({summary.of for summary in self.clocks.summaries if summary.kind == "mean"})
+
+    @cached_property
+    def _atol(self) -> NDArray[np.float64]:
+        return 0.01 * self.tolerance * np.array(self.model.flat.scale)
+
+    @cached_property
+    def _adaptive(self) -> str:
+        return "stiff" if any(self.model.flat.algebraic) else self.method
+
+    def fastest(self, parameters: NDArray[np.float64], start: NDArray[np.float64]) -> float:
+        """The largest eigenvalue of the day at midnight, its modulus, 1/day."""
+        jacobian = dense_jacobian(self.model, 0.0, self._begin(start), parameters)
+        if not np.isfinite(jacobian).all():
+            return np.inf
+        return float(np.abs(np.linalg.eigvals(jacobian)).max(initial=0.0))
+
+    def pace(self, parameters: NDArray[np.float64], start: NDArray[np.float64]) -> float:
+        """The longest fixed step for days like the one that begins here; 0 where none is good: steps follow the error.
+
+        The fastest motions of a day (insulin between liver and blood) hardly change within it, so one look is enough.
+        """
+        if any(self.model.flat.algebraic):
+            return 0.0
+        step = min(LONGEST_STEP, STABLE / max(self.fastest(parameters, start), 1.0))
+        return step if step >= SHORTEST_STEP else 0.0
+
     def run(
-        self, parameters: NDArray[np.float64], start: NDArray[np.float64]
+        self, parameters: NDArray[np.float64], start: NDArray[np.float64], pace: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """A day from a midnight state: its summaries, the next midnight's state, and how far each summary's source
         is from closing (its value at the end less that at the beginning).
+
+        Parameters
+        ----------
+        pace : the longest step, from `pace`; the same for all days that are compared with each other.
 
         Raises
         ------
         DayFailed : the day could not be finished.
         """
-        outcome = self._solved(parameters, start, 1.0, _GRID, self.schedule)
+        reading = self._reading
+        outcome = self._solved(parameters, start, 1.0, reading.save, self.schedule, pace)
+        if outcome.reason.failed and pace > 0.0:
+            # The pace was chosen at midnight; a day that becomes faster than that is done with steps of its own.
+            outcome = self._solved(parameters, start, 1.0, reading.save, self.schedule)
         if outcome.reason.failed:
             raise DayFailed(outcome)
-        return *self._summaries(outcome), self._gaps(outcome)
-
-    def _summaries(self, outcome: Outcome) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        flat = self.model.flat
-        values = np.empty(len(self.clocks.up))
-        for index, (summary, limits) in enumerate(zip(self.clocks.summaries, self.limits, strict=True)):
-            if summary.kind == "mean":
-                values[index] = outcome.state[flat.states.index(f"integral({summary.of})")]
-                continue
-            course = outcome.outputs[:, flat.outputs.index(summary.of)]
-            match summary.kind:
-                case "at":
-                    values[index] = np.interp(limits[0] % 1.0, _GRID, course)
-                case "max":
-                    values[index] = course.max()
-                case "min":
-                    values[index] = course.min()
-                case _:
-                    values[index] = share_between(course, *limits)
-        kept = sum(1 for name in flat.states if not name.startswith("integral("))
-        return values, outcome.state[:kept]
-
-    def _gaps(self, outcome: Outcome) -> NDArray[np.float64]:
-        names = self.model.flat.outputs
-        columns = [names.index(summary.of) for summary in self.clocks.summaries]
-        return np.abs(outcome.outputs[-1, columns] - outcome.outputs[0, columns])
+        outputs = outcome.outputs
+        summaries = np.empty(len(reading.columns))
+        summaries[reading.means] = outcome.state[reading.integrals]
+        summaries[reading.moments] = outputs[reading.moment_rows, reading.moment_columns]
+        for index, kind, limits, column in reading.courses:
+            course = outputs[reading.sampled, column]
+            if kind == "max":
+                summaries[index] = course.max()
+            elif kind == "min":
+                summaries[index] = course.min()
+            else:
+                summaries[index] = share_between(course, *limits)
+        ends = outputs[-1] - outputs[0]
+        return summaries, outcome.state[: self._kept], np.abs(ends[reading.columns])
 
     def until(self, parameters: NDArray[np.float64], start: NDArray[np.float64], end: float) -> Outcome:
         """The day from midnight until a time of it; what falls on that time does not happen."""
@@ -113,6 +193,12 @@ class Day:
         """A stretch of the day that begins at 0 and brings what the schedule says; outputs at the times given."""
         return self._solved(parameters, start, float(times[-1]), times, schedule)
 
+    def _begin(self, start: NDArray[np.float64]) -> NDArray[np.float64]:
+        """All states at midnight: the integrals begin at zero."""
+        begin = np.zeros(self.model.states)
+        begin[: len(start)] = start
+        return begin
+
     def _solved(
         self,
         parameters: NDArray[np.float64],
@@ -120,19 +206,19 @@ class Day:
         end: float,
         save: NDArray[np.float64],
         schedule: Schedule,
+        pace: float = 0.0,
     ) -> Outcome:
-        begin = np.zeros(self.model.states)
-        begin[: len(start)] = start
         return solve(
             self.model,
-            begin,
+            self._begin(start),
             parameters,
             span=(0.0, end),
             save=save,
             schedule=schedule,
             rtol=self.tolerance,
-            atol=0.01 * self.tolerance * np.array(self.model.flat.scale),
-            method=self.method,  # type: ignore[arg-type]
+            atol=self._atol,
+            method="fixed" if pace > 0.0 else self._adaptive,  # type: ignore[arg-type]
+            step=pace if pace > 0.0 else None,
             keep_states=False,
         )
 
@@ -143,6 +229,8 @@ _GRID = np.linspace(0.0, 1.0, SAMPLES + 1)
 def share_between(course: NDArray[np.float64], low: float, high: float) -> float:
     """The share of the time in which a course of samples, joined by straight lines, is between two levels."""
     before, after = course[:-1], course[1:]
+    if low <= course.min() and course.max() <= high:
+        return 1.0
     rise = after - before
     inside = np.clip(after, low, high) - np.clip(before, low, high)
     flat = np.abs(rise) < 1e-12 * (1.0 + np.abs(before))
