@@ -301,9 +301,9 @@ def test_a_schedule_holds_what_falls_on_its_ends_and_nothing_beyond(models):
 
 def test_bare_stops_join_a_schedule_where_nothing_else_happens(models):
     stops = stops_of(models["pool"].composition, [Dose("pool.bolus", 1.0, 2.0), Dose("pool.bolus", 1.0, 2.0)])
-    bare = [0.0, 0.5, 2.0 + 1e-12, 2.5, 2.5 + 1e-12, 4.0]
+    bare = [0.0, 0.5, 2.0, 2.5, 2.5 + 1e-12, 4.0]
     schedule = to_schedule(stops, bare, 0.0, 4.0)
-    assert schedule.times.tolist() == [0.5, 2.0, 2.5]
+    assert schedule.times.tolist() == [0.5, 2.0, 2.5 + 1e-12]
     assert schedule.first.tolist() == [0, 0, 2, 2]
     assert to_schedule(stops_of(models["pool"].composition, []), bare, 0.0, 4.0).first.tolist() == [0, 0, 0, 0]
 

@@ -161,8 +161,11 @@ def bare_stops(model: CompiledModel, parameters: NDArray[np.float64], begin: flo
         offset, period = evaluate(offset_tree, known), evaluate(period_tree, known)
         if not period > 0 or not math.isfinite(offset) or (end - begin) / period > MOST_PERIODS:
             raise InputError(Fault("mod(time, period)", f"a period of {period:g} days cannot be followed."))
-        first, last = math.ceil((begin - offset) / period), math.floor((end - offset) / period)
-        times.update((offset + period * np.arange(first, last + 1)).tolist())
+        first, last = math.ceil((begin - offset) / period - 1e-9), math.floor((end - offset) / period)
+        edges = offset + period * np.arange(first, last + 1)
+        # A hair past the edge: at the edge itself rounding may still show the period before.
+        edges += 4.0 * np.spacing(np.maximum(np.abs(edges), max(abs(offset), period)))
+        times.update(edges.tolist())
     return sorted(time for time in times if begin < time < end)
 
 
@@ -195,13 +198,13 @@ def _schedule(stops: tuple[Stop, ...], bare: tuple[float, ...], begin: float, en
 
 
 def _alone(bare: Iterable[float], times: list[float], begin: float, end: float) -> list[float]:
-    """Bare stops within the stretch that fall on no instant of `times` and on none of each other."""
-    taken = [begin, *times, end]
+    """Bare stops within the stretch, less those that are stops already and those that only repeat one before."""
+    taken = set(times)
     found: list[float] = []
     for time in bare:
-        place = int(np.searchsorted(taken, time))
-        near = min(abs(time - taken[max(place - 1, 0)]), abs(time - taken[min(place, len(taken) - 1)]))
-        if begin < time < end and near > INSTANT and (not found or time - found[-1] > INSTANT):
+        if begin < time < end and time not in taken:
+            if found and time - found[-1] <= INSTANT:
+                found.pop()
             found.append(time)
     return found
 
