@@ -170,6 +170,9 @@ class Stack:
             return ""
         written = [each for each in node.arguments if isinstance(each, Name)]
         found = [self.qualify(file, each.name, law, each.span, summary=True) for each in written]
+        for each in written:
+            if each.name == TIME:
+                file.page.fault(law.keys, "time itself has no daily summary.", "", law.text, each.span)
         if not all(each in self.entries for each in found):
             return ""
         of, limits = found[0], found[1:]
