@@ -78,7 +78,7 @@ def plan_scenario(scenario: ScenarioFile, composition: Composition, patient: Bou
     page.faults.clear()
     until = _until(page)
     arms = page.table(data, "arms", ())
-    plans = tuple(_arm(page, name, page.table(arms, name, ("arms",)), composition, patient) for name in arms)
+    plans = tuple(_arm(page, name, page.table(arms, name, ("arms",)), composition, patient, scenario.core) for name in arms)
     control = page.word(data, "control", ())
     if control and control not in arms:
         cure = did_you_mean(control, arms) or f"Arms: {', '.join(arms)}."
@@ -118,12 +118,19 @@ def plan_scenario(scenario: ScenarioFile, composition: Composition, patient: Bou
 # --- arms -------------------------------------------------------------------------------------------------------------
 
 
-def _arm(page: Page, name: str, arm: Mapping[str, Any], composition: Composition, patient: BoundPatient) -> ArmPlan:
+def _arm(
+    page: Page,
+    name: str,
+    arm: Mapping[str, Any],
+    composition: Composition,
+    patient: BoundPatient,
+    core: tuple[str, ...],
+) -> ArmPlan:
     keys: Keys = ("arms", name)
     layers = page.names(arm, "layers", keys)
     doses = read_doses(page, arm.get("doses", []), (*keys, "doses"), composition)
     courses = read_courses(page, arm.get("courses", []), (*keys, "courses"), composition)
-    own = {*layers, *page.names(page.data, "core", ()), *patient.layers}
+    own = {*layers, *core, *patient.layers}
     used = {("doses", dose.port) for dose in doses} | {("courses", course.input) for course in courses}
     for what, target in sorted(used):
         file = target.partition(".")[0]

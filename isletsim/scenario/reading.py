@@ -46,8 +46,8 @@ def read_scenario(path: Path, overrides: Iterable[str] = ()) -> ScenarioFile:
     if not title:
         page.fault((), "has no title.", 'Write title = "..." in its first line.')
     core = page.names(data, "core", ())
-    if not core:
-        page.fault((), "has no core.", 'Write core = ["topp2000"].')
+    if not core and not data.get("patient"):
+        page.fault((), "has no core, and no patient who would bring one.", 'Write core = ["topp2000"].')
     arms = page.table(data, "arms", ())
     if not arms:
         page.fault((), "has no arms.", "Write [arms.usual].")

@@ -89,6 +89,8 @@ def load_scenario(
 
 def _load(file: ScenarioFile) -> Scenario:
     patient, tests = _companions(file)
+    if not file.core and patient is not None:
+        file = replace(file, core=patient.core)
     model_paths = _model_paths(file, patient, tests)
     composition = compose_stack(model_paths, (), follow=False)
     faults: list[Fault] = []
