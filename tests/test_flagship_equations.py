@@ -45,7 +45,7 @@ LEAN = {
     "body_weight.weight": "70 kg",
     "hypoglycaemia.answer": "1",
     "insulin_plan.planned": "0 U/kg/day",
-    "kidney.egfr": "100 mL/min",
+    "kidney.egfr": "112.328969 mL/min",  # filters 120 mL/min at a body surface of 1.84814 m2, as the prototype did
     "sensitivity.hepatic": "1",
     "sensitivity.peripheral": "1",
 }
@@ -64,10 +64,10 @@ def _tenth_day(frozen: Mapping[str, str]) -> tuple[float, float, float, float, f
     total = sum(grams for _, grams in MEALS)
     for hour, grams in MEALS:
         for port, amount in (("gut.meal", f"{grams} g"), ("insulin_depots.bolus", f"{grams / total}")):
-            entries.append((hour / 24, 1, clocks.day_actions[composition.ports[port].add], quantity(amount).value))
-            entries += [
-                (hour / 24, 1, clocks.day_actions[after], 0.0) for after in composition.after_port.get(port, ())
-            ]
+            plan = composition.ports[port]
+            if plan.multiply >= 0:
+                entries.append((hour / 24, 1, clocks.day_actions[plan.multiply], 0.0))
+            entries.append((hour / 24, 1, clocks.day_actions[plan.add], quantity(amount).value))
     state = initial(model, parameters)
     for _ in range(10):
         state[[name.startswith("integral(") for name in clocks.day.states]] = 0.0
