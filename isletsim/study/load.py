@@ -14,7 +14,7 @@ from isletsim.faults import Fault, InputError
 from isletsim.layers import Composition
 from isletsim.library import compose_stack
 from isletsim.patient import NO_PATIENT, BoundPatient, PatientFile, bind_patient, read_patient
-from isletsim.places import find
+from isletsim.places import find, own_file
 from isletsim.results import Result
 from isletsim.scenario import Plan, ScenarioFile, plan_scenario, printed, read_scenario
 from isletsim.study.run import run_study
@@ -155,8 +155,8 @@ def _model_paths(file: ScenarioFile, patient: PatientFile | None, tests: Iterabl
 
 def _beside(file: ScenarioFile, kind: str, name: str, place: str) -> Path:
     """A file of the user's own beside the scenario, else one of the package's."""
-    own = file.path.parent / f"{name}.toml"
-    if "/" not in name and own.is_file() and own.resolve() != file.path.resolve():
+    own = own_file(name, file.path.parent)
+    if own is not None and own.resolve() != file.path.resolve():
         return own
     try:
         return find(kind, name, file.path.parent)

@@ -75,7 +75,8 @@ def run_study(scenario: Scenario, jobs: int | None, progress: Progress | None, r
     try:
         gathered.take(live(ground, 0))
         if gathered.failures:
-            raise RunError("\n".join(failure.message for failure in gathered.failures), partial=result())
+            told = dict.fromkeys(failure.message for failure in gathered.failures)
+            raise RunError("\n".join(told), partial=result())
         _cohort(ground, gathered, jobs or _cores(), progress)
     except KeyboardInterrupt as stop:
         stop.partial = result()  # type: ignore[attr-defined]
