@@ -5,29 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from isletsim.challenge import ChallengeFile, bind_challenge, read_challenge
 from isletsim.faults import InputError
 from isletsim.layers import superpose
 from isletsim.library import read_stack
 from isletsim.model import ModelFile
-from isletsim.patient import bind_patient, read_patient
+from isletsim.patient import PatientFile, bind_patient, read_patient
 from isletsim.places import find
 from isletsim.study import load_scenario
 
-__all__ = ["alternatives", "check_file", "surroundings"]
+__all__ = ["alternatives", "check_file", "files_of_challenge", "files_of_patient", "surroundings"]
 
 
 def check_file(kind: str, path: Path) -> None:
-    """Check a model, patient or scenario file; raises `InputError` with every fault."""
+    """Check a model, patient, virtual test or scenario; raises `InputError` with every fault."""
     if kind == "scenario":
         load_scenario(path)
     elif kind == "model":
         for stack in alternatives([path]):
             superpose(stack)
+    elif kind == "challenge":
+        test = read_challenge(path)
+        bind_challenge(test, superpose(surroundings(files_of_challenge(test))))
     else:
         patient = read_patient(path)
-        named = [name.partition(".")[0] for name in patient.named if "." in name]
-        files = [*dict.fromkeys([*patient.core, *named, *patient.layers])]
+        files = files_of_patient(patient)
         bind_patient(patient, superpose(read_stack(files) if patient.core else surroundings(files)))
+
+
+def files_of_patient(patient: PatientFile) -> list[str]:
+    """The models that a patient speaks of."""
+    named = [name.partition(".")[0] for name in patient.named if "." in name]
+    return [*dict.fromkeys([*patient.core, *named, *patient.layers])]
+
+
+def files_of_challenge(test: ChallengeFile) -> list[str]:
+    """The models that a virtual test speaks of."""
+    given = [str(dose.get("into", "")) for dose in test.page.data.get("doses", []) if isinstance(dose, dict)]
+    named = [name.partition(".")[0] for name in (*test.shown, *given) if "." in name]
+    return [*dict.fromkeys([*named, *test.layers])]
 
 
 def surroundings(wanted: Iterable[str | Path]) -> list[ModelFile]:

@@ -16,7 +16,7 @@ from isletsim import cache as store
 from isletsim.faults import Fault, InputError
 from isletsim.layers import Composition, superpose
 from isletsim.model import ModelFile, read_model
-from isletsim.places import data_folder, find
+from isletsim.places import data_folder, find, own_file
 
 __all__ = ["compose_stack", "package_fingerprint", "read_stack", "remembered"]
 
@@ -108,7 +108,7 @@ def _read(wanted: Iterable[str | Path], follow: bool) -> tuple[list[ModelFile], 
             beside = path.parent / f"{used}.toml"
             looked.append(beside)
             if used not in files:
-                meet(beside if beside.is_file() else used, file.page.place(("uses", used)))
+                meet(own_file(used, path.parent) or used, file.page.place(("uses", used)))
     if faults:
         raise InputError(dict.fromkeys(faults))
     return list(files.values()), list(dict.fromkeys(looked))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from isletsim.faults import Fault, InputError, did_you_mean
 
-__all__ = ["KINDS", "bibliography", "data_folder", "find", "find_any", "kind_of", "listing", "title"]
+__all__ = ["KINDS", "bibliography", "data_folder", "find", "find_any", "kind_of", "listing", "own_file", "title"]
 
 # Where the files of a kind are, nearest first: a folder of data and a pattern inside it.
 KINDS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -21,8 +21,6 @@ KINDS: dict[str, tuple[tuple[str, str], ...]] = {
     "challenge": (("models", "challenges/*.toml"),),
     "scenario": (("scenarios", "*.toml"), ("scenarios", "*/*.toml")),
 }
-
-LONGEST_NAME = 200  # no file system takes a much longer one
 
 
 def data_folder(name: str) -> Path:
@@ -65,6 +63,15 @@ def find(kind: str, wanted: str | Path, beside: Path | None = None) -> Path:
     raise InputError(Fault(text, f'There is no {kind} "{text}".', _cure(text, known, beside or Path())))
 
 
+def own_file(name: str, folder: Path) -> Path | None:
+    """The file of a bare name in a folder of the user's own, if there is one."""
+    path = folder / f"{name}.toml"
+    try:
+        return path if not _is_path(name) and path.is_file() else None
+    except (OSError, ValueError):  # a name that no file can have
+        return None
+
+
 def find_any(wanted: str | Path) -> tuple[str, Path]:
     """The kind and the file that a name or a path means, when any kind will do."""
     if _is_path(wanted):
@@ -80,15 +87,17 @@ def find_any(wanted: str | Path) -> tuple[str, Path]:
 
 
 def kind_of(path: Path) -> str:
-    """Whether a file is a model, a patient or a scenario, judged by the tables it has."""
+    """Whether a file is a model, a patient, a virtual test or a scenario, judged by the tables it has."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8")).keys()
     except (OSError, ValueError, RecursionError):
         return "model"  # the model's reader will say what is wrong with it
     if tables & {"arms", "patient"}:
         return "scenario"
-    if tables & {"set", "history", "covariates", "correlations"}:
+    if tables & {"set", "history", "covariates", "correlations", "day"}:
         return "patient"
+    if tables & {"sample", "length"}:
+        return "challenge"
     return "scenario" if tables & {"core", "until"} else "model"
 
 
@@ -123,9 +132,8 @@ def _existing(text: str, folder: Path, names: list[str]) -> Path:
 
 
 def _cure(text: str, names: Collection[str], folder: Path) -> str:
-    own = folder / f"{text}.toml"
-    if text.isidentifier() and len(text) < LONGEST_NAME and own.is_file():
-        return f'There is a file {own}: give it as "./{text}.toml".'
+    if own_file(text, folder):
+        return f'There is a file {text}.toml: give it as "./{text}.toml".'
     return _near(text, names)
 
 
