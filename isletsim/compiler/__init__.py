@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from isletsim.compiler import emit, native
 from isletsim.compiler.fingerprint import fingerprint_of
+from isletsim.compiler.lanes import LANE_FUNCTIONS, lane_program
 from isletsim.compiler.program import assemble
 from isletsim.compiler.reference import Reference, reference
 from isletsim.flat import FlatModel
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 __all__ = [
     "CompiledModel",
     "Functions",
+    "LaneFunctions",
     "Reference",
+    "compile_lanes",
     "compile_model",
     "fingerprint_of",
+    "lane_source",
     "llvm_source",
     "numpy_source",
     "reference",
@@ -121,6 +125,61 @@ def compile_model(flat: FlatModel) -> CompiledModel:
         fingerprint=name,
         engine=loaded.engine,
     )
+
+
+@dataclass(frozen=True)
+class LaneFunctions:
+    """Addresses of the same functions for eight lanes (see `lanes`); they live as long as `engine`.
+
+    `width` is the length of `p` here, `timed` the states whose derivative depends on time itself (int64).
+    """
+
+    prepare: int
+    start: int
+    rhs: int
+    jac: int
+    factor: int
+    solve: int
+    observe: int
+    act: int
+    width: int
+    timed: NDArray[np.int64]
+    engine: Any = field(repr=False, compare=False)
+
+
+_LANES: dict[str, LaneFunctions] = {}
+
+
+def compile_lanes(model: CompiledModel) -> LaneFunctions | None:
+    """The functions of a model for eight lanes, from the cache when they were made before.
+
+    None for a model that lanes cannot do: with algebraic unknowns, events or kinks, or without sparse factors.
+    """
+    import numpy as np
+
+    if model.roots or model.functions.factor == 0 or not model.mass.all():
+        return None
+    known = _LANES.get(model.fingerprint)
+    if known is None:
+        name = f"{model.fingerprint}-lanes"
+        entry = native.read_entry(name)
+        if entry is None:
+            program = lane_program(assemble(model.flat))
+            sizes: dict[str, Any] = {"width": program.width, "timed": program.timed}
+            data = native.make_object(program.text)
+            native.write_entry(name, sizes, data)
+        else:
+            sizes, data = entry
+        loaded = native.load_object(data, LANE_FUNCTIONS)
+        timed = np.array(sizes["timed"], np.int64)
+        known = LaneFunctions(**loaded.addresses, width=sizes["width"], timed=timed, engine=loaded.engine)
+        _LANES[model.fingerprint] = known
+    return known
+
+
+def lane_source(flat: FlatModel) -> str:
+    """The LLVM IR of a flat model for eight lanes."""
+    return lane_program(assemble(flat)).text
 
 
 def llvm_source(flat: FlatModel) -> str:

@@ -109,7 +109,7 @@ _TWO: dict[str, tuple[Callable[[Tape, int, int, int], int], Callable[[Tape, int,
     "mul": (lambda tape, a, b, self: b, lambda tape, a, b, self: a),
     "div": (
         lambda tape, a, b, self: tape.div(tape.one, b),
-        lambda tape, a, b, self: tape.neg(tape.div(self, b)),
+        lambda tape, a, b, self: tape.neg(tape.mul(self, tape.div(tape.one, b))),
     ),
     "pow": (_power_by_base, _power_by_exponent),
 }

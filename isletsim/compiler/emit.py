@@ -7,7 +7,7 @@ the written code are our own (`v12`, `y`, `p`): no text of a user ever stands in
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from isletsim.compiler.block import LLVM_BLOCK, NUMPY_BLOCK, SMALLEST_PIVOT
@@ -16,10 +16,21 @@ from isletsim.compiler.routine import Routine
 from isletsim.compiler.tables import LLVM_TABLE, NUMPY_TABLE, slopes
 from isletsim.compiler.tape import BLOCKS, TRUTHS, arguments_of
 
-__all__ = ["LIBRARY", "LLVM", "NUMPY", "Dialect", "body", "llvm_text", "numpy_text"]
+__all__ = [
+    "LIBRARY",
+    "LLVM",
+    "NUMPY",
+    "SCALARS",
+    "Dialect",
+    "block_sizes",
+    "body",
+    "llvm_text",
+    "numpy_text",
+    "table_text",
+]
 
 # Functions taken from the C library; NumPy calls them by the same names.
-LIBRARY = ("exp", "log", "log1p", "pow", "tanh", "sin", "cos")
+LIBRARY: tuple[str, ...] = ("exp", "log", "log1p", "pow", "tanh", "sin", "cos")
 LIBRARY += ("asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh")
 SCALARS = ("t", "d", "amount")  # arguments that are numbers; all others are arrays
 
@@ -154,14 +165,8 @@ def llvm_text(program: Program) -> str:
         f"declare double @{name}(double{', double' if name == 'pow' else ''}) nounwind memory(none)" for name in LIBRARY
     ]
     parts += [f"declare double @llvm.{name}.f64(double)" for name in ("fabs", "floor", "sqrt")]
-    for index, (abscissae, ordinates) in enumerate(program.tables):
-        row = [
-            ", ".join(f"double {LLVM.number(each)}" for each in values)
-            for values in (abscissae, ordinates, slopes(abscissae, ordinates))
-        ]
-        count = len(abscissae)
-        parts.append(LLVM_TABLE.format(k=index, n=count, last=count - 1, xs=row[0], ys=row[1], ss=row[2]))
-    sizes = _sizes(program.routines)
+    parts += table_text(program)
+    sizes = block_sizes(program.routines)
     if sizes:
         listed = ", ".join(f"double {LLVM.number(each)}" for each in sizes)
         parts.append(f"@sizes = private constant [{len(sizes)} x double] [{listed}]")
@@ -169,6 +174,17 @@ def llvm_text(program: Program) -> str:
     parts += [_llvm_function(routine) for routine in (*program.routines, *program.actions)]
     parts.append(_llvm_act(len(program.actions)))
     return "\n".join(parts) + "\n"
+
+
+def table_text(program: Program) -> Iterator[str]:
+    """The data that routines interpolate, with the functions that do it."""
+    for index, (abscissae, ordinates) in enumerate(program.tables):
+        row = [
+            ", ".join(f"double {LLVM.number(each)}" for each in values)
+            for values in (abscissae, ordinates, slopes(abscissae, ordinates))
+        ]
+        count = len(abscissae)
+        yield LLVM_TABLE.format(k=index, n=count, last=count - 1, xs=row[0], ys=row[1], ss=row[2])
 
 
 def _llvm_function(routine: Routine) -> str:
@@ -215,7 +231,8 @@ def _llvm_act(count: int) -> str:
     return "\n".join([*lines, "none:", "  ret void", "}"])
 
 
-def _sizes(routines: Sequence[Routine]) -> tuple[float, ...]:
+def block_sizes(routines: Sequence[Routine]) -> tuple[float, ...]:
+    """The sizes by which the dense block judges its pivots; empty where there is no block."""
     parts = [part for routine in routines for part in routine.parts]
     return next((part.sizes for part in parts if part.sizes), ())
 
@@ -277,7 +294,7 @@ def numpy_text(program: Program, titles: Mapping[str, str] | None = None) -> str
     for index, (abscissae, ordinates) in enumerate(program.tables):
         for letter, values in (("X", abscissae), ("Y", ordinates), ("S", slopes(abscissae, ordinates))):
             parts.append(f"{letter}{index} = {_python_array(values)}")
-    sizes = _sizes(program.routines)
+    sizes = block_sizes(program.routines)
     if sizes:
         parts += [NUMPY_BLOCK.replace("SMALLEST", repr(SMALLEST_PIVOT)), f"\nSIZES = {_python_array(sizes)}"]
     for routine in (*program.routines, *program.actions):

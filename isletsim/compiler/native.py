@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -90,8 +91,8 @@ def make_object(text: str) -> bytes:
     return bytes(target.emit_object(module))
 
 
-def load_object(data: bytes) -> Loaded:
-    """Object code made ready to be called."""
+def load_object(data: bytes, names: Sequence[str] = FUNCTIONS) -> Loaded:
+    """Object code made ready to be called, and where the functions of these names are."""
     import llvmlite.binding as llvm
 
     target = _target()
@@ -99,7 +100,7 @@ def load_object(data: bytes) -> Loaded:
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target)
     engine.add_object_file(llvm.ObjectFileRef.from_data(data))
     engine.finalize_object()
-    return Loaded({name: int(engine.get_function_address(name)) for name in FUNCTIONS}, engine)
+    return Loaded({name: int(engine.get_function_address(name)) for name in names}, engine)
 
 
 def write_entry(name: str, sizes: dict[str, Any], data: bytes) -> None:

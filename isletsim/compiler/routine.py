@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from isletsim.compiler.tape import Tape
 
-__all__ = ["Routine", "Step"]
+__all__ = ["Routine", "Step", "Store"]
 
 Store = tuple[str, int, int]  # array, index, instruction
 

@@ -58,6 +58,13 @@ class Tape:
         self.true = self._write(("true",), 0)
         self.false = self._write(("false",), 0)
 
+    def copy(self) -> Tape:
+        """The same instructions, to be continued in another way."""
+        twin = Tape()
+        twin.code, twin.depends, twin._known = self.code.copy(), self.depends.copy(), self._known.copy()
+        twin.partials, twin.kinks, twin.tables = self.partials, self.kinks, self.tables
+        return twin
+
     def _write(self, instruction: Instruction, depends: int) -> int:
         place = self._known.get(instruction)
         if place is None:

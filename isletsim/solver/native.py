@@ -1,4 +1,4 @@
-"""The compiled driver: made once by numba, kept as object code, and loaded without numba at every later start."""
+"""The compiled drivers: made once by numba, kept as object code, and loaded without numba at every later start."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from isletsim import cache as store
 
-__all__ = ["driver"]
+__all__ = ["driver", "lane_driver"]
 
 FROM_C = ("pow", "sqrt", "memset", "memcpy", "memmove")  # all that the driver needs from outside
 _LOCK = threading.Lock()
@@ -26,15 +27,21 @@ Driver = Callable[[int, int, int], int]  # addresses of the result, of an unused
 def driver() -> Driver:
     """The compiled loop `drive.run`, by numba's own calling convention."""
     with _LOCK:
-        return _driver()
+        return _driver("drive", "run")
+
+
+def lane_driver() -> Driver:
+    """The compiled loop `lane_drive.run_lanes`, likewise."""
+    with _LOCK:
+        return _driver("lane_drive", "run_lanes")
 
 
 @cache
-def _driver() -> Driver:
-    name = _fingerprint()
+def _driver(module: str, function: str) -> Driver:
+    name = _fingerprint(function)
     address = _load(store.load("driver", name))
     if address is None:
-        symbol, data, fallback = _compile()
+        symbol, data, fallback = _compile(module, function)
         head = json.dumps({"symbol": symbol, "checksum": hashlib.sha256(data).hexdigest()})
         entry = head.encode() + b"\n" + data
         address = _load(entry)
@@ -46,7 +53,7 @@ def _driver() -> Driver:
     return prototype(address)
 
 
-def _fingerprint() -> str:
+def _fingerprint(function: str) -> str:
     """A name made of everything that decides what the machine code is."""
     from importlib.metadata import version
 
@@ -55,14 +62,12 @@ def _fingerprint() -> str:
     sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
     versions = (version("numba"), version("llvmlite"), sys.version)
     processor = (llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
-    return store.fingerprint(*sources, *versions, *processor)
+    return store.fingerprint(function, *sources, *versions, *processor)
 
 
-def _compile() -> tuple[str, bytes, Callable[[], int]]:
+def _compile(module: str, function: str) -> tuple[str, bytes, Callable[[], int]]:
     """Name, object code, and a way to the address within numba itself."""
-    from isletsim.solver import drive
-
-    run: Any = drive.run
+    run: Any = getattr(import_module(f"isletsim.solver.{module}"), function)
     (compiled,) = run.overloads.values()
     symbol, library = compiled.fndesc.llvm_func_name, compiled.library
     _KEPT.append(library)

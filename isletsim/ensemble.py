@@ -1,0 +1,407 @@
+"""Many subjects of one model: eight side by side in vector lanes, lanes in threads, no processes.
+
+Each subject has its own start, parameters, schedule, time and steps. A subject's numbers are the same bytes in any
+lane, beside any neighbours and at any number of threads. What a lane cannot do is solved again by the scalar solver;
+a model that lanes cannot do at all (algebraic unknowns, events, kinks) is solved by it altogether.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from isletsim.compiler import CompiledModel, LaneFunctions, compile_lanes
+from isletsim.solver import Reason, Schedule, Watch, solve
+from isletsim.solver import lane_frame as at
+from isletsim.solver.native import lane_driver
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["EnsembleOutcome", "Keep", "solve_many"]
+
+Keep = Literal["ends", "outputs", "full"]
+Method = Literal["stiff", "explicit", "fixed"]
+PATIENCE = 0.2  # seconds between two looks at the progress
+_TAKING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class EnsembleOutcome:
+    """Finished runs of many subjects, row by row in their order.
+
+    Attributes
+    ----------
+    save : the times of records.
+    reasons : why each run stopped (`Reason`), and `times` when; `rows` is how many records it reached.
+    states, parameters : the last state, and the parameters as actions left them.
+    outputs : subjects x records x outputs, not a number after the last record; None where only ends were kept.
+    trajectories : subjects x records x states, likewise; None unless everything was kept.
+    steps, rejected : the work of each run.
+    scalar : which subjects were solved by the scalar solver, outside of the lanes.
+    """
+
+    save: NDArray[np.float64] = field(repr=False)
+    reasons: NDArray[np.int64] = field(repr=False)
+    times: NDArray[np.float64] = field(repr=False)
+    rows: NDArray[np.int64] = field(repr=False)
+    states: NDArray[np.float64] = field(repr=False)
+    parameters: NDArray[np.float64] = field(repr=False)
+    outputs: NDArray[np.float64] | None = field(repr=False)
+    trajectories: NDArray[np.float64] | None = field(repr=False)
+    steps: NDArray[np.int64] = field(repr=False)
+    rejected: NDArray[np.int64] = field(repr=False)
+    scalar: NDArray[np.bool_] = field(repr=False)
+
+    @property
+    def failed(self) -> NDArray[np.bool_]:
+        """Which runs ended before they should."""
+        return self.reasons >= Reason.NOT_FINITE
+
+
+@dataclass(frozen=True)
+class _Ensemble:
+    """What all threads share: the question, and the arrays for its answers."""
+
+    model: CompiledModel
+    starts: NDArray[np.float64] | None
+    values: NDArray[np.float64]
+    schedules: Sequence[Schedule]
+    heads: NDArray[np.int64]
+    span: tuple[float, float]
+    save: NDArray[np.float64]
+    rtol: float
+    atol: NDArray[np.float64]
+    watch: Watch | None
+    levels: NDArray[np.float64]
+    maximum_steps: int
+    method: Method
+    steps: NDArray[np.float64]
+    counter: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    keep_values: bool
+    outcome: EnsembleOutcome
+
+    @property
+    def subjects(self) -> int:
+        """How many there are."""
+        return len(self.outcome.reasons)
+
+
+def solve_many(
+    model: CompiledModel,
+    starts: ArrayLike | None,
+    parameters: ArrayLike,
+    *,
+    span: tuple[float, float],
+    save: ArrayLike = (),
+    schedules: Schedule | Sequence[Schedule] | None = None,
+    rtol: float = 1e-5,
+    atol: ArrayLike | None = None,
+    keep: Keep = "outputs",
+    watch: Watch | None = None,
+    levels: ArrayLike | None = None,
+    method: Method = "stiff",
+    step: ArrayLike | None = None,
+    maximum_steps: int = 1_000_000,
+    jobs: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> EnsembleOutcome:
+    """A whole run of every subject.
+
+    Parameters
+    ----------
+    starts : subjects x states, one row for all, or None for the model's own start.
+    parameters : subjects x parameters, or one row for all; starts or parameters say how many subjects there are.
+    span, save, rtol, atol, watch, maximum_steps : as in `isletsim.solver.solve`; rtol is 1e-5 here.
+    schedules : one for all, or one a subject.
+    keep : "ends" (last states and parameters only), "outputs" (also the outputs at every record), "full" (also states).
+    levels : a level of the watched output for every subject, instead of the one in `watch`.
+    method, step : as in `isletsim.solver.solve`; the longest of equal steps may be given for every subject.
+    jobs : threads; all processors if None. The answer does not depend on it.
+    progress : called now and then with the number of subjects begun and their total.
+    """
+    ensemble = _ensemble(
+        model, starts, parameters, span, save, schedules, rtol, atol, keep, watch, levels, method, step, maximum_steps
+    )
+    jobs = min(jobs or os.cpu_count() or 1, max(1, ensemble.subjects))
+    functions = compile_lanes(model) if method != "explicit" else None
+    if functions is None:
+        ensemble.outcome.scalar[:] = True
+    else:
+        _in_threads(ensemble, jobs, lambda: _lanes(ensemble, functions), progress)
+        ensemble.outcome.steps[:], ensemble.outcome.rejected[:] = ensemble.counts.T
+        ensemble.outcome.scalar[:] = ensemble.outcome.reasons == at.RETRY
+    left = np.flatnonzero(ensemble.outcome.scalar)
+    if len(left):
+        ensemble.counter[0] = 0
+        _in_threads(ensemble, min(jobs, len(left)), lambda: _one_by_one(ensemble, left), progress)
+    _blank(ensemble.outcome)
+    return ensemble.outcome
+
+
+def _blank(outcome: EnsembleOutcome) -> None:
+    """No numbers where no record was reached."""
+    for subject in np.flatnonzero(outcome.rows < len(outcome.save)):
+        for kept in (outcome.outputs, outcome.trajectories):
+            if kept is not None:
+                kept[subject, outcome.rows[subject] :] = np.nan
+
+
+def _ensemble(
+    model: CompiledModel,
+    starts: ArrayLike | None,
+    parameters: ArrayLike,
+    span: tuple[float, float],
+    save: ArrayLike,
+    schedules: Schedule | Sequence[Schedule] | None,
+    rtol: float,
+    atol: ArrayLike | None,
+    keep: Keep,
+    watch: Watch | None,
+    levels: ArrayLike | None,
+    method: Method,
+    step: ArrayLike | None,
+    maximum_steps: int,
+) -> _Ensemble:
+    given = None if starts is None else np.atleast_2d(np.ascontiguousarray(starts, float))
+    values = np.atleast_2d(np.ascontiguousarray(parameters, float))
+    listed = [Schedule.empty()] if schedules is None else [schedules] if isinstance(schedules, Schedule) else schedules
+    wanted = np.atleast_1d(np.ascontiguousarray(0.0 if levels is None else levels, float))
+    if levels is None and watch is not None:
+        wanted[0] = watch.level
+    steps = np.atleast_1d(np.ascontiguousarray(np.nan if step is None else step, float))
+    widths = {"starts": given, "parameters": values, "schedules": listed, "levels": wanted, "step": steps}
+    counts = {name: len(each) for name, each in widths.items() if each is not None and len(each) != 1}
+    if len(set(counts.values())) > 1:
+        raise ValueError(f"of how many subjects is this? {counts}")
+    subjects = next(iter(counts.values()), 1)
+    if values.shape[1] != model.parameters or (given is not None and given.shape[1] != model.states):
+        raise ValueError(f"a row has {model.parameters} parameters and {model.states} states")
+    times = np.ascontiguousarray(save, float)
+    begin, end = float(span[0]), float(span[1])
+    _check(begin, end, times, rtol, keep)
+    if method not in ("stiff", "explicit", "fixed") or (step is None) == (method == "fixed"):
+        raise ValueError(f'method "{method}": "stiff" and "explicit" have no step, "fixed" needs one')
+    if step is not None and not (steps > 0).all():
+        raise ValueError("every step must be positive")
+    rows = len(times)
+    outcome = EnsembleOutcome(
+        save=times,
+        reasons=np.full(subjects, at.RETRY, np.int64),
+        times=np.full(subjects, begin),
+        rows=np.zeros(subjects, np.int64),
+        states=np.full((subjects, model.states), np.nan),
+        parameters=np.broadcast_to(values, (subjects, model.parameters)),
+        outputs=None if keep == "ends" else np.empty((subjects, rows, model.outputs)),
+        trajectories=np.empty((subjects, rows, model.states)) if keep == "full" else None,
+        steps=np.zeros(subjects, np.int64),
+        rejected=np.zeros(subjects, np.int64),
+        scalar=np.zeros(subjects, np.bool_),
+    )
+    # Only actions and schedules change parameters; without them the rows that were given are the answer.
+    changing = any((each.kinds > 0).any() for each in listed)
+    if changing:
+        object.__setattr__(outcome, "parameters", outcome.parameters.copy())
+    scale = np.array(model.flat.scale, float) * (0.01 * rtol)
+    return _Ensemble(
+        model=model,
+        starts=given,
+        values=values,
+        schedules=listed,
+        heads=np.array([each.head for each in listed], np.int64),
+        span=(begin, end),
+        save=times,
+        rtol=rtol,
+        atol=scale if atol is None else np.broadcast_to(np.asarray(atol, float), (model.states,)).copy(),
+        watch=watch,
+        levels=wanted,
+        maximum_steps=maximum_steps,
+        method=method,
+        steps=steps,
+        counter=np.zeros(1, np.int64),
+        counts=np.zeros((subjects, 2), np.int64),
+        keep_values=changing,
+        outcome=outcome,
+    )
+
+
+def _check(begin: float, end: float, save: NDArray[np.float64], rtol: float, keep: str) -> None:
+    """Arguments that could not be meant so."""
+    if not (np.isfinite(begin) and begin <= end < np.inf):
+        raise ValueError(f"span {begin}, {end}: the end must be finite and not before the beginning")
+    if len(save) and not (save[0] >= begin and save[-1] <= end and (save[1:] >= save[:-1]).all()):
+        raise ValueError("save must rise and lie within the span")
+    if not 0.0 < rtol < 1.0:
+        raise ValueError(f"rtol = {rtol}: must lie between 0 and 1")
+    if keep not in ("ends", "outputs", "full"):
+        raise ValueError(f'keep "{keep}": is neither "ends" nor "outputs" nor "full"')
+
+
+def _in_threads(
+    ensemble: _Ensemble, jobs: int, work: Callable[[], None], progress: Callable[[int, int], None] | None
+) -> None:
+    """Works in several threads until all is done; an interruption lets the running subjects end and takes no more."""
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting: set[Future[None]] = {pool.submit(work) for _ in range(jobs)}
+        try:
+            while waiting:
+                done, waiting = wait(waiting, PATIENCE, FIRST_COMPLETED)
+                for each in done:
+                    each.result()
+                if progress is not None:
+                    progress(min(int(ensemble.counter[0]), ensemble.subjects), ensemble.subjects)
+        except BaseException:
+            ensemble.counter[0] = ensemble.subjects
+            raise
+
+
+# In lanes
+
+
+def _lanes(ensemble: _Ensemble, functions: LaneFunctions) -> None:
+    """Subjects in the eight lanes of one thread, until none are left."""
+    model, outcome = ensemble.model, ensemble.outcome
+    states, width = model.states, max(1, functions.width)
+    stride = states | 1  # an odd number, so that stages do not meet in the same lines of the processor's cache
+    lengths = {
+        at.STATE: states,
+        at.NEXT: states,
+        at.POINT: states,
+        at.SPARE: states,
+        at.PARAMETER: width,
+        at.VALUES_COPY: width,
+        at.JACOBIAN: model.nonzeros + states,
+        at.STAGES: 8 * stride,
+        at.LU: model.factor_size,
+        at.OUT: max(1, model.outputs),
+        at.CONTROL: at.CONTROL_ROWS,
+    }
+    work = np.zeros(at.LANES * (sum(lengths.values()) + 1))
+    place = _address(work) + -_address(work) % 64
+    frame = np.zeros(at.FRAME_SIZE, np.int64)
+    for slot, length in lengths.items():
+        frame[slot] = place
+        place += 8 * at.LANES * length
+    numbers = np.array([*ensemble.span, ensemble.rtol])
+    recording = outcome.outputs is not None or ensemble.watch is not None
+    save = np.append(ensemble.save if recording else (), np.inf)
+    of_lane = np.zeros((at.PER_LANE, at.LANES), np.int64)
+    counts = {
+        at.STATES: states,
+        at.PARAMETERS: model.parameters,
+        at.OUTPUTS: model.outputs,
+        at.NONZEROS: model.nonzeros,
+        at.PREPARE: functions.prepare,
+        at.START: functions.start,
+        at.RHS: functions.rhs,
+        at.JAC: functions.jac,
+        at.FACTOR: functions.factor,
+        at.SOLVE: functions.solve,
+        at.OBSERVE: functions.observe,
+        at.ACT: functions.act,
+        at.SUBJECTS: ensemble.subjects,
+        at.COUNTER: _address(ensemble.counter),
+        at.STARTS: 0 if ensemble.starts is None else _address(ensemble.starts),
+        at.STARTS_STEP: _step(ensemble.starts),
+        at.VALUES: _address(ensemble.values),
+        at.VALUES_STEP: _step(ensemble.values),
+        at.SCHEDULES: _address(ensemble.heads),
+        at.SCHEDULES_STEP: 8 * _step(ensemble.heads),
+        at.SAVE: _address(save),
+        at.SAVES: len(save) - 1,
+        at.MAXIMUM_STEPS: ensemble.maximum_steps,
+        at.WATCH_OUTPUT: -1 if ensemble.watch is None else ensemble.watch.output,
+        at.WATCH_DIRECTION: 1 if ensemble.watch is None else ensemble.watch.direction,
+        at.WATCH_LEVELS: _address(ensemble.levels),
+        at.WATCH_STEP: 1 if len(ensemble.levels) > 1 else 0,
+        at.NUMBERS: _address(numbers),
+        at.ABSOLUTE: _address(ensemble.atol),
+        at.SAVED_OUTPUTS: 0 if outcome.outputs is None else _address(outcome.outputs),
+        at.SAVED_STATES: 0 if outcome.trajectories is None else _address(outcome.trajectories),
+        at.ROWS_WRITTEN: _address(outcome.rows),
+        at.LAST_TIMES: _address(outcome.times),
+        at.LAST_STATES: _address(outcome.states),
+        at.LAST_VALUES: _address(outcome.parameters) if ensemble.keep_values else 0,
+        at.REASONS: _address(outcome.reasons),
+        at.COUNTS: _address(ensemble.counts),
+        at.STRIDE: stride,
+        at.TIMED: len(functions.timed),
+        at.TIMED_ROWS: _address(functions.timed),
+        at.OF_LANE: _address(of_lane),
+        at.FIXED: 1 if ensemble.method == "fixed" else 0,
+        at.STEPS: _address(ensemble.steps),
+        at.STEPS_STEP: 1 if len(ensemble.steps) > 1 else 0,
+    }
+    for slot, value in counts.items():
+        frame[slot] = value
+    own = _address(frame)
+    lane_driver()(own + 8 * at.RESULT, own + 8 * at.EXCEPTION, own)
+
+
+def _address(array: NDArray[Any]) -> int:
+    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+
+
+def _step(rows: NDArray[Any] | None) -> int:
+    """How many numbers lie between two subjects; 0 where all share one row."""
+    return 0 if rows is None or len(rows) == 1 else rows.shape[1]
+
+
+# One by one
+
+
+def _one_by_one(ensemble: _Ensemble, left: NDArray[np.int64]) -> None:
+    """Subjects that the scalar solver does, one after the other."""
+    for subject in _taken(ensemble, len(left)):
+        _alone(ensemble, int(left[subject]))
+
+
+def _taken(ensemble: _Ensemble, count: int) -> Iterator[int]:
+    """The next numbers that no other thread has taken."""
+    while True:
+        with _TAKING:
+            number = int(ensemble.counter[0])
+            ensemble.counter[0] = number + 1
+        if number >= count:
+            return
+        yield number
+
+
+def _alone(ensemble: _Ensemble, subject: int) -> None:
+    """One subject by the scalar solver, into its rows."""
+    model, outcome, watch = ensemble.model, ensemble.outcome, ensemble.watch
+    if watch is not None:
+        watch = replace(watch, level=float(ensemble.levels[subject if len(ensemble.levels) > 1 else 0]))
+    starts = ensemble.starts
+    result = solve(
+        model,
+        None if starts is None else starts[subject if len(starts) > 1 else 0],
+        ensemble.values[subject if len(ensemble.values) > 1 else 0],
+        span=ensemble.span,
+        save=ensemble.save if outcome.outputs is not None or watch is not None else (),
+        schedule=ensemble.schedules[subject if len(ensemble.schedules) > 1 else 0],
+        rtol=ensemble.rtol,
+        atol=ensemble.atol,
+        method=ensemble.method,
+        step=float(ensemble.steps[subject if len(ensemble.steps) > 1 else 0]) if ensemble.method == "fixed" else None,
+        maximum_steps=ensemble.maximum_steps,
+        watch=watch,
+        keep_states=outcome.trajectories is not None,
+    )
+    rows = len(result.times)
+    outcome.reasons[subject], outcome.times[subject], outcome.rows[subject] = result.reason, result.time, rows
+    outcome.states[subject] = result.state
+    outcome.steps[subject], outcome.rejected[subject] = result.counts.steps, result.counts.rejected
+    if ensemble.keep_values:
+        outcome.parameters[subject] = result.parameters
+    if outcome.outputs is not None:
+        outcome.outputs[subject, :rows] = result.outputs
+    if outcome.trajectories is not None and result.states is not None:
+        outcome.trajectories[subject, :rows] = result.states

@@ -1,0 +1,140 @@
+"""Vector instructions in a few words, for the intrinsics of the lane driver.
+
+Nothing is summed or compared across lanes, so what a lane computes depends on its own numbers alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+
+from isletsim.solver import lane_frame as at
+from isletsim.solver.kernels import CONTRACT, DOUBLE, INT32, INT64, Codegen, cgutils, types
+
+__all__ = ["Lanes", "each_vector"]
+
+VECTOR = ir.VectorType(DOUBLE, at.LANES)
+TRUTHS = ir.VectorType(ir.IntType(1), at.LANES)
+BITS = ir.IntType(at.LANES)
+WORDS = ir.VectorType(INT64, at.LANES)
+HALVES = ir.VectorType(INT32, at.LANES)
+
+ROOT_SEED = 0x4CB8A400  # of the high half of a double: the first guess of x ** (-1 / 5)
+
+
+class Lanes:
+    """Vector instructions in a few words; a number stands for a vector full of it."""
+
+    def __init__(self, builder: Any) -> None:
+        self.builder = builder
+
+    def full(self, value: Any) -> Any:
+        """A number as a vector; vectors stay as they are."""
+        return ir.Constant(VECTOR, [ir.Constant(DOUBLE, value)] * at.LANES) if isinstance(value, float) else value
+
+    def spread(self, value: Any) -> Any:
+        """A vector full of a number known at run time."""
+        one = self.builder.insert_element(ir.Constant(VECTOR, ir.Undefined), value, INT32(0))
+        nothing = ir.Constant(VECTOR, ir.Undefined)
+        return self.builder.shuffle_vector(one, nothing, ir.Constant(HALVES, [INT32(0)] * at.LANES))
+
+    def place(self, pointer: Any, index: Any) -> Any:
+        """The address of a vector."""
+        vectors = self.builder.bitcast(pointer, VECTOR.as_pointer())
+        return self.builder.gep(vectors, [INT64(index) if isinstance(index, int) else index])
+
+    def load(self, pointer: Any, index: Any) -> Any:
+        """A vector from memory."""
+        return self.builder.load(self.place(pointer, index), align=64)
+
+    def store(self, value: Any, pointer: Any, index: Any) -> None:
+        """A vector into memory."""
+        self.builder.store(self.full(value), self.place(pointer, index), align=64)
+
+    def add(self, a: Any, b: Any) -> Any:
+        """a + b"""
+        return self.builder.fadd(self.full(a), self.full(b), flags=CONTRACT)
+
+    def sub(self, a: Any, b: Any) -> Any:
+        """a - b"""
+        return self.builder.fsub(self.full(a), self.full(b), flags=CONTRACT)
+
+    def mul(self, a: Any, b: Any) -> Any:
+        """a b"""
+        return self.builder.fmul(self.full(a), self.full(b), flags=CONTRACT)
+
+    def div(self, a: Any, b: Any) -> Any:
+        """a / b"""
+        return self.builder.fdiv(self.full(a), self.full(b))
+
+    def sum(self, total: Any, a: Any, b: Any) -> Any:
+        """total + a b"""
+        return self.mul(a, b) if total is None else self.add(total, self.mul(a, b))
+
+    def _one(self, name: str, a: Any) -> Any:
+        kind = ir.FunctionType(VECTOR, [VECTOR])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.v{at.LANES}f64")
+        return self.builder.call(function, [a])
+
+    def size(self, a: Any) -> Any:
+        """|a|"""
+        return self._one("fabs", a)
+
+    def floor(self, a: Any) -> Any:
+        """The integer below."""
+        return self._one("floor", a)
+
+    def test(self, how: str, a: Any, b: Any) -> Any:
+        """Where a comparison holds; never where one side is no number."""
+        return self.builder.fcmp_ordered(how, self.full(a), self.full(b))
+
+    def pick(self, condition: Any, a: Any, b: Any) -> Any:
+        """a where the condition holds, else b."""
+        return self.builder.select(condition, self.full(a), self.full(b))
+
+    def least(self, a: Any, b: Any) -> Any:
+        """The smaller of two; b where one is no number."""
+        return self.pick(self.test("<", a, b), a, b)
+
+    def most(self, a: Any, b: Any) -> Any:
+        """The larger of two; b where one is no number."""
+        return self.pick(self.test(">", a, b), a, b)
+
+    def mask(self, bits: Any) -> Any:
+        """The lanes whose bit is set in an integer."""
+        return self.builder.bitcast(self.builder.trunc(bits, BITS), TRUTHS)
+
+    def bits(self, truths: Any) -> Any:
+        """Truths as the bits of an integer."""
+        return self.builder.zext(self.builder.bitcast(truths, BITS), INT64)
+
+    def root(self, x: Any) -> Any:
+        """x ** (-1 / 5) to five digits: a guess from the exponent, and two steps of Newton's method."""
+        b = self.builder
+        high = b.lshr(b.bitcast(x, WORDS), ir.Constant(WORDS, [INT64(32)] * at.LANES))
+        fifth = b.udiv(b.trunc(high, HALVES), ir.Constant(HALVES, [INT32(5)] * at.LANES))
+        guess = b.zext(b.sub(ir.Constant(HALVES, [INT32(ROOT_SEED)] * at.LANES), fifth), WORDS)
+        y = b.bitcast(b.shl(guess, ir.Constant(WORDS, [INT64(32)] * at.LANES)), VECTOR)
+        for _ in range(2):
+            square = self.mul(y, y)
+            fourth = self.mul(square, square)
+            y = self.mul(y, self.sub(1.2, self.mul(self.mul(x, 0.2), self.mul(fourth, y))))
+        return y
+
+
+Body = Callable[[Lanes, Any, list[Any]], None]
+
+
+def each_vector(parameters: Sequence[Any], body: Body) -> tuple[Any, Codegen]:
+    """Signature and code of a loop over vectors; the first argument is their number."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        count, *others = arguments
+        lanes = Lanes(builder)
+        with cgutils.for_range_slice(builder, INT64(0), count, INT64(1), inc=True) as (index, _):
+            body(lanes, index, others)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, *parameters), codegen
