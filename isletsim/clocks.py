@@ -37,6 +37,8 @@ class Rules:
     tolerance : factor of all tolerances.
     gap : a day that closes to this share of the tolerance counts as periodic.
     bend, trust : how far the path may curve within a step, in sizes, and the summaries may move, in tolerances.
+    jump, settling : after an event that moves what the day reads so far, in tenths of sizes, so many days are simulated
+        one by one, or fewer where they are alike sooner.
     every_day : simulate every day, each from the midnight of the day before.
     """
 
@@ -47,6 +49,8 @@ class Rules:
     gap: float = 0.4
     bend: float = 0.5
     trust: float = 40.0
+    jump: float = 0.2
+    settling: int = 4
     every_day: bool = False
 
 
@@ -66,9 +70,9 @@ class ClockCounts:
 class _Base:
     """A real day and its neighbourhood: what it read, its summaries, its midnight, and their slopes.
 
-    `pace` is the step of such days, chosen where they read `paced`. The rest is known where every day is simulated:
-    the midnight this day began with, how long before the present its middle lies, and how its summaries move in time
-    (None where something has just happened).
+    `pace` is the step of such days, chosen where they read `paced`. The rest is known where one day is simulated after
+    the other: the midnight this one began with, how long before the present its middle lies, how its summaries move in
+    time (None where something has just happened), and for how many days at most this goes on.
     """
 
     v: NDArray[np.float64]
@@ -81,6 +85,7 @@ class _Base:
     dawn: NDArray[np.float64]
     ago: float = 0.5
     drift: NDArray[np.float64] | None = None
+    unsettled: int = 0
     fresh: bool = False
 
 
@@ -247,6 +252,16 @@ class Walk:
         parameters[places["e"]] = 0.0 if bend is None else bend
         parameters[places["c"]] = 0.0 if drift is None else drift
 
+    def _present(self, life: Life) -> Life:
+        """The life with a bridge that says what its summaries are now, whatever time it was when they were found."""
+        base = life.base
+        assert base is not None
+        if self.rules.every_day or base.unsettled:
+            drawn = base.s if base.drift is None else base.s + base.ago * base.drift
+            base = replace(base, s=drawn, jacobian=self.nothing)
+        self._bridge(life.parameters, base, life.time)
+        return life
+
     def _split(self, outputs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What the day reads, and the summaries, out of a row of outputs."""
         return outputs[..., -self.downs - self.ups : -self.ups], outputs[..., -self.ups :]
@@ -278,7 +293,7 @@ class Walk:
     def event(self, life: Life, time: float, entries: Sequence[tuple[int, int, float]]) -> Life:
         """The life after what happens at one instant: (kind, index, amount) as in a `Schedule`.
 
-        The day is looked at again when what it reads has moved, or when one of its own levels was set.
+        Where it has moved what the day reads, the days that follow are simulated one by one until they are alike.
         """
         schedule = Schedule(
             times=np.array([time]),
@@ -303,11 +318,16 @@ class Walk:
             return after
         if self.rules.every_day:
             return replace(after, base=replace(life.base, drift=None))
-        v = self._read(after.state, after.parameters, time)
-        moved = (v - self._read(life.state, life.parameters, time)) / self.width
-        if float(np.linalg.norm(moved)) > 0.02 * len(moved):
-            return self._look(after, v, np.abs(moved) > 1e-6)
-        return after
+        before = self._read(life.state, life.parameters, time)
+        moved = (self._read(after.state, after.parameters, time) - before) / self.width
+        if float(np.linalg.norm(moved)) <= self.rules.jump:
+            return after
+        base = life.base
+        if base.unsettled == 0:  # the midnight and the summaries of the days until now
+            x = self._near(base.x + base.orbit @ (before - base.v), base.x)
+            s = base.s + base.jacobian @ (before - base.v)
+            base = replace(base, v=before, s=s, x=x, dawn=x)
+        return replace(after, base=replace(base, drift=None, fresh=False, unsettled=self.rules.settling))
 
     def opened(self, life: Life, time: float) -> Life:
         """The life with a first real day."""
@@ -315,19 +335,8 @@ class Walk:
         pace = self.day.pace(self._reads(life.parameters, v), self.midnight)
         s, x = self._settled(life.parameters, v, self.midnight, pace, 2, 8)
         empty = _Base(v, s, x, np.zeros((self.ups, self.downs)), np.zeros((len(x), self.downs)), pace, v, x)
-        return replace(life, base=empty, step=self.rules.first, known=np.zeros(self.downs, dtype=bool), time=time)
-
-    def _look(self, life: Life, v: NDArray[np.float64], moving: NDArray[np.bool_]) -> Life:
-        """A new base at v."""
-        base, known = life.base, life.known
-        assert base is not None
-        assert known is not None
-        x = self._near(base.x + base.orbit @ (v - base.v), base.x)
-        base = self._paced(life.parameters, base, v, x)
-        s, x = self._settled(life.parameters, v, x, base.pace, 1, 4)
-        moved = replace(base, v=v, s=s, x=x, fresh=False)
-        active = known | moving
-        return replace(life, base=self._renewed(life.parameters, moved, active, known), known=active)
+        known = np.zeros(self.downs, dtype=bool)
+        return self._present(replace(life, base=empty, step=self.rules.first, known=known, time=time))
 
     # --- macro steps ---
 
@@ -344,7 +353,8 @@ class Walk:
         rows = np.full((len(save), self.model.outputs), np.nan)
         time, done = begin, 0
         while time < end - 1e-9:
-            step = self._every_day if self.rules.every_day else self._macro_step
+            assert life.base is not None
+            step = self._one_day if self.rules.every_day or life.base.unsettled else self._macro_step
             try:
                 life, time, outcome = step(life, time, end, save[done:])
             except DayFailed as failure:
@@ -354,9 +364,9 @@ class Walk:
             done += len(outcome.outputs)
             if outcome.reason.failed:
                 return life, rows[:done], outcome
-        return life, rows, None
+        return self._present(life), rows, None
 
-    def _every_day(self, life: Life, time: float, end: float, save: NDArray[np.float64]) -> tuple[Life, float, Outcome]:
+    def _one_day(self, life: Life, time: float, end: float, save: NDArray[np.float64]) -> tuple[Life, float, Outcome]:
         """The life to the next midnight, with the day simulated as it was found at the last one.
 
         Of second order: the life goes to the middle with the summaries of the day before, drawn on; the day runs with
@@ -375,12 +385,17 @@ class Walk:
         v = self._split(ahead.outputs[-1])[0]
         dawn = base.x if time - midnight < 1e-9 else base.dawn
         base = self._paced(life.parameters, base, v, dawn)
-        s, x, _ = self._day(life.parameters, v, dawn, base.pace)
+        s, x, gap = self._day(life.parameters, v, dawn, base.pace)
         drift = np.zeros(self.ups) if base.drift is None else (s - base.s) / (middle - latest)
-        base = replace(base, v=v, s=s, x=x, jacobian=self.nothing, dawn=dawn, ago=after - middle, drift=drift)
-        self._bridge(life.parameters, base, middle, drift=drift)
+        base = replace(base, v=v, s=s, x=x, dawn=dawn, ago=after - middle, drift=drift)
+        self._bridge(life.parameters, replace(base, jacobian=self.nothing), middle, drift=drift)
         outcome = self._recorded(life, time, after, save)
         self.counts.steps += 1
+        if base.unsettled:
+            left = 0 if gap < self.rules.gap else base.unsettled - 1
+            base = replace(base, unsettled=left)
+            if left == 0 and life.known is not None:
+                base = self._renewed(life.parameters, base, life.known, life.known)
         return replace(life, state=outcome.state, base=base), after, outcome
 
     def _recorded(self, life: Life, time: float, after: float, save: NDArray[np.float64]) -> Outcome:
@@ -393,16 +408,17 @@ class Walk:
         """One accepted macro step: predicted, looked at, corrected."""
         rest = end - time
         length = rest / 2.0 if life.step < rest < 2.0 * life.step else min(life.step, rest)
+        length = rest if rest < 1.5 else float(max(1.0, min(round(length), math.floor(rest))))
         while True:
-            length = rest if rest < 1.5 else float(max(1.0, min(round(length), math.floor(rest))))
             trial = self._tried(life, time, length)
             life = trial.life
             if trial.failed is not None:
                 return life, time + length, trial.failed
             if trial.accepted:
                 return self._corrected(trial, time, time + length, save)
-            self.counts.rejected += trial.factor < 1.0
-            length *= trial.factor
+            if trial.factor < 1.0:
+                self.counts.rejected += 1
+                length = max(self.rules.shortest, float(math.floor(length * trial.factor)))
 
     def _tried(self, life: Life, time: float, length: float) -> _Trial:
         """A macro step, predicted and looked at."""
