@@ -15,7 +15,7 @@ from isletsim.regimen import Course, Dose, describe_dose, read_courses, read_dos
 from isletsim.results import FigureSpec
 from isletsim.scenario.reading import ScenarioFile
 from isletsim.source import Keys, Page
-from isletsim.units import convert
+from isletsim.units import Unit, convert
 
 __all__ = ["ArmPlan", "Plan", "plan_scenario", "printed"]
 
@@ -72,13 +72,25 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
 
-def plan_scenario(scenario: ScenarioFile, composition: Composition, patient: BoundPatient = NO_PATIENT) -> Plan:
-    """The plan of a scenario over a composition; raises `InputError` with every fault of the file."""
+def plan_scenario(
+    scenario: ScenarioFile,
+    composition: Composition,
+    patient: BoundPatient = NO_PATIENT,
+    found: Mapping[str, Unit] | None = None,
+) -> Plan:
+    """The plan of a scenario over a composition; raises `InputError` with every fault of the file.
+
+    Parameters
+    ----------
+    found : what virtual tests report, with units; figures may show it.
+    """
     page, data = scenario.page, scenario.page.data
     page.faults.clear()
     until = _until(page)
     arms = page.table(data, "arms", ())
-    plans = tuple(_arm(page, name, page.table(arms, name, ("arms",)), composition, patient, scenario.core) for name in arms)
+    plans = tuple(
+        _arm(page, name, page.table(arms, name, ("arms",)), composition, patient, scenario.core) for name in arms
+    )
     control = page.word(data, "control", ())
     if control and control not in arms:
         cure = did_you_mean(control, arms) or f"Arms: {', '.join(arms)}."
@@ -88,7 +100,7 @@ def plan_scenario(scenario: ScenarioFile, composition: Composition, patient: Bou
     challenges = _challenges(page, until)
     tested = {time for _, times in challenges for time in times}
     figures = page.table(data, "figures", ())
-    panels = tuple(_figure(page, name, value, composition) for name, value in figures.items())
+    panels = tuple(_figure(page, name, value, composition, found or {}) for name, value in figures.items())
     parameters, starts = _overridden(page, scenario.overrides, composition)
     plan = Plan(
         name=scenario.name,
@@ -273,7 +285,7 @@ def _recorded(page: Page, shown: Iterable[str], composition: Composition) -> tup
     return tuple(sorted(names))
 
 
-def _figure(page: Page, name: str, value: Any, composition: Composition) -> FigureSpec:
+def _figure(page: Page, name: str, value: Any, composition: Composition, found: Mapping[str, Unit]) -> FigureSpec:
     keys: Keys = ("figures", name)
     if not isinstance(value, dict):
         page.fault(keys, "expected a table.", f'Write {name} = {{ show = "hba1c", band = [5, 95] }}.')
@@ -283,17 +295,20 @@ def _figure(page: Page, name: str, value: Any, composition: Composition) -> Figu
     if not shown:
         page.fault(keys, "does not say what to show.", f'Write {name} = {{ show = "hba1c" }}.')
         return FigureSpec(name, name)
-    symbol = _meant(page, shown, keys, composition)
-    if symbol is None:
-        return FigureSpec(name, shown)
-    if symbol.classes or symbol.kind in FIXED:
-        page.fault(keys, f'"{shown}" is not one number that changes in time.', "Show a state, a rate or a report.")
+    if shown in found:
+        variable, unit, of = shown, found[shown], ""
+    else:
+        symbol = _meant(page, shown, keys, composition)
+        if symbol is None:
+            return FigureSpec(name, shown)
+        if symbol.classes or symbol.kind in FIXED:
+            page.fault(keys, f'"{shown}" is not one number that changes in time.', "Show a state, a rate or a report.")
+        variable, unit, of = shown if symbol.kind == "report" else symbol.name, symbol.unit, symbol.of
     thresholds = []
     for text in page.names(value, "thresholds", keys):
-        found = page.quantity(text, (*keys, "thresholds"), symbol.unit.dimension, symbol.of)
-        if found is not None:
-            thresholds.append((float(convert(found.value, symbol.unit)), text))
-    variable = shown if symbol.kind == "report" else symbol.name
+        level = page.quantity(text, (*keys, "thresholds"), unit.dimension, of)
+        if level is not None:
+            thresholds.append((float(convert(level.value, unit)), text))
     return FigureSpec(name, variable, _band(page, value, keys), tuple(thresholds), page.word(value, "title", keys))
 
 

@@ -101,7 +101,9 @@ def _load(file: ScenarioFile) -> Scenario:
     except InputError as reason:
         faults.extend(reason.faults)
     try:
-        plan = plan_scenario(file, composition, bound)
+        challenges = tuple(bind_challenge(test, composition) for test in tests)
+        found = {report.name: report.unit for test in challenges for report in test.reports}
+        plan = plan_scenario(file, composition, bound, found)
     except InputError as reason:
         raise InputError([*faults, *reason.faults]) from None
     if faults:
@@ -110,7 +112,6 @@ def _load(file: ScenarioFile) -> Scenario:
     if recorded:
         composition = compose_stack(model_paths, recorded, follow=False)
     paths = [file.path, *model_paths, *([patient.path] if patient is not None else []), *(test.path for test in tests)]
-    challenges = tuple(bind_challenge(test, composition) for test in tests)
     return Scenario(plan, composition, bound, tuple(paths), challenges)
 
 
