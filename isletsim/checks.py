@@ -47,19 +47,24 @@ def files_of_challenge(test: ChallengeFile) -> list[str]:
 
 
 def surroundings(wanted: Iterable[str | Path]) -> list[ModelFile]:
-    """The files, what they use, and what they add to or scale: the largest stack that they can stand in."""
-    return max(alternatives(wanted), key=len)
+    """The files, what they use, and what they add to or scale where nothing of that is among them already."""
+    base = {file.name: file for file in read_stack(wanted)}
+    homeless = [file for file in base.values() if not _targets([file]) & set(base)]
+    return max(_stacks(base, _targets(homeless)), key=len)
 
 
 def alternatives(wanted: Iterable[str | Path]) -> list[list[ModelFile]]:
-    """The stacks that files can stand in, as far as the library has their targets.
+    """The stacks that files can stand in, with all that they act on, as far as the library has it.
 
     A therapy may act on several cores that exclude one another; cores that share no file make stacks of their own.
     """
-    given = list(wanted)
-    base = {file.name: file for file in read_stack(given)}
+    base = {file.name: file for file in read_stack(wanted)}
+    return _stacks(base, _targets(base.values()))
+
+
+def _stacks(base: Mapping[str, ModelFile], targets: Iterable[str]) -> list[list[ModelFile]]:
     groups: list[dict[str, ModelFile]] = []
-    for name in sorted(_targets(base.values()) - set(base)):
+    for name in sorted(set(targets) - set(base)):
         group = _grown(name, base)
         for other in [each for each in groups if each.keys() & group.keys()]:
             groups.remove(other)

@@ -221,7 +221,8 @@ def _factors(tree: Tree) -> tuple[list[Tree], list[Tree]]:
 
 def _rank(tree: Tree) -> int:
     if isinstance(tree, Number):
-        return SUM if tree.value < 0 else PRODUCT if "·" in number(tree.value) else ATOM
+        text = number(tree.value)
+        return SUM if tree.value < 0 else PRODUCT if "·" in text else ATOM if text[-1] in ".0123456789" else POWER
     return _RANKS.get(tree.operator, ATOM) if isinstance(tree, Apply) else ATOM
 
 
@@ -312,7 +313,9 @@ class _Setter:
         return beside(quotient, *(piece for each in tall for piece in (_text("·"), self.box(each, POWER))))
 
     def _dotted(self, factors: list[Tree]) -> Box:
-        return beside(*[piece for each in factors for piece in (_text("·"), self.box(each, POWER))][1:])
+        least = [SUM + 1 if isinstance(each, Number) else POWER for each in factors]  # 2·10⁻⁵ is a product by itself
+        boxes = [self.box(each, rank) for each, rank in zip(factors, least, strict=True)]
+        return beside(*[piece for box in boxes for piece in (_text("·"), box)][1:])
 
     def _listed(self, factors: list[Tree]) -> str:
         """What stands above or below a bar: a lone factor needs no brackets there."""
