@@ -1,6 +1,6 @@
 """Key numbers of every study, stored: `python -m tests.baselines [STUDY...]` writes them anew, on purpose.
 
-A baseline holds, arm by arm, the reference patient at the times people ask for and the mean of a small cohort at the end.
+A baseline holds, per arm, the reference patient at the times people ask for and the mean of a small cohort at the end.
 """
 
 from __future__ import annotations
