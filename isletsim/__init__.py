@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from isletsim.faults import InputError, RunError
-    from isletsim.simulate import load_model
+    from isletsim.loading import load_model
     from isletsim.study import load_scenario
 
 __all__ = ["InputError", "RunError", "__version__", "load_model", "load_scenario"]
@@ -25,7 +25,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "InputError": "isletsim.faults",
     "RunError": "isletsim.faults",
-    "load_model": "isletsim.simulate",
+    "load_model": "isletsim.loading",
     "load_scenario": "isletsim.study",
 }
 

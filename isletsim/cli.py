@@ -80,6 +80,7 @@ def commands() -> None:
 @click.option("--figures/--no-figures", default=True, help="Draw the figures (with -o).")
 @click.option("--dry-run", is_flag=True, help="Print the plan of arms, doses and visits, and run nothing.")
 @click.option("--keep", type=click.Choice(["summary", "full"]), default="summary", help="Whose rows results.csv has.")
+@click.option("--until", metavar="TIME", help='How long an SBML file is run, as in --until "10 day".')
 @click.option("--every-day", is_flag=True, help="Simulate every day: the slow reference of models with two clocks.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def run(
@@ -91,18 +92,21 @@ def run(
     figures: bool,
     dry_run: bool,
     keep: str,
+    until: str | None,
     every_day: bool,
     quiet: bool,
 ) -> None:
-    """Run every arm of a study.
+    """Run every arm of a study, or an SBML file.
 
     SCENARIO is a name (see isletsim list) or the path of a file.
 
     \b
     isletsim run t2d_msc -o out
     isletsim run my/study.toml --set msc.potency=0.5 --seed 7 -o out
+    isletsim run model.xml --until "10 day" -o out
     """
     wanted = _changes(changes)
+    scenarios = _run_sbml(scenarios, until, wanted, output, figures)
     from isletsim.study import load_scenario
 
     loaded = [load_scenario(each, set=wanted, seed=seed) for each in scenarios]
@@ -121,6 +125,27 @@ def run(
         click.echo(result.table())
         if folder is not None:
             _write(result, folder, figures=figures, keep=keep)
+
+
+def _run_sbml(
+    names: tuple[str, ...], until: str | None, changes: dict[str, str], output: Path | None, figures: bool
+) -> tuple[str, ...]:
+    """Runs the SBML files among the names; returns the others."""
+    from isletsim.loading import is_sbml
+
+    files = [Path(name) for name in names if is_sbml(name)]
+    if not files:
+        return names
+    from isletsim.sbml.commands import run_file, table, write_run
+
+    for path in files:
+        trajectory = run_file(path, until, changes)
+        click.echo(table(trajectory))
+        if output is not None:
+            folder = output if len(names) == 1 else output / path.stem
+            written = write_run(path, trajectory, folder, figures)
+            click.echo("wrote " + " ".join(str(each) for each in written), err=True)
+    return tuple(name for name in names if not is_sbml(name))
 
 
 def _changes(texts: Sequence[str]) -> dict[str, str]:
@@ -153,6 +178,27 @@ def _write(result: Result, folder: Path, *, figures: bool, keep: str) -> None:
     except OSError as reason:
         raise InputError(Fault(f"-o {folder}", f"This folder cannot be written: {reason}.")) from None
     click.echo("wrote " + " ".join(str(path) for path in written), err=True)
+
+
+@commands.command("sbml-suite")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--write", type=click.Path(path_type=Path), metavar="OUT", help="Write what was computed here, as csv.")
+@click.option("--json", "report", type=click.Path(path_type=Path), metavar="FILE", help="Write the verdicts here.")
+@click.option("--page", type=click.Path(path_type=Path), metavar="FILE", help="Write the page of what is supported.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processes; all cores when not given.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def sbml_suite(
+    folder: Path, write: Path | None, report: Path | None, page: Path | None, jobs: int | None, quiet: bool
+) -> int:
+    """Judge a folder of cases of the SBML test suite.
+
+    DIR has one folder a case, with a model, settings.txt and results.csv. Each passes, is refused by name, or is wrong.
+    """
+    from isletsim.sbml.commands import judge_folder
+
+    text, none_wrong = judge_folder(folder, write, report, page, jobs, _progress("cases", quiet))
+    click.echo(text)
+    return DONE if none_wrong else FAILED
 
 
 @commands.command()

@@ -68,7 +68,7 @@ def checked_text(path: Path) -> str:
     except expat.ExpatError as reason:
         message = f"This is no well-formed XML: {expat.ErrorString(reason.code)} in column {reason.offset + 1}."
         raise InputError(Fault(f"{path}:{reason.lineno}", message)) from None
-    except (_TooMuch, ValueError) as reason:
+    except (_TooMuch, ValueError, LookupError) as reason:
         place = f"{path}:{parser.CurrentLineNumber}"
         raise InputError(Fault(place, f"This file is not read: {reason}.")) from None
     if scan.root.rpartition(" ")[2] != "sbml":

@@ -18,8 +18,9 @@ from isletsim.flat import FlatModel
 from isletsim.point import initial
 from isletsim.sbml.flatten import Flattened, flatten
 from isletsim.sbml.instants import Instants, plan_instants
+from isletsim.sbml.measures import time_of, unit_text, value_of
 from isletsim.sbml.reading import read_document
-from isletsim.sbml.records import Document, flat_name
+from isletsim.sbml.records import Document, UnitPart, flat_name
 from isletsim.sbml.running import Recorded, Settings, run
 from isletsim.solver import ADVICE, Reason
 
@@ -75,6 +76,10 @@ class SbmlTrajectory:
             return self.outputs[:, flat.outputs.index(name)]
         return np.full(len(self.time), self.numbers[name])
 
+    def unit(self, name: str) -> str:
+        """The unit that `trajectory[name]` is in, as text."""
+        return self.model.unit(name)
+
     def to_pandas(self) -> Any:
         """A table with one column for every quantity; needs the extra `pandas`."""
         import pandas as pd
@@ -127,13 +132,29 @@ class SbmlModel:
             raise InputError(Fault(name, f'The model {self.name} has no {what} "{name}".', did_you_mean(name, names)))
         return name
 
+    def unit(self, name: str) -> str:
+        """The unit of a quantity, as text; empty for pure numbers and where the file does not say."""
+        return unit_text(self._unit(self.known(name)))
+
+    def _unit(self, name: str) -> tuple[UnitPart, ...]:
+        document = self.document
+        known = {each.id: each.unit for each in document.compartments}
+        known |= {each.id: each.unit for each in document.parameters}
+        if name in known:
+            return known[name]
+        for species in document.species:
+            if species.id == name:
+                pool = self.flattened.pools[flat_name(name)]
+                return species.unit if pool.is_amount else (*species.unit, *_inverse(known[species.compartment]))
+        return (*document.extent_unit, *_inverse(document.time_unit))
+
     def simulate(
         self,
-        until: float,
+        until: float | str,
         *,
-        save: float | Sequence[float] | NDArray[np.float64] | None = None,
-        start: Mapping[str, float] | None = None,
-        set: Mapping[str, float] | None = None,  # noqa: A002 - the word of scenario files and of the command line
+        save: float | str | Sequence[float] | NDArray[np.float64] | None = None,
+        start: Mapping[str, float | str] | None = None,
+        set: Mapping[str, float | str] | None = None,  # noqa: A002 - the word of scenario files and of the command line
         method: str = "stiff",
         rtol: float = 1e-6,
         atol: float | None = None,
@@ -144,10 +165,10 @@ class SbmlModel:
 
         Parameters
         ----------
-        until : in the file's unit of time.
+        until : a time with its unit ("10 day"), or a number in the file's unit of time.
         save : a spacing, or a list of times; 200 even records when not given.
         start : initial values of what changes in time, in the meaning of the file's mathematics.
-        set : values of what is constant.
+        set : values of what is constant. Numbers are in the units of the file; "5 mmol/L" is converted.
         rtol, atol : tolerances of the solver; atol is rtol / 100 of each state's own size when not given.
         seed : of the order of events that happen at once with equal priority.
 
@@ -156,24 +177,28 @@ class SbmlModel:
         InputError : anything given that is not understood.
         RunError : the run failed; `partial` holds the trajectory until then.
         """
-        if not (math.isfinite(until) and until >= 0):
+        end = time_of(until, self.document, "until")
+        if not (math.isfinite(end) and end >= 0):
             raise InputError(Fault("until", f"{until!r} is no time after the beginning."))
+        if isinstance(save, str):
+            save = time_of(save, self.document, "save")
         parameters = self._parameters(start or {}, set or {})
         state = initial(self.compiled, parameters)
         size = rtol * 0.01 * np.array(self.flat.scale) if atol is None else np.full(len(state), atol)
-        settings = Settings(float(until), _records(save, until), rtol, size, method, maximum_steps, seed)
+        settings = Settings(end, _records(save, end), rtol, size, method, maximum_steps, seed)
         recorded = run(self.instants, self.compiled, self.probe, parameters, state, settings)
         trajectory = self._trajectory(recorded, parameters)
         if recorded.failure is not None:
             raise RunError(self._said(recorded), partial=trajectory)
         return trajectory
 
-    def _parameters(self, start: Mapping[str, float], settings: Mapping[str, float]) -> NDArray[np.float64]:
+    def _parameters(self, start: Mapping[str, float | str], settings: Mapping[str, float | str]) -> NDArray[np.float64]:
         flat, pools = self.flat, self.flattened.pools
         place = {name: index for index, name in enumerate(flat.parameters)}
         values = np.array(flat.values, dtype=np.float64)
-        for name, value in {**settings, **start}.items():
+        for name, given in {**settings, **start}.items():
             inner = flat_name(self.known(name))
+            value = value_of(given, self._unit(name), name)
             for candidate in (inner, f"start({inner})"):
                 if candidate in place:
                     values[place[candidate]] = value
@@ -236,6 +261,10 @@ class SbmlModel:
             return f"{name} is undefined at time {outcome.time:g}: the file gives no value to {listed}."
         words = outcome.reason.name.lower().replace("_", " ")
         return f"{name}: {words} at time {outcome.time:.6g}. {ADVICE[outcome.reason]}"
+
+
+def _inverse(parts: tuple[UnitPart, ...]) -> tuple[UnitPart, ...]:
+    return tuple((kind, -exponent, scale, multiplier) for kind, exponent, scale, multiplier in parts)
 
 
 def load_sbml(path: str | Path) -> SbmlModel:

@@ -27,6 +27,15 @@ from isletsim.sbml.records import (
 __all__ = ["read_document"]
 
 MOST_FAULTS = 20
+# What a size is called by the dimensions of space, and what Level 2 means by its predefined units.
+_SIZES = {3.0: "volume", 2.0: "area", 1.0: "length"}
+_PREDEFINED: dict[str, tuple[UnitPart, ...]] = {
+    "substance": (("mole", 1.0, 0, 1.0),),
+    "time": (("second", 1.0, 0, 1.0),),
+    "volume": (("litre", 1.0, 0, 1.0),),
+    "area": (("metre", 2.0, 0, 1.0),),
+    "length": (("metre", 1.0, 0, 1.0),),
+}
 
 
 def read_document(path: Path) -> Document:
@@ -78,8 +87,8 @@ class _Reader:
             events=events,
             constraints=constraints,
             factor=model.getConversionFactor() if self.level > 2 else "",
-            time_unit=self._model_unit("Time", "second"),
-            extent_unit=self._model_unit("Extent" if self.level > 2 else "Substance", "mole"),
+            time_unit=self._model_unit("Time"),
+            extent_unit=self._model_unit("Extent" if self.level > 2 else "Substance"),
             title=model.getName(),
             titles=self.titles,
             annotations=self.annotations,
@@ -130,8 +139,17 @@ class _Reader:
             size=each.getSize() if each.isSetSize() else None,
             dimensions=each.getSpatialDimensionsAsDouble() if each.isSetSpatialDimensions() else 3.0,
             constant=each.getConstant(),
-            unit=_unit(each.getDerivedUnitDefinition()),
+            unit=self._size_unit(each),
         )
+
+    def _size_unit(self, compartment: Any) -> tuple[UnitPart, ...]:
+        """Units are read as they are written: working out what they would have to be can take for ever."""
+        dimensions = compartment.getSpatialDimensionsAsDouble() if compartment.isSetSpatialDimensions() else 3.0
+        which = _SIZES.get(dimensions, "")
+        name = compartment.getUnits()
+        if not name and which:
+            name = getattr(self.model, f"get{which.capitalize()}Units")() if self.level > 2 else which
+        return self._named_unit(name)
 
     def _species(self, each: Any) -> Species:
         self._note(each)
@@ -149,24 +167,24 @@ class _Reader:
 
     def _substance(self, species: Any) -> tuple[UnitPart, ...]:
         kind = species.getSubstanceUnits() or (self.model.getSubstanceUnits() if self.level > 2 else "substance")
-        return self._named_unit(kind, "mole")
+        return self._named_unit(kind)
 
     def _parameter(self, each: Any) -> Parameter:
         self._note(each)
         value = each.getValue() if each.isSetValue() else None
-        return Parameter(each.getId(), value, each.getConstant(), _unit(each.getDerivedUnitDefinition()))
+        return Parameter(each.getId(), value, each.getConstant(), self._named_unit(each.getUnits()))
 
-    def _named_unit(self, name: str, default: str) -> tuple[UnitPart, ...]:
+    def _named_unit(self, name: str) -> tuple[UnitPart, ...]:
         definition = self.model.getUnitDefinition(name) if name else None
         if definition is not None:
             return _unit(definition)
-        if name in ("substance", "time"):
-            name = default
+        if self.level == 2 and name in _PREDEFINED:
+            return _PREDEFINED[name]
         return ((name, 1.0, 0, 1.0),) if name else ()
 
-    def _model_unit(self, which: str, default: str) -> tuple[UnitPart, ...]:
+    def _model_unit(self, which: str) -> tuple[UnitPart, ...]:
         name = getattr(self.model, f"get{which}Units")() if self.level > 2 else which.lower()
-        return self._named_unit(name, default)
+        return self._named_unit(name)
 
     # --- processes ---
 
@@ -180,7 +198,7 @@ class _Reader:
             if parameter.getId() not in local:  # Level 3 shows its local parameters under both names
                 local[parameter.getId()] = f"{name}.{parameter.getId()}"
                 value = parameter.getValue() if parameter.isSetValue() else None
-                unit = _unit(parameter.getDerivedUnitDefinition())
+                unit = self._named_unit(parameter.getUnits())
                 self.locals.append(Parameter(f"{name}.{parameter.getId()}", value, True, unit))  # noqa: FBT003
         references = [
             *(self._reference(reference, -1, place) for reference in _each(each, "Reactants", "Reactant")),

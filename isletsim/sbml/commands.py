@@ -1,0 +1,131 @@
+"""What the command line does with SBML: run a file, judge a folder of cases."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isletsim import __version__
+from isletsim.faults import Fault, InputError
+from isletsim.sbml.model import SbmlModel, SbmlTrajectory, load_sbml
+from isletsim.sbml.suite import run_suite, summary, support_page, write_json
+
+if TYPE_CHECKING:
+    from isletsim.sbml.suite import Verdict
+
+__all__ = ["judge_folder", "run_file", "write_run"]
+
+SHOWN = 40  # quantities of the table that is printed
+PANELS = 12  # of the figure
+
+
+def run_file(path: Path, until: str | None, changes: Mapping[str, str], save: str | None = None) -> SbmlTrajectory:
+    """A run of an SBML file from the command line.
+
+    Raises
+    ------
+    InputError : no `until`, or anything that is not understood.
+    """
+    model = load_sbml(path)
+    if until is None:
+        unit = model.document.time_unit
+        cure = 'Add --until "10 day".' if unit else "Add --until 100: the file does not say in which unit."
+        raise InputError(Fault(str(path), "An SBML file does not say how long to run it.", cure))
+    return model.simulate(_number(until), save=None if save is None else _number(save), set=changes)
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def table(trajectory: SbmlTrajectory) -> str:
+    """The first and last value of every quantity that changes."""
+    moving = [name for name in trajectory if len(trajectory[name]) and trajectory[name].min() != trajectory[name].max()]
+    width = max((len(name) for name in moving[:SHOWN]), default=4)
+    lines = [f"{'':<{width}}  {'begin':>13}  {'end':>13}  unit"]
+    for name in moving[:SHOWN]:
+        values = trajectory[name]
+        lines.append(f"{name:<{width}}  {values[0]:>13.6g}  {values[-1]:>13.6g}  {trajectory.unit(name)}".rstrip())
+    if len(moving) > SHOWN:
+        lines.append(f"and {len(moving) - SHOWN} more")
+    lines += [f"at {time:g}: {name}" for time, name in trajectory.events[:SHOWN]]
+    return "\n".join([*lines, *(f"warning: {each}" for each in trajectory.warnings)])
+
+
+def write_run(path: Path, trajectory: SbmlTrajectory, folder: Path, figures: bool = True) -> list[Path]:
+    """The run as `results.csv` (tidy), `run.json` and a figure."""
+    folder.mkdir(parents=True, exist_ok=True)
+    results, report = folder / "results.csv", folder / "run.json"
+    model = trajectory.model
+    with results.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["model", "time", "variable", "value", "unit"])
+        for name in trajectory:
+            unit = trajectory.unit(name)
+            rows = zip(trajectory.time.tolist(), trajectory[name].tolist(), strict=True)
+            writer.writerows([model.name, repr(time), name, repr(value), unit] for time, value in rows)
+    said = {
+        "isletsim": __version__,
+        "model": model.name,
+        "file": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "counts": dict(trajectory.counts),
+        "events": [{"time": time, "event": name} for time, name in trajectory.events],
+        "warnings": list(trajectory.warnings),
+    }
+    report.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    return [results, report, *(_draw(model, trajectory, folder / "figures") if figures else [])]
+
+
+def _draw(model: SbmlModel, trajectory: SbmlTrajectory, folder: Path) -> list[Path]:
+    """One small panel for each of the first quantities that change."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from isletsim.sbml.measures import unit_text
+
+    moving = [name for name in trajectory if trajectory[name].min() != trajectory[name].max()][:PANELS]
+    if not moving:
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = min(3, len(moving))
+    rows = -(-len(moving) // columns)
+    figure = Figure(figsize=(3.4 * columns, 2.4 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    clock = unit_text(model.document.time_unit)
+    for index, name in enumerate(moving):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        axes.plot(trajectory.time, trajectory[name], color="#0072b2", linewidth=1.2)
+        axes.set_title(" ".join(model.document.titles.get(name, name).replace("$", r"\$").split()), fontsize=9)
+        axes.set_ylabel(trajectory.unit(name), fontsize=8)
+        axes.set_xlabel(f"time ({clock})" if clock else "time", fontsize=8)
+        axes.tick_params(labelsize=7)
+    paths = [folder / f"trajectory.{kind}" for kind in ("png", "svg")]
+    for path in paths:
+        figure.savefig(path, dpi=150)
+    return paths
+
+
+def judge_folder(
+    folder: Path,
+    write: Path | None,
+    report: Path | None,
+    page: Path | None,
+    jobs: int | None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[str, bool]:
+    """The verdicts on a folder of cases as text, and whether none is wrong."""
+    verdicts: list[Verdict] = run_suite(folder, write, jobs or os.cpu_count() or 1, progress)
+    if report is not None:
+        write_json(verdicts, report)
+    if page is not None:
+        page.write_text(support_page(verdicts), encoding="utf-8")
+    return summary(verdicts), all(each.verdict != "wrong" for each in verdicts)
