@@ -1,7 +1,7 @@
 """Thousands of spoiled files: each is read, or refused with a message that helps; never a traceback, never a run.
 
-Model, patient and scenario files of the project are changed the way people, merges and strangers change them, then read
-and put together in this process; some of those that are refused go through the command line too.
+Models, patients, virtual tests and scenarios of the project are changed the way people, merges and strangers change
+them, then read and put together in this process; some of those that are refused go through the command line too.
 """
 
 import subprocess
@@ -18,7 +18,8 @@ from mutations import ENCODINGS, HOSTILE, KINDS, Step, spoiled
 from small_stacks import open_names, unresolved
 
 from isletsim import cli
-from isletsim.checks import surroundings
+from isletsim.challenge import bind_challenge, read_challenge
+from isletsim.checks import files_of_challenge, files_of_patient, surroundings
 from isletsim.cohort import collect
 from isletsim.expressions import parse
 from isletsim.expressions.parse import ExpressionError
@@ -27,13 +28,13 @@ from isletsim.layers import Composition, superpose
 from isletsim.library import read_stack
 from isletsim.model import ModelFile, read_model
 from isletsim.patient import bind_patient, read_patient
-from isletsim.places import listing
+from isletsim.places import kind_of, listing
 from isletsim.study import load_scenario
 
-MODELS, PATIENTS, SCENARIOS, COMMANDS = 1_250, 350, 400, 50
+MODELS, PATIENTS, CHALLENGES, SCENARIOS, COMMANDS = 1_200, 350, 100, 350, 50
 SLOW = 20.0  # seconds that no small file may take, on a busy machine
 
-FILES = {kind: [path for _, path in listing(kind)] for kind in ("model", "patient", "scenario")}
+FILES = {kind: [path for _, path in listing(kind)] for kind in ("model", "patient", "challenge", "scenario")}
 
 share = st.floats(0, 1, exclude_max=True, allow_subnormal=False)
 steps = st.lists(
@@ -59,7 +60,7 @@ def its_own_cache(own_cache):
 
 
 def test_the_fuzz_is_as_large_as_was_asked():
-    assert MODELS + PATIENTS + SCENARIOS >= 2_000
+    assert MODELS + PATIENTS + CHALLENGES + SCENARIOS >= 2_000
     assert COMMANDS >= 50
 
 
@@ -88,10 +89,11 @@ def others(path: Path) -> list[ModelFile]:
 
 @cache
 def home(path: Path) -> Composition:
-    """The composition that a patient belongs to."""
+    """The composition that a patient or a virtual test belongs to."""
+    if kind_of(path) == "challenge":
+        return superpose(surroundings(files_of_challenge(read_challenge(path))))
     patient = read_patient(path)
-    named = [name.partition(".")[0] for name in patient.named if "." in name]
-    wanted = [*dict.fromkeys([*patient.core, *named, *patient.layers])]
+    wanted = files_of_patient(patient)
     return superpose(read_stack(wanted) if patient.core else surroundings(wanted))
 
 
@@ -105,11 +107,20 @@ def read_as_patient(path: Path, original: Path) -> None:
     collect(composition, bind_patient(read_patient(path), composition))
 
 
+def read_as_challenge(path: Path, original: Path) -> None:
+    assert bind_challenge(read_challenge(path), home(original)).length > 0
+
+
 def read_as_scenario(path: Path, original: Path) -> None:
     assert load_scenario(path).describe()
 
 
-READERS = {"model": read_as_model, "patient": read_as_patient, "scenario": read_as_scenario}
+READERS = {
+    "model": read_as_model,
+    "patient": read_as_patient,
+    "challenge": read_as_challenge,
+    "scenario": read_as_scenario,
+}
 
 
 def spoil(kind: str, index: int, changes: list[Step], encoding: str, folder: Path) -> tuple[Path, Path]:
@@ -160,6 +171,12 @@ def test_a_spoiled_model_is_read_or_refused(index, changes, encoding, tmp_path):
 @given(index=st.integers(0, 1_000), changes=steps, encoding=encodings)
 def test_a_spoiled_patient_is_read_or_refused(index, changes, encoding, tmp_path):
     read_or_refuse("patient", *spoil("patient", index, changes, encoding, tmp_path))
+
+
+@fuzz(CHALLENGES)
+@given(index=st.integers(0, 1_000), changes=steps, encoding=encodings)
+def test_a_spoiled_virtual_test_is_read_or_refused(index, changes, encoding, tmp_path):
+    read_or_refuse("challenge", *spoil("challenge", index, changes, encoding, tmp_path))
 
 
 @pytest.mark.slow
