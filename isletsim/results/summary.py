@@ -49,10 +49,14 @@ def unit_label(variable: Variable) -> str:
     return {"percent_NGSP": "%", "percent": "%", "mmol_per_mol_IFCC": "mmol/mol"}.get(text, text)
 
 
-def marks(result: Result, variable: int) -> list[Mark]:
-    """The times people ask for, each with the nearest row in which a variable was recorded.
+NEAR_DAYS, NEAR_SHARE = 8.0, 0.1  # how far from a time its row may be: days, and a share of the time
 
-    Where several times share their nearest row, the one that is closest to it stays. The end is always there.
+
+def marks(result: Result, variable: int) -> list[Mark]:
+    """The times people ask for, each with the nearest row in which a variable was recorded, if one is near.
+
+    Where several times share their nearest row, the one that is closest to it stays. The end is there unless only
+    other variables were recorded then: a virtual test is not given at the end because the run ends.
     """
     known = np.isfinite(result.values[..., variable]).any(axis=(0, 1))
     rows = np.flatnonzero(known)
@@ -62,9 +66,13 @@ def marks(result: Result, variable: int) -> list[Mark]:
     nearest: dict[int, Mark] = {}
     for at, day in _wanted(float(time[-1])):
         row = int(rows[np.abs(time[rows] - day).argmin()])
+        if abs(time[row] - day) > NEAR_DAYS + NEAR_SHARE * day:
+            continue
         if row not in nearest or abs(time[row] - day) < abs(time[row] - nearest[row].day):
             nearest[row] = Mark(at, day, row)
-    return [*nearest.values(), Mark("end", float(time[last]), last)]
+    reached = int(np.flatnonzero(np.isfinite(result.values).any(axis=(0, 1, 3)))[-1])
+    ending = [Mark("end", float(time[last]), last)] if last == reached else []
+    return [*nearest.values(), *ending]
 
 
 def _wanted(end: float) -> list[tuple[str, float]]:
