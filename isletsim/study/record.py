@@ -116,7 +116,7 @@ def _record(scenario: Scenario, liver: Liver, work: Work) -> dict[str, Any]:
         "isletsim": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
         "seed": plan.seed,
         "cohort": plan.cohort,
         "tolerance": plan.tolerance,
