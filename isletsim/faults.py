@@ -16,6 +16,7 @@ from typing import Any
 __all__ = ["Fault", "InputError", "RunError", "did_you_mean"]
 
 MANY, LONGEST = 2_000, 60  # known words that are compared, and letters of the wrong one
+WIDE = 160  # letters of an equation that are shown
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,28 @@ class Fault:
     def __str__(self) -> str:
         lines = [self.place]
         if self.text:
-            lines = [f"{self.place} = {self.text}"]
+            text, start, stop = self._excerpt()
+            lines = [f"{self.place} = {text}"]
             if self.span is not None:
-                start, stop = self.span
                 lines.append(" " * (len(self.place) + 3 + start) + "^" * max(1, stop - start))
         lines.append(self.message)
         if self.cure:
             lines.append(self.cure)
-        return "\n".join(lines)
+        return "\n".join(_visible(line) for line in lines)
+
+    def _excerpt(self) -> tuple[str, int, int]:
+        """The text around its wrong piece, and where that piece is then: a long equation is not shown whole."""
+        start, stop = self.span or (0, 0)
+        first = max(0, start - WIDE // 2) if len(self.text) > WIDE else 0
+        shown = self.text[first : first + WIDE]
+        before, after = "..." * (first > 0), "..." * (first + WIDE < len(self.text))
+        shift = len(before) - first
+        return f"{before}{shown}{after}", start + shift, min(stop, first + WIDE) + shift
+
+
+def _visible(text: str) -> str:
+    """A text of a stranger without line breaks and signs that steer a terminal; as long as before."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)
 
 
 class InputError(Exception):

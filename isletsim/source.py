@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 from isletsim.expressions import Tree, parse
 from isletsim.expressions.parse import ExpressionError
@@ -22,6 +23,7 @@ __all__ = ["Keys", "Law", "Page", "read_page"]
 Keys = tuple[str | int, ...]
 LARGEST = 1_000_000  # bytes of one file
 MOST = 100  # faults of one file; more help nobody
+INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}  # categories of Unicode
 
 _HEADER = re.compile(r"\s*(\[\[?)([^\]]+)\]")
 _KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
@@ -193,7 +195,24 @@ def read_page(path: Path, shown: str = "") -> Page:
         raise InputError(Fault(shown, "is nested too deeply.")) from None
     except ValueError as reason:  # an integer of thousands of digits, a date that does not exist
         raise InputError(Fault(shown, f"holds a value that cannot be read: {reason}.")) from None
-    return Page(path, shown, data, text, _line_of_each_key(text))
+    page = Page(path, shown, data, text, _line_of_each_key(text))
+    _note_invisible(page, data, ())
+    return page
+
+
+def _note_invisible(page: Page, value: Any, keys: Keys) -> None:
+    """Note letters that nobody sees: they steer terminals, and make one word look like another."""
+    if isinstance(value, str) and not value.isprintable():
+        found = next((each for each in value if category(each) in INVISIBLE and each not in "\n\t\r"), "")
+        if found:
+            page.fault(keys, f"holds an invisible character, U+{ord(found):04X}.", "Write the text anew.")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _note_invisible(page, key, keys)
+            _note_invisible(page, inner, (*keys, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _note_invisible(page, inner, (*keys, index))
 
 
 def _toml_place(shown: str, message: str) -> str:

@@ -252,6 +252,34 @@ def test_a_text_of_many_lines_does_not_move_the_places(faults):
     assert fault.place == f"folder/sample.toml:{line_of(WHOLE, 'mass  =')}, [states] mass.symbl"
 
 
+def test_a_long_equation_is_shown_around_its_wrong_piece(faults):
+    long = " + ".join(["growth * mass"] * 60)
+    (fault,) = faults(('law = "growth * mass"', f'law = "{long} + grwth $ mass + {long}"'))
+    place, caret = str(fault).splitlines()[:2]
+    assert place[caret.index("^")] == "$"
+    assert len(place) < 300
+    assert "..." in place
+
+
+def test_an_equation_of_many_lines_is_shown_in_one(faults):
+    (fault,) = faults(('law = "growth * mass"', 'law = """growth\n  * mas$"""'))
+    place, caret, _ = str(fault).splitlines()
+    assert place[caret.index("^")] == "$"
+
+
+@pytest.mark.parametrize("letter", ["\\u001b[2J", "\\u202e", "\\u200b", "\\u0000", "\u202e", "\ufeff"])
+def test_letters_that_nobody_sees_are_refused_and_not_repeated(letter, faults):
+    for old in ['"A little of everything"', '"growth * mass"', '"0.5 1/day"']:
+        found = faults((old, f'{old[:-1]}{letter}"'))
+        assert any("invisible character" in fault.message for fault in found)
+        assert all(line.isprintable() for fault in found for line in str(fault).splitlines())
+    assert any("invisible" in fault.message for fault in faults(("growth = {", f'"gr{letter}owth" = {{')))
+
+
+def test_blanks_and_letters_of_all_languages_may_stand_in_texts(read):
+    assert read(('"A little of everything"', '"Größe\u00a0β, μ·x²"')).title == "Größe\u00a0β, μ·x²"
+
+
 def test_all_faults_of_a_file_are_told_together(faults):
     found = faults(
         ('source = "Topp2000"\nabout', 'sauce = "Topp2000"\nabout'),
