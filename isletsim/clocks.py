@@ -15,6 +15,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from isletsim.bridge import (
+    Base,
+    Today,
+    bent,
+    direction_to,
+    midnight_near,
+    places_of,
+    summaries_near,
+    tell,
+    tell_drift,
+)
 from isletsim.days import Day, DayFailed
 from isletsim.layers.clocks import Clocks
 from isletsim.point import observe
@@ -46,10 +57,10 @@ class Rules:
     shortest: float = 1.0
     longest: float = 90.0
     first: float = 2.0
-    gap: float = 0.4
+    gap: float = 0.05
     bend: float = 0.5
     trust: float = 40.0
-    jump: float = 0.2
+    jump: float = 0.05
     settling: int = 4
     every_day: bool = False
 
@@ -67,35 +78,12 @@ class ClockCounts:
 
 
 @dataclass(frozen=True)
-class _Base:
-    """A real day and its neighbourhood: what it read, its summaries, its midnight, and their slopes.
-
-    `pace` is the step of such days, chosen where they read `paced`. The rest is known where one day is simulated after
-    the other: the midnight this one began with, how long before the present its middle lies, how its summaries move in
-    time (None where something has just happened), and for how many days at most this goes on.
-    """
-
-    v: NDArray[np.float64]
-    s: NDArray[np.float64]
-    x: NDArray[np.float64]
-    jacobian: NDArray[np.float64]  # ds/dv
-    orbit: NDArray[np.float64]  # dx/dv
-    pace: float
-    paced: NDArray[np.float64]
-    dawn: NDArray[np.float64]
-    ago: float = 0.5
-    drift: NDArray[np.float64] | None = None
-    unsettled: int = 0
-    fresh: bool = False
-
-
-@dataclass(frozen=True)
 class Life:
     """Where a patient's life stands: the state and parameters of the life model, and the day it was last seen in."""
 
     state: NDArray[np.float64]
     parameters: NDArray[np.float64]
-    base: _Base | None = None
+    base: Base | None = None
     step: float = 0.0
     known: NDArray[np.bool_] | None = None
     walk: Walk | None = None
@@ -116,7 +104,6 @@ class _Trial:
     v: NDArray[np.float64] = field(default_factory=lambda: _NONE)
     s: NDArray[np.float64] = field(default_factory=lambda: _NONE)
     x: NDArray[np.float64] = field(default_factory=lambda: _NONE)
-    error: NDArray[np.float64] = field(default_factory=lambda: _NONE)
     worst: float = 0.0
 
 
@@ -146,16 +133,7 @@ class Walk:
         self.atol = 0.01 * self.rtol * np.array(clocks.life.scale)
         place = {name: index for index, name in enumerate(clocks.day.parameters)}
         self.day_places = np.array([place[name] for name in clocks.down], dtype=np.int64)
-        self.origin = clocks.place("time")
-        self.nothing = np.zeros((ups, downs))
-        self.slices = {
-            "v0": slice(clocks.place("v0"), clocks.place("v0") + downs),
-            "w": slice(clocks.place("w"), clocks.place("w") + downs),
-            "s0": slice(clocks.place("s0"), clocks.place("s0") + ups),
-            "e": slice(clocks.place("e"), clocks.place("e") + ups),
-            "c": slice(clocks.place("c"), clocks.place("c") + ups),
-            "J": slice(clocks.place("J"), clocks.place("J") + ups * downs),
-        }
+        self.places = places_of(clocks)
 
     # --- real days ---
 
@@ -174,23 +152,6 @@ class Walk:
         s, following, gaps = self.day.run(self._reads(life, v), x, pace)
         return s, following, float((gaps / self.tolerances).max(initial=0.0))
 
-    def _paced(self, life: NDArray[np.float64], base: _Base, v: NDArray[np.float64], x: NDArray[np.float64]) -> _Base:
-        """The base with a pace that suits days that read v; looked at again only where they have become others."""
-        if float(np.linalg.norm((v - base.paced) / self.width)) <= 1.0:
-            return base
-        pace = self.day.pace(self._reads(life, v), x)
-        return replace(base, pace=base.pace if 0.8 * pace <= base.pace <= 1.08 * pace else pace, paced=v)
-
-    def today(self, life: Life) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The day's parameters for where life stands, and the midnight such a day begins with."""
-        base = life.base
-        assert base is not None
-        v = self._read(life.state, life.parameters, life.time)
-        x = self._near(base.x + base.orbit @ (v - base.v), base.x)
-        pace = self._paced(life.parameters, base, v, x).pace
-        _, x = self._settled(life.parameters, v, x, pace, 1, 4)
-        return self._reads(life.parameters, v), x
-
     def _settled(
         self,
         life: NDArray[np.float64],
@@ -207,9 +168,26 @@ class Walk:
                 break
         return s, x
 
+    def _paced(self, life: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]) -> Base:
+        """The base with a pace that suits days that read v; looked at again only where they have become others."""
+        if float(np.linalg.norm((v - base.paced) / self.width)) <= 1.0:
+            return base
+        pace = self.day.pace(self._reads(life, v), x)
+        return replace(base, pace=base.pace if 0.8 * pace <= base.pace <= 1.08 * pace else pace, paced=v)
+
+    def today(self, life: Life) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The day's parameters for where life stands, and the midnight such a day begins with."""
+        base = life.base
+        assert base is not None
+        v = self._read(life.state, life.parameters, life.time)
+        x = midnight_near(base, v) if base.today is None else base.today.x
+        pace = self._paced(life.parameters, base, v, x).pace
+        _, x = self._settled(life.parameters, v, x, pace, 1, 4)
+        return self._reads(life.parameters, v), x
+
     def _renewed(
-        self, life: NDArray[np.float64], base: _Base, active: NDArray[np.bool_], known: NDArray[np.bool_]
-    ) -> _Base:
+        self, life: NDArray[np.float64], base: Base, active: NDArray[np.bool_], known: NDArray[np.bool_]
+    ) -> Base:
         """The base with fresh slopes in the active directions; two days where a direction is new."""
         jacobian, orbit = base.jacobian.copy(), base.orbit.copy()
         fresh_direction = bool(np.any(active & ~known))
@@ -219,7 +197,7 @@ class Walk:
             step = 0.01 * self.width[j]
             v = base.v.copy()
             v[j] += step
-            x = self._near(base.x + orbit[:, j] * step, base.x)
+            x = midnight_near(base, v)
             for _ in range(2 if fresh_direction else 1):
                 s, x, _ = self._day(life, v, x, base.pace)
             jacobian[:, j] = (s - base.s) / step
@@ -227,56 +205,55 @@ class Walk:
         self.counts.perturbed += self.counts.days - before
         return replace(base, jacobian=jacobian, orbit=orbit, fresh=True)
 
-    @staticmethod
-    def _near(x: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A predicted midnight; what would have changed its sign stays where it is known."""
-        return np.where((x <= 0.0) & (known > 0.0), known, x)
+    def _missed(self, base: Base, v: NDArray[np.float64], s: NDArray[np.float64]) -> float:
+        """How far a real day lies from what was expected of it, in tolerances."""
+        return float(np.max(np.abs(s - summaries_near(base, v)) / self.tolerances, initial=0.0))
 
-    # --- the bridge ---
-
-    def _bridge(
-        self,
-        parameters: NDArray[np.float64],
-        base: _Base,
-        time: float,
-        bend: NDArray[np.float64] | None = None,
-        direction: NDArray[np.float64] | None = None,
-        drift: NDArray[np.float64] | None = None,
-    ) -> None:
-        places = self.slices
-        parameters[self.origin] = time
-        parameters[places["v0"]] = base.v
-        parameters[places["s0"]] = base.s
-        parameters[places["J"]] = base.jacobian.ravel()
-        parameters[places["w"]] = 0.0 if direction is None else direction
-        parameters[places["e"]] = 0.0 if bend is None else bend
-        parameters[places["c"]] = 0.0 if drift is None else drift
-
-    def _present(self, life: Life) -> Life:
-        """The life with a bridge that says what its summaries are now, whatever time it was when they were found."""
-        base = life.base
+    def _moved(self, life: Life, v: NDArray[np.float64], s: NDArray[np.float64], x: NDArray[np.float64]) -> Base:
+        """The base at a new real day: with fresh slopes where it came as a surprise, else with bent ones."""
+        base, known = life.base, life.known
         assert base is not None
-        if self.rules.every_day or base.unsettled:
-            drawn = base.s if base.drift is None else base.s + base.ago * base.drift
-            base = replace(base, s=drawn, jacobian=self.nothing)
-        self._bridge(life.parameters, base, life.time)
-        return life
+        assert known is not None
+        if self._missed(base, v, s) <= 0.5:
+            return bent(base, v, s, x, self.width)
+        return self._renewed(life.parameters, replace(base, v=v, s=s, x=x, today=None), known, known)
+
+    # --- the life between real days ---
 
     def _split(self, outputs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What the day reads, and the summaries, out of a row of outputs."""
         return outputs[..., -self.downs - self.ups : -self.ups], outputs[..., -self.ups :]
 
     def _read(self, state: NDArray[np.float64], parameters: NDArray[np.float64], time: float) -> NDArray[np.float64]:
-        row = observe(self.model, time, state, parameters)
-        return self._split(row)[0]
+        return self._split(observe(self.model, time, state, parameters))[0]
 
-    def _solve(self, life: Life, begin: float, end: float, save: Sequence[float] | NDArray[np.float64]) -> Outcome:
+    def _present(self, life: Life) -> Life:
+        """The life with a bridge that says what its summaries are now, whatever time it was when they were found."""
+        base = life.base
+        assert base is not None
+        if base.today is None:
+            tell(self.places, life.parameters, base)
+        else:
+            today = base.today
+            now = today.s if today.drift is None else today.s + today.ago * today.drift
+            tell_drift(self.places, life.parameters, life.time, now, None)
+        return life
+
+    def _solve(
+        self,
+        life: Life,
+        begin: float,
+        end: float,
+        save: Sequence[float] | NDArray[np.float64],
+        schedule: Schedule | None = None,
+    ) -> Outcome:
         outcome = solve(
             self.model,
             life.state,
             life.parameters,
             span=(begin, end),
             save=np.asarray(save, dtype=np.float64),
+            schedule=schedule,
             rtol=self.rtol,
             atol=self.atol,
             keep_states=False,
@@ -284,11 +261,26 @@ class Walk:
         self.counts.inner += outcome.counts.steps
         return outcome
 
-    # --- events ---
+    def _recorded(self, life: Life, time: float, after: float, save: NDArray[np.float64]) -> Outcome:
+        wanted = save[save <= after + 1e-9]
+        return self._solve(life, time, after, np.minimum(wanted, after))
+
+    # --- what happens ---
 
     def again(self, midnight: NDArray[np.float64] | None = None) -> Walk:
         """The same walk with its counts at zero, and perhaps another midnight to begin with."""
         return replace(self, counts=ClockCounts(), midnight=self.midnight if midnight is None else midnight)
+
+    def opened(self, life: Life, time: float) -> Life:
+        """The life with a first real day."""
+        v = self._read(life.state, life.parameters, time)
+        pace = self.day.pace(self._reads(life.parameters, v), self.midnight)
+        s, x = self._settled(life.parameters, v, self.midnight, pace, 2, 8)
+        today = Today(s, x, dawn=x) if self.rules.every_day else None
+        slopes = np.zeros((self.ups, self.downs)), np.zeros((len(x), self.downs))
+        base = Base(v, s, x, *slopes, pace, paced=v, today=today)
+        known = np.zeros(self.downs, dtype=bool)
+        return self._present(replace(life, base=base, step=self.rules.first, known=known, time=time))
 
     def event(self, life: Life, time: float, entries: Sequence[tuple[int, int, float]]) -> Life:
         """The life after what happens at one instant: (kind, index, amount) as in a `Schedule`.
@@ -302,43 +294,21 @@ class Walk:
             indices=np.array([index for _, index, _ in entries], np.int64),
             amounts=np.array([amount for _, _, amount in entries]),
         )
-        outcome = solve(
-            self.model,
-            life.state,
-            life.parameters,
-            span=(time, time),
-            save=np.empty(0),
-            schedule=schedule,
-            rtol=self.rtol,
-            atol=self.atol,
-            keep_states=False,
-        )
+        outcome = self._solve(life, time, time, np.empty(0), schedule)
         after = replace(life, state=outcome.state, parameters=outcome.parameters, time=time)
-        if life.base is None:
-            return after
-        if self.rules.every_day:
-            return replace(after, base=replace(life.base, drift=None))
-        before = self._read(life.state, life.parameters, time)
-        moved = (self._read(after.state, after.parameters, time) - before) / self.width
-        if float(np.linalg.norm(moved)) <= self.rules.jump:
-            return after
         base = life.base
-        if base.unsettled == 0:  # the midnight and the summaries of the days until now
-            x = self._near(base.x + base.orbit @ (before - base.v), base.x)
-            s = base.s + base.jacobian @ (before - base.v)
-            base = replace(base, v=before, s=s, x=x, dawn=x)
-        return replace(after, base=replace(base, drift=None, fresh=False, unsettled=self.rules.settling))
-
-    def opened(self, life: Life, time: float) -> Life:
-        """The life with a first real day."""
-        v = self._read(life.state, life.parameters, time)
-        pace = self.day.pace(self._reads(life.parameters, v), self.midnight)
-        s, x = self._settled(life.parameters, v, self.midnight, pace, 2, 8)
-        empty = _Base(v, s, x, np.zeros((self.ups, self.downs)), np.zeros((len(x), self.downs)), pace, v, x)
-        known = np.zeros(self.downs, dtype=bool)
-        return self._present(replace(life, base=empty, step=self.rules.first, known=known, time=time))
-
-    # --- macro steps ---
+        if base is None:
+            return after
+        today = base.today
+        if today is None:
+            before = self._read(life.state, life.parameters, time)
+            moved = (self._read(after.state, after.parameters, time) - before) / self.width
+            if float(np.linalg.norm(moved)) <= self.rules.jump:
+                return after
+            x = midnight_near(base, before)  # of the days until now
+            today = Today(summaries_near(base, before), x, dawn=x)
+        today = replace(today, drift=None, left=self.rules.settling)
+        return replace(after, base=replace(base, today=today))
 
     def stretch(
         self, life: Life, begin: float, end: float, save: NDArray[np.float64]
@@ -354,7 +324,7 @@ class Walk:
         time, done = begin, 0
         while time < end - 1e-9:
             assert life.base is not None
-            step = self._one_day if self.rules.every_day or life.base.unsettled else self._macro_step
+            step = self._macro_step if life.base.today is None else self._one_day
             try:
                 life, time, outcome = step(life, time, end, save[done:])
             except DayFailed as failure:
@@ -366,6 +336,8 @@ class Walk:
                 return life, rows[:done], outcome
         return self._present(life), rows, None
 
+    # --- day by day ---
+
     def _one_day(self, life: Life, time: float, end: float, save: NDArray[np.float64]) -> tuple[Life, float, Outcome]:
         """The life to the next midnight, with the day simulated as it was found at the last one.
 
@@ -374,33 +346,30 @@ class Walk:
         """
         base = life.base
         assert base is not None
+        assert base.today is not None
+        yesterday = base.today
         midnight = math.floor(time + 1e-9)
         after = min(midnight + 1.0, end)
-        middle, latest = 0.5 * (time + after), time - base.ago
-        drawn = replace(base, jacobian=self.nothing)
-        self._bridge(life.parameters, drawn, latest, drift=base.drift)
+        middle, latest = 0.5 * (time + after), time - yesterday.ago
+        tell_drift(self.places, life.parameters, latest, yesterday.s, yesterday.drift)
         ahead = self._solve(life, time, middle, [middle])
         if ahead.reason.failed:
             return life, middle, ahead
         v = self._split(ahead.outputs[-1])[0]
-        dawn = base.x if time - midnight < 1e-9 else base.dawn
+        dawn = yesterday.x if time - midnight < 1e-9 else yesterday.dawn
         base = self._paced(life.parameters, base, v, dawn)
         s, x, gap = self._day(life.parameters, v, dawn, base.pace)
-        drift = np.zeros(self.ups) if base.drift is None else (s - base.s) / (middle - latest)
-        base = replace(base, v=v, s=s, x=x, dawn=dawn, ago=after - middle, drift=drift)
-        self._bridge(life.parameters, replace(base, jacobian=self.nothing), middle, drift=drift)
+        drift = np.zeros(self.ups) if yesterday.drift is None else (s - yesterday.s) / (middle - latest)
+        tell_drift(self.places, life.parameters, middle, s, drift)
         outcome = self._recorded(life, time, after, save)
         self.counts.steps += 1
-        if base.unsettled:
-            left = 0 if gap < self.rules.gap else base.unsettled - 1
-            base = replace(base, unsettled=left)
-            if left == 0 and life.known is not None:
-                base = self._renewed(life.parameters, base, life.known, life.known)
-        return replace(life, state=outcome.state, base=base), after, outcome
+        today = Today(s, x, dawn, after - middle, drift, max(0, yesterday.left - 1))
+        life = replace(life, state=outcome.state, base=replace(base, today=today))
+        if not self.rules.every_day and (gap < self.rules.gap or today.left == 0):
+            life = replace(life, base=self._moved(life, v, s, x))
+        return life, after, outcome
 
-    def _recorded(self, life: Life, time: float, after: float, save: NDArray[np.float64]) -> Outcome:
-        wanted = save[save <= after + 1e-9]
-        return self._solve(life, time, after, np.minimum(wanted, after))
+    # --- macro steps ---
 
     def _macro_step(
         self, life: Life, time: float, end: float, save: NDArray[np.float64]
@@ -426,7 +395,7 @@ class Walk:
         assert base is not None
         assert known is not None
         rules, shortest = self.rules, length <= self.rules.shortest
-        self._bridge(life.parameters, base, time)
+        tell(self.places, life.parameters, base)
         start = self._read(life.state, life.parameters, time)
         ahead = self._solve(life, time, time + length, [time + 0.5 * length, time + length])
         if ahead.reason.failed:
@@ -443,42 +412,30 @@ class Walk:
             far = max(float(np.max(np.abs(s - base.s) / self.tolerances)) for s in (middle_s, s_linear))
             if far > rules.trust / rules.tolerance:
                 return _Trial(life, max(0.25, 0.8 * rules.trust / rules.tolerance / far))
-        x = self._near(base.x + base.orbit @ (v - base.v), base.x)
+        x = midnight_near(base, v)
         paced = self._paced(life.parameters, base, v, x)
         if paced is not base:
             life, base = replace(life, base=paced), paced
         s, following = self._settled(life.parameters, v, x, base.pace, 1, 3)
-        error = s - (base.s + base.jacobian @ (v - base.v))
-        worst = float(np.max(np.abs(error) / self.tolerances))
+        worst = self._missed(base, v, s)
         if worst > 1.0 and not shortest:
             if not base.fresh:
                 self.counts.rejected += 1
                 return _Trial(replace(life, base=self._renewed(life.parameters, base, known, known)))
             return _Trial(life, max(0.25, 0.9 / math.sqrt(worst)))
-        return _Trial(life, accepted=True, v=v, s=s, x=following, error=error, worst=worst)
+        return _Trial(life, accepted=True, v=v, s=s, x=following, worst=worst)
 
     def _corrected(
         self, trial: _Trial, time: float, after: float, save: NDArray[np.float64]
     ) -> tuple[Life, float, Outcome]:
         """The step done again with the summaries bent to what the real day showed; the base moves to that day."""
-        life, base, known = trial.life, trial.life.base, trial.life.known
+        life, base = trial.life, trial.life.base
         assert base is not None
-        assert known is not None
         self.counts.steps += 1
-        difference = trial.v - base.v
-        size = float(np.sum((difference / self.width) ** 2))
-        direction = difference / self.width**2 / size if size > 1e-8 else np.zeros(self.downs)
-        self._bridge(life.parameters, base, time, bend=trial.error if size > 1e-8 else None, direction=direction)
+        error = trial.s - summaries_near(base, trial.v)
+        tell(self.places, life.parameters, base, error, direction_to(base, trial.v, self.width))
         outcome = self._recorded(life, time, after, save)
-        if trial.worst > 0.5:
-            moved = replace(base, v=trial.v, s=trial.s, x=trial.x)
-            base = self._renewed(life.parameters, moved, known, known)
-        else:
-            # The factor 2 makes the slopes those at the end of the step, not its mean (a tangent Broyden update).
-            miss = trial.x - base.x - base.orbit @ difference
-            jacobian = base.jacobian + 2.0 * np.outer(trial.error, direction)
-            orbit = base.orbit + 2.0 * np.outer(miss, direction)
-            base = replace(base, v=trial.v, s=trial.s, x=trial.x, jacobian=jacobian, orbit=orbit, fresh=False)
+        base = self._moved(life, trial.v, trial.s, trial.x)
         growth = min(3.0, 0.9 / math.sqrt(max(trial.worst, 1e-12)))
         step = min(self.rules.longest, max(self.rules.shortest, (after - time) * growth))
         return replace(life, state=outcome.state, base=base, step=step), after, outcome
