@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from numbers import Real
+from pathlib import PurePath
 from typing import Any
 
 from isletsim.faults import Fault, InputError, did_you_mean
 from isletsim.layers import Composition, Symbol
 from isletsim.units import PURE, Quantity, UnitError, quantity
 
-__all__ = ["SETTABLE", "STARTABLE", "dotted", "find_symbol", "flat_names", "read_value", "values_by_symbol"]
+__all__ = [
+    "SETTABLE",
+    "STARTABLE",
+    "dotted",
+    "file_word",
+    "find_symbol",
+    "flat_names",
+    "read_value",
+    "values_by_symbol",
+]
 
 SETTABLE = ("parameter", "input", "held")
 STARTABLE = ("state", "unknown")
@@ -46,6 +56,12 @@ def find_symbol(composition: Composition, text: str, kinds: Iterable[str] = (), 
     known += [symbol.symbol for symbol in open_to if symbol.symbol] + ([] if allowed else list(composition.reports))
     what = f"no {' or '.join(allowed)}" if allowed else "nothing"
     raise InputError(Fault(place or text, f'there is {what} called "{text}".', did_you_mean(text, known)))
+
+
+def file_word(wanted: str) -> str:
+    """What a file that was asked for by name or by path is called in names."""
+    is_path = wanted.endswith(".toml") or "/" in wanted or "\\" in wanted
+    return PurePath(wanted.replace("\\", "/")).stem if is_path else wanted
 
 
 def flat_names(symbol: Symbol) -> list[str]:

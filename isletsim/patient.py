@@ -14,7 +14,7 @@ from typing import Any
 
 from isletsim.faults import InputError
 from isletsim.layers import Composition, Symbol
-from isletsim.lookup import SETTABLE, STARTABLE, dotted, find_symbol, flat_names
+from isletsim.lookup import SETTABLE, STARTABLE, dotted, file_word, find_symbol, flat_names
 from isletsim.model import Note, Spread
 from isletsim.regimen import Course, Dose, read_courses, read_doses, read_time
 from isletsim.source import Keys, Page, read_page
@@ -274,7 +274,7 @@ def _leg(page: Page, leg: Mapping[str, Any], index: int, composition: Compositio
             page.fault(keys, "a leg lasts from one day to 120 years.")
     return Leg(
         about=page.word(leg, "about", keys),
-        layers=page.names(leg, "layers", keys),
+        layers=tuple(file_word(layer) for layer in page.names(leg, "layers", keys)),
         courses=tuple(read_courses(page, leg.get("courses", []), (*keys, "courses"), composition)),
         doses=tuple(read_doses(page, leg.get("doses", []), (*keys, "doses"), composition)),
         longest=longest,

@@ -146,6 +146,19 @@ def test_visits_revise_nothing_of_a_layer_that_an_arm_has_not(tmp_path):
     assert visited.tolist() == [[0, 0, 0], [0, 8, 8]]
 
 
+def test_files_of_a_study_may_stand_elsewhere_and_be_given_by_path(study, tmp_path):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "drug.toml").write_text(DRUG)
+    here = run(study("cohort.size=2"))
+    (tmp_path / "drug.toml").unlink()
+    text = (tmp_path / "study.toml").read_text().replace('["drug"]\ndoses', '["more/drug.toml"]\ndoses')
+    (tmp_path / "study.toml").write_text(text)
+    (tmp_path / "eater.toml").write_text(EATER.replace('layers = ["drug"]', 'layers = ["more/drug.toml"]'))
+    there = run(isletsim.load_scenario(tmp_path / "study.toml", set={"cohort.size": 2}))
+    assert there.arms[PILLS].layers == ("drug",)
+    assert there.values.tobytes() == here.values.tobytes()
+
+
 # --- history ----------------------------------------------------------------------------------------------------------
 
 ONE_LEG = EATER.partition('[[history]]\nabout = "ten days')[0]

@@ -7,6 +7,6 @@ against their composition. A plan can be printed: it is what will be run.
 from __future__ import annotations
 
 from isletsim.scenario.plan import ArmPlan, Plan, plan_scenario, printed
-from isletsim.scenario.reading import ScenarioFile, read_scenario
+from isletsim.scenario.reading import ScenarioFile, read_scenario, scenario_of
 
-__all__ = ["ArmPlan", "Plan", "ScenarioFile", "plan_scenario", "printed", "read_scenario"]
+__all__ = ["ArmPlan", "Plan", "ScenarioFile", "plan_scenario", "printed", "read_scenario", "scenario_of"]

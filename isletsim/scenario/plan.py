@@ -9,7 +9,7 @@ from typing import Any
 
 from isletsim.faults import InputError, did_you_mean
 from isletsim.layers import Composition, Symbol
-from isletsim.lookup import SETTABLE, STARTABLE, dotted, find_symbol, flat_names, values_by_symbol
+from isletsim.lookup import SETTABLE, STARTABLE, dotted, file_word, find_symbol, flat_names, values_by_symbol
 from isletsim.patient import NO_PATIENT, BoundPatient
 from isletsim.regimen import Course, Dose, describe_dose, read_courses, read_doses, read_time
 from isletsim.results import FigureSpec
@@ -87,10 +87,9 @@ def plan_scenario(
     page, data = scenario.page, scenario.page.data
     page.faults.clear()
     until = _until(page)
+    core = tuple(file_word(name) for name in scenario.core)
     arms = page.table(data, "arms", ())
-    plans = tuple(
-        _arm(page, name, page.table(arms, name, ("arms",)), composition, patient, scenario.core) for name in arms
-    )
+    plans = tuple(_arm(page, name, page.table(arms, name, ("arms",)), composition, patient, core) for name in arms)
     control = page.word(data, "control", ())
     if control and control not in arms:
         cure = did_you_mean(control, arms) or f"Arms: {', '.join(arms)}."
@@ -106,7 +105,7 @@ def plan_scenario(
         name=scenario.name,
         title=scenario.title,
         about=page.word(data, "about", ()),
-        core=scenario.core,
+        core=core,
         arms=plans,
         control=list(arms).index(control) if control in arms else 0,
         until=until,
@@ -139,7 +138,7 @@ def _arm(
     core: tuple[str, ...],
 ) -> ArmPlan:
     keys: Keys = ("arms", name)
-    layers = page.names(arm, "layers", keys)
+    layers = tuple(file_word(layer) for layer in page.names(arm, "layers", keys))
     doses = read_doses(page, arm.get("doses", []), (*keys, "doses"), composition)
     courses = read_courses(page, arm.get("courses", []), (*keys, "courses"), composition)
     own = {*layers, *core, *patient.layers}

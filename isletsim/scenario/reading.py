@@ -11,7 +11,7 @@ from typing import Any
 from isletsim.faults import Fault, InputError, did_you_mean
 from isletsim.source import Page, read_page
 
-__all__ = ["ScenarioFile", "read_scenario"]
+__all__ = ["ScenarioFile", "read_scenario", "scenario_of"]
 
 _KEYS = "title about note core patient until save method tolerance control visits arms cohort figures record challenges"
 KEYS = tuple(_KEYS.split())
@@ -26,7 +26,6 @@ class ScenarioFile:
     path: Path
     title: str
     core: tuple[str, ...]
-    layers: tuple[str, ...]
     patient: str
     challenges: tuple[str, ...]
     overrides: Mapping[str, str]
@@ -38,9 +37,13 @@ def read_scenario(path: Path, overrides: Iterable[str] = ()) -> ScenarioFile:
 
     A path that begins with a key of scenario files ("cohort.size") changes the file; any other sets a model's number.
     """
-    page = read_page(path)
+    return scenario_of(read_page(path), overrides)
+
+
+def scenario_of(page: Page, overrides: Iterable[str] = ()) -> ScenarioFile:
+    """The scenario that a page holds, whoever wrote it."""
     settings = _override(page.data, overrides)
-    data = page.data
+    data, path = page.data, page.path
     page.only(data, KEYS, ())
     title = page.word(data, "title", ())
     if not title:
@@ -51,17 +54,15 @@ def read_scenario(path: Path, overrides: Iterable[str] = ()) -> ScenarioFile:
     arms = page.table(data, "arms", ())
     if not arms:
         page.fault((), "has no arms.", "Write [arms.usual].")
-    layers: dict[str, None] = {}
     for name in arms:
         arm = page.table(arms, name, ("arms",))
         page.only(arm, ARM, ("arms", name))
-        layers.update(dict.fromkeys(page.names(arm, "layers", ("arms", name))))
+        page.names(arm, "layers", ("arms", name))
     scenario = ScenarioFile(
         name=path.stem,
         path=path,
         title=title,
         core=core,
-        layers=tuple(layers),
         patient=page.word(data, "patient", ()),
         challenges=tuple(page.table(data, "challenges", ())),
         overrides=settings,
