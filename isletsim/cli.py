@@ -180,6 +180,28 @@ def _write(result: Result, folder: Path, *, figures: bool, keep: str) -> None:
     click.echo("wrote " + " ".join(str(path) for path in written), err=True)
 
 
+@commands.command()
+@click.argument("patient", metavar="PATIENT|SCENARIO")
+@click.argument("test", metavar="TEST")
+@click.option("--at", default="0 day", metavar="TIME", help='When, as in --at "12 month".')
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Draw the curves into this folder."
+)
+def challenge(patient: str, test: str, at: str, output: Path | None) -> None:
+    """Give a virtual test: ogtt, mmtt, ivgtt, clamp, or a file of your own.
+
+    \b
+    isletsim challenge healthy_adult ogtt
+    isletsim challenge t1d_new_onset mmtt --at "12 month" -o out
+    """
+    from isletsim.bedside import draw_seen, examine, told
+
+    seen = examine(patient, test, at)
+    click.echo(told(seen))
+    if output is not None:
+        click.echo("wrote " + " ".join(str(path) for path in draw_seen(seen, output)), err=True)
+
+
 @commands.command("sbml-suite")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--write", type=click.Path(path_type=Path), metavar="OUT", help="Write what was computed here, as csv.")

@@ -19,7 +19,7 @@ from isletsim.results import Result
 from isletsim.scenario import Plan, ScenarioFile, plan_scenario, printed, read_scenario
 from isletsim.study.run import run_study
 
-__all__ = ["Scenario", "load_scenario"]
+__all__ = ["Scenario", "load_scenario", "prepared_scenario"]
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,12 @@ def load_scenario(
     """
     path = find("scenario", wanted)
     overrides = [f"{key}={value}" for key, value in set.items()] if isinstance(set, Mapping) else list(set)
-    scenario = _load(read_scenario(path, overrides))
+    scenario = prepared_scenario(read_scenario(path, overrides))
     return scenario if seed is None else replace(scenario, plan=replace(scenario.plan, seed=seed))
 
 
-def _load(file: ScenarioFile) -> Scenario:
+def prepared_scenario(file: ScenarioFile) -> Scenario:
+    """A scenario with its patient, tests and model; raises `InputError` with every fault."""
     patient, tests = _companions(file)
     if not file.core and patient is not None:
         file = replace(file, core=patient.core)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from isletsim.challenge import Finding
 from isletsim.clocks import Rules
 from isletsim.cohort import collect
 from isletsim.faults import RunError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from isletsim.study.load import Scenario
 
-__all__ = ["run_study"]
+__all__ = ["ground_of", "run_study"]
 
 Progress = Callable[[int, int], None]
 BATCH = 16  # subjects that one thread takes at a time, at most
@@ -54,16 +55,7 @@ class _Gathered:
 def run_study(scenario: Scenario, jobs: int | None, progress: Progress | None, rules: Rules) -> Result:
     """Every arm of a scenario for the reference patient and the cohort; see `Scenario.run`."""
     began = clock.perf_counter()
-    plan = scenario.plan
-    ground = Ground(
-        plan=plan,
-        composition=scenario.composition,
-        patient=scenario.patient,
-        challenges=scenario.challenges,
-        liver=liver_for(scenario.composition, plan.tolerance, plan.method, rules),
-        draws=collect(scenario.composition, scenario.patient),
-        save=np.array(plan.save),
-    )
+    plan, ground = scenario.plan, ground_of(scenario, rules)
     shape = (len(plan.arms), plan.cohort + 1, len(plan.save))
     reports = sum(len(test.reports) for test in scenario.challenges)
     gathered = _Gathered(np.full((*shape, len(ground.liver.outputs)), np.nan), np.full((*shape, reports), np.nan))
@@ -82,6 +74,21 @@ def run_study(scenario: Scenario, jobs: int | None, progress: Progress | None, r
         stop.partial = result()  # type: ignore[attr-defined]
         raise
     return result()
+
+
+def ground_of(scenario: Scenario, rules: Rules, seen: Callable[[int, float, Finding], None] | None = None) -> Ground:
+    """What all subjects of a scenario share; `seen` is told of every virtual test."""
+    plan = scenario.plan
+    return Ground(
+        plan=plan,
+        composition=scenario.composition,
+        patient=scenario.patient,
+        challenges=scenario.challenges,
+        liver=liver_for(scenario.composition, plan.tolerance, plan.method, rules),
+        draws=collect(scenario.composition, scenario.patient),
+        save=np.array(plan.save),
+        seen=seen,
+    )
 
 
 def _cores() -> int:

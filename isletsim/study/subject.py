@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isletsim.challenge import Challenge, challenge
+from isletsim.challenge import Challenge, Finding, challenge
 from isletsim.cohort import Draws, draw
 from isletsim.faults import InputError, RunError
 from isletsim.layers import Composition
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Ground", "Lived", "live"]
 
 MOST_ATTEMPTS = 20  # draws of a subject whose history never arrives
+MOST_REMEMBERED = 1000  # lists of what happens; subjects with dates of their own would fill the memory
 BEFORE = -1.0  # day on which everything began that is carried over into a next stretch
 
 
@@ -43,6 +44,7 @@ class Ground:
     draws: Draws
     save: NDArray[np.float64]
     stops: dict[tuple[object, ...], Stops] = field(default_factory=dict)
+    seen: Callable[[int, float, Finding], None] | None = None  # told of every virtual test: arm, time, what it found
 
     @cached_property
     def places(self) -> Mapping[str, int]:
@@ -201,10 +203,13 @@ def _stops(
     inputs = {course.input for course in courses} - ground.flows
     levels = {name: float(neutral[ground.places[name]]) for name in sorted(inputs)}
     key = (*stretch, courses, *levels.items())
-    if key not in ground.stops:
+    known = ground.stops.get(key)
+    if known is None:
         absent = ground.composition.files.keys() - present
-        ground.stops[key] = stops_of(ground.composition, doses, courses, visits, levels, absent=absent)
-    return ground.stops[key]
+        known = stops_of(ground.composition, doses, courses, visits, levels, absent=absent)
+        if len(ground.stops) < MOST_REMEMBERED:
+            ground.stops[key] = known
+    return known
 
 
 # --- arms -------------------------------------------------------------------------------------------------------------
@@ -218,7 +223,9 @@ def _arm(ground: Ground, lived: Lived, number: int, arrival: _Arrival, who: str)
     going = tuple(_stopped(course, arm) for course in arrival.running)
     present = {*plan.core, *ground.patient.layers, *arm.layers}
     stops = _stops(ground, ("arm", number), arm.doses, (*going, *arm.courses), plan.visits, born, present)
-    tests = _Tests(ground, np.full((len(plan.save), sum(len(test.reports) for test in ground.challenges)), np.nan))
+    tests = _Tests(
+        ground, number, np.full((len(plan.save), sum(len(test.reports) for test in ground.challenges)), np.nan)
+    )
     stretch = ground.liver.live(
         replace(arrival.standing, parameters=parameters),
         plan.until,
@@ -244,6 +251,7 @@ class _Tests:
     """The virtual tests of one arm: each writes its reports into the row of its time."""
 
     ground: Ground
+    number: int
     found: NDArray[np.float64]
 
     def pauses(self) -> Pauses:
@@ -263,7 +271,9 @@ class _Tests:
 
         def look(standing: Standing) -> None:
             for first, test in tests:
-                reports = challenge(test, liver, standing, self.ground.composition).reports
-                self.found[row, first : first + len(reports)] = list(reports.values())
+                finding = challenge(test, liver, standing, self.ground.composition)
+                self.found[row, first : first + len(finding.reports)] = list(finding.reports.values())
+                if self.ground.seen is not None:
+                    self.ground.seen(self.number, time, finding)
 
         return look
