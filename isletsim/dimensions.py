@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from isletsim.expressions import Apply, Name, Number, Table, Tree
 from isletsim.expressions.parse import constant_value
@@ -40,84 +41,100 @@ def dimension_of(tree: Tree, of_name: Callable[[str], Dimension], text: str) -> 
     ------
     Mismatch : at the first piece that does not fit.
     """
+    return _Reader(of_name, text).visit(tree)
 
-    def said(node: Tree) -> str:
-        return text[node.span[0] : node.span[1]] if node.span else "it"
 
-    def pure(node: Tree, why: str) -> None:
-        found = visit(node)
-        if not same(found, PURE):
-            raise Mismatch(f"{said(node)} is {describe(found)}. {why}", node.span)
+@dataclass(frozen=True)
+class _Reader:
+    """One walk over one tree; a method for every dimension rule of `OPERATORS`."""
 
-    def alike(nodes: tuple[Tree, ...]) -> Dimension:
-        known = ANY
-        for node in nodes:
-            found = visit(node)
-            if not same(known, found):
-                first = next(each for each in nodes if visit(each) == known)
-                message = f"{said(first)} is {describe(known)}, {said(node)} is {describe(found)}."
-                raise Mismatch(message, node.span)
-            known = found if known == ANY else known
-        return known
+    of_name: Callable[[str], Dimension]
+    text: str
 
-    def visit(node: Tree) -> Dimension:
+    def visit(self, node: Tree) -> Dimension:
+        """The dimension of a node."""
         match node:
             case Number(value):
                 return ANY if value == 0 else PURE
             case Name(name):
-                return of_name(name)
+                return self.of_name(name)
             case Table():
                 return ANY
-        assert isinstance(node, Apply)
-        arguments = node.arguments
         rule = OPERATORS[node.operator].dimension if node.operator in OPERATORS else "same"
-        match rule:
-            case "same":
-                return alike(arguments)
-            case "product":
-                left, right = visit(arguments[0]), visit(arguments[1])
-                return ANY if ANY in (left, right) else times(left, right)
-            case "quotient":
-                left, right = visit(arguments[0]), visit(arguments[1])
-                return ANY if ANY in (left, right) else times(left, right, -1.0)
-            case "power":
-                return _power(arguments[0], arguments[1])
-            case "root":
-                found = visit(arguments[0])
-                return found if found == ANY else raised(found, 0.5)
-            case "compare":
-                alike(arguments)
-                return PURE
-            case "where":
-                visit(arguments[0])
-                return alike(arguments[1:])
-            case "ratio":
-                alike(arguments[:2])
-                pure(arguments[2], "The exponent of hill is a pure number.")
-                return PURE
-            case "smooth":
-                return alike(arguments)
-            case "table":
-                visit(arguments[0])
-                return visit(arguments[1])
-            case "logic":
-                for each in arguments:
-                    visit(each)
-                return PURE
-            case _:
-                for each in arguments:
-                    pure(each, f"{node.operator} takes a pure number.")
-                return PURE
+        method: Callable[[Apply], Dimension] = getattr(self, f"_{rule}")
+        return method(node)
 
-    def _power(base: Tree, exponent: Tree) -> Dimension:
-        pure(exponent, "An exponent is a pure number.")
-        found = visit(base)
+    def _said(self, node: Tree) -> str:
+        return self.text[node.span[0] : node.span[1]] if node.span else "it"
+
+    def _demand_pure(self, node: Tree, why: str) -> None:
+        found = self.visit(node)
+        if not same(found, PURE):
+            raise Mismatch(f"{self._said(node)} is {describe(found)}. {why}", node.span)
+
+    def _alike(self, nodes: tuple[Tree, ...]) -> Dimension:
+        known, first = ANY, nodes[0]
+        for node in nodes:
+            found = self.visit(node)
+            if not same(known, found):
+                message = f"{self._said(first)} is {describe(known)}, {self._said(node)} is {describe(found)}."
+                raise Mismatch(message, node.span)
+            if known == ANY:
+                known, first = found, node
+        return known
+
+    def _same(self, node: Apply) -> Dimension:
+        return self._alike(node.arguments)
+
+    def _smooth(self, node: Apply) -> Dimension:
+        return self._alike(node.arguments)
+
+    def _product(self, node: Apply, power: float = 1.0) -> Dimension:
+        left, right = (self.visit(each) for each in node.arguments)
+        return ANY if ANY in (left, right) else times(left, right, power)
+
+    def _quotient(self, node: Apply) -> Dimension:
+        return self._product(node, -1.0)
+
+    def _power(self, node: Apply) -> Dimension:
+        base, exponent = node.arguments
+        self._demand_pure(exponent, "An exponent is a pure number.")
+        found = self.visit(base)
         if found in (PURE, ANY):
             return found
         value = constant_value(exponent)
         if value is None:
-            message = f"{said(base)} is {describe(found)}; only a literal number may be its exponent."
+            message = f"{self._said(base)} is {describe(found)}; only a literal number may be its exponent."
             raise Mismatch(message + " Divide it by a reference parameter first.", exponent.span)
         return raised(found, value)
 
-    return visit(tree)
+    def _root(self, node: Apply) -> Dimension:
+        found = self.visit(node.arguments[0])
+        return found if found == ANY else raised(found, 0.5)
+
+    def _compare(self, node: Apply) -> Dimension:
+        self._alike(node.arguments)
+        return PURE
+
+    def _where(self, node: Apply) -> Dimension:
+        self.visit(node.arguments[0])
+        return self._alike(node.arguments[1:])
+
+    def _ratio(self, node: Apply) -> Dimension:
+        self._alike(node.arguments[:2])
+        self._demand_pure(node.arguments[2], "The exponent of hill is a pure number.")
+        return PURE
+
+    def _table(self, node: Apply) -> Dimension:
+        self.visit(node.arguments[0])
+        return self.visit(node.arguments[1])
+
+    def _logic(self, node: Apply) -> Dimension:
+        for each in node.arguments:
+            self.visit(each)
+        return PURE
+
+    def _pure(self, node: Apply) -> Dimension:
+        for each in node.arguments:
+            self._demand_pure(each, f"{node.operator} takes a pure number.")
+        return PURE
