@@ -387,7 +387,8 @@ class Stack:
         for state, terms in self.balances.items():
             unit = self.entries[state].unit
             for contributor, term in terms:
-                if name in (term.name, f"{contributor}.{term.name}") and unit is not None:
+                named = {term.name, f"{contributor}.{term.name}", f"{contributor}.{term.boundary}"}
+                if name in named and unit is not None:
                     return Unit(f"{unit.text}/day" if unit.text else "1/day", unit.factor, 0.0, wanted)
         return base_unit(wanted if wanted != ANY else PURE)
 
