@@ -1,0 +1,143 @@
+"""The fit of a group: weighted least squares in the logarithms of its numbers, with a weak prior at what they are.
+
+A row about a population is held against the reference patient plus what the cohort differs from it; that difference
+is measured before each round, since it moves far less than the row itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from isletsim.calibration.observe import Bench
+from isletsim.calibration.reading import printed
+from isletsim.calibration.records import Comparison, Free, Group, Outcome, Reached
+from isletsim.units import quantity
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["fit", "settled"]
+
+STEP = 0.02  # of a logarithm, for differences: far above the tolerance of a run
+ROUNDS = 2  # of measuring the cohort and fitting
+TRIES = 8  # points that one round may look at, besides those of its differences
+
+Found = Mapping[Comparison, float]
+
+
+def fit(group: Group, cohort: int | None = None, keep: bool = False, tell: Callable[[str], None] = print) -> Outcome:
+    """The numbers of a group that agree best with its rows.
+
+    Parameters
+    ----------
+    cohort : virtual patients that stand for a population; as the table says when not given.
+    keep : leave the numbers as they are and only say what they reach.
+    tell : is given a line now and then.
+    """
+    size = group.cohort if cohort is None else cohort
+    bench = Bench()
+    before = {each.name: each.value for each in group.free}
+    first = _reached(bench, group, before, size)
+    values, errors, last = before, dict.fromkeys(before, math.nan), first
+    for number in range(0 if keep or not group.free else ROUNDS if size else 1):
+        near = _offsets(bench, group, values, last) if size else {}
+        values, errors = _round(bench, group, values, near)
+        last = _reached(bench, group, values, size)
+        tell(f"{group.name}: round {number + 1}, misfit {misfit(first):.4g} to {misfit(last):.4g}, {bench.runs} runs")
+    rows = tuple(Reached(each, first[each], last[each]) for each in group.comparisons)
+    return Outcome(group, values, errors, rows, bench.runs, size, _assumed(bench, group))
+
+
+def misfit(found: Found) -> float:
+    """The sum of the weighted squared residuals."""
+    return sum(residual(each, value) ** 2 for each, value in found.items())
+
+
+def residual(wanted: Comparison, value: float) -> float:
+    """How far off a value is, in standard deviations and weighted."""
+    return math.sqrt(wanted.weight) * (value - wanted.wanted) / wanted.spread
+
+
+def settled(free: Free, value: float) -> float:
+    """A value as it will be written, to four digits, and within its bounds."""
+    inside = min(max(value, free.low), free.high)
+    return quantity(printed(inside, free.unit), free.unit.dimension).value
+
+
+def _round(
+    bench: Bench, group: Group, start: Mapping[str, float], near: Found
+) -> tuple[dict[str, float], dict[str, float]]:
+    from scipy.optimize import least_squares
+
+    fitted = [each for each in group.comparisons if each.weight > 0]
+    widths = np.array([each.prior_width for each in group.free])
+    centre = np.array([math.log(each.value) for each in group.free])
+    seen: dict[bytes, NDArray[np.float64]] = {}
+
+    def residuals(point: NDArray[np.float64]) -> NDArray[np.float64]:
+        if point.tobytes() not in seen:
+            values = {each.name: float(math.exp(at)) for each, at in zip(group.free, point, strict=True)}
+            found = bench.observe(fitted, values)
+            rows = [residual(each, found[each] + near.get(each, 0.0)) for each in fitted]
+            seen[point.tobytes()] = np.concatenate([rows, (point - centre) / widths])
+        return seen[point.tobytes()]
+
+    def slopes(point: NDArray[np.float64]) -> NDArray[np.float64]:
+        base = residuals(point)
+        columns = []
+        for place in range(len(point)):
+            step = -STEP if point[place] + STEP > upper[place] else STEP
+            moved = point.copy()
+            moved[place] += step
+            columns.append((residuals(moved) - base) / step)
+        return np.array(columns).T
+
+    lower, upper = (np.log([getattr(each, end) for each in group.free]) for end in ("low", "high"))
+    begin = np.log([start[each.name] for each in group.free])
+    room = 1e-6 * (upper - lower)
+    found = least_squares(
+        residuals,
+        np.clip(begin, lower + room, upper - room),
+        slopes,
+        bounds=(lower, upper),
+        x_scale=widths,
+        max_nfev=TRIES,
+        xtol=1e-3,
+        ftol=1e-3,
+    )
+    spread = np.sqrt(np.diag(np.linalg.inv(found.jac.T @ found.jac)))
+    values = {each.name: settled(each, math.exp(at)) for each, at in zip(group.free, found.x, strict=True)}
+    return values, {each.name: float(error) for each, error in zip(group.free, spread, strict=True)}
+
+
+def _reached(bench: Bench, group: Group, values: Mapping[str, float], cohort: int) -> dict[Comparison, float]:
+    """What every row says; only rows about a population are asked of a cohort, and shares of nothing else."""
+    alone = [each for each in group.comparisons if each.people == "reference"]
+    together = [each for each in group.comparisons if each.people != "reference"]
+    found = bench.observe(alone, values)
+    if cohort:
+        return found | bench.observe(together, values, cohort)
+    asked = [each for each in together if each.statistic != "share"]
+    return found | bench.observe(asked, values) | {each: math.nan for each in together if each not in asked}
+
+
+def _offsets(bench: Bench, group: Group, values: Mapping[str, float], last: Found) -> dict[Comparison, float]:
+    """What the cohort says above the reference patient."""
+    together = [each for each in group.comparisons if each.people != "reference" and each.weight > 0]
+    alone = bench.observe(together, values)
+    return {each: last[each] - alone[each] for each in together}
+
+
+def _assumed(bench: Bench, group: Group) -> dict[str, tuple[int, int]]:
+    """How many numbers of each scenario are assumed, and of how many."""
+    found = {}
+    for study, scenario in bench.scenarios.items():
+        patient = scenario.patient
+        notes = {name: each.assumed for name, each in scenario.composition.symbols.items() if each.kind == "parameter"}
+        notes |= {name: each.note.assumed for name, each in {**patient.parameters, **patient.starts}.items()}
+        found[study.scenario] = (sum(1 for each in notes.values() if each), len(notes))
+    return found

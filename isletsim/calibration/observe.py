@@ -1,0 +1,135 @@
+"""What the simulator says of a comparison: the scenario is run with other numbers, and the statistic is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from isletsim.calibration.records import Comparison, Study
+from isletsim.faults import Fault, InputError, RunError
+from isletsim.model import Note
+from isletsim.patient import BoundPatient, Setting
+from isletsim.study import load_scenario
+from isletsim.units import unit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from isletsim.results import Result
+    from isletsim.study import Scenario
+
+__all__ = ["Bench", "patched"]
+
+YEAR = 365.25
+
+
+@dataclass
+class Bench:
+    """Scenarios that are loaded once and run with other numbers again and again; `runs` counts them."""
+
+    scenarios: dict[Study, Scenario] = field(default_factory=dict)
+    runs: int = 0
+
+    def observe(
+        self, comparisons: Iterable[Comparison], values: Mapping[str, float], cohort: int = 0
+    ) -> dict[Comparison, float]:
+        """The statistic of every comparison, each scenario run once.
+
+        Parameters
+        ----------
+        values : numbers by qualified name, base units.
+        cohort : how many virtual patients stand for a population; 0 lets the reference patient stand for it.
+        """
+        found: dict[Comparison, float] = {}
+        wanted = list(comparisons)
+        for study in dict.fromkeys(each.study for each in wanted):
+            result = self.run(study, values, cohort)
+            for each in wanted:
+                if each.study == study:
+                    found[each] = statistic(each, result, cohort > 0)
+        return found
+
+    def run(self, study: Study, values: Mapping[str, float], cohort: int) -> Result:
+        """A scenario with these numbers."""
+        scenario = self.scenario(study)
+        present = {name: value for name, value in values.items() if name in scenario.composition.symbols}
+        plan = replace(scenario.plan, cohort=cohort)
+        self.runs += 1
+        return replace(scenario, plan=plan, patient=patched(scenario.patient, present)).run()
+
+    def scenario(self, study: Study) -> Scenario:
+        """A scenario, loaded once."""
+        if study not in self.scenarios:
+            self.scenarios[study] = load_scenario(study.scenario, dict(study.changed))
+        return self.scenarios[study]
+
+
+def patched(patient: BoundPatient, values: Mapping[str, float]) -> BoundPatient:
+    """A patient with other numbers; how a number varies between people moves along with it."""
+    parameters = dict(patient.parameters)
+    for name, value in values.items():
+        known = parameters.get(name)
+        if known is None:
+            parameters[name] = Setting(name, value, Note(assumed="under calibration"))
+            continue
+        ratio = value / known.value
+        varies = known.varies
+        if varies is not None:
+            varies = replace(varies, low=varies.low * ratio, high=varies.high * ratio)
+        parameters[name] = replace(known, value=value, varies=varies)
+    return replace(patient, parameters=parameters)
+
+
+def statistic(wanted: Comparison, result: Result, people: bool) -> float:
+    """What a result says of a comparison, base units."""
+    course = _course(wanted, result, wanted.arm, people)
+    if wanted.statistic == "difference":
+        return _at(course, wanted.times[0]) - _at(_course(wanted, result, wanted.against, people), wanted.times[0])
+    if wanted.statistic == "kept":
+        return _at(course, wanted.times[0]) / float(course[1][0])
+    if wanted.statistic == "missing":
+        return 1.0 - _at(course, wanted.times[0])
+    if wanted.statistic in ("slope", "yearly"):
+        within = (course[0] >= wanted.times[0]) & (course[0] <= wanted.times[1])
+        days, values = course[0][within], course[1][within]
+        if wanted.statistic == "slope":
+            return float(np.polyfit(days, values, 1)[0])
+        return float(np.expm1(np.polyfit(days / YEAR, np.log(np.maximum(values, 1e-9)), 1)[0]))
+    return _at(course, wanted.times[0])
+
+
+def _at(course: tuple[NDArray[np.float64], NDArray[np.float64]], time: float) -> float:
+    return float(np.interp(time, *course))
+
+
+def _course(
+    wanted: Comparison, result: Result, arm: str, people: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Times and values of a variable in an arm, base units, over whom the comparison is about."""
+    arms, variables = [each.name for each in result.arms], [each.name for each in result.variables]
+    for word, known in ((arm, arms), (wanted.variable, variables)):
+        if word not in known:
+            raise InputError(
+                Fault(wanted.place, f'"{word}" is not in {result.scenario}.', f"Known: {', '.join(known)}.")
+            )
+    column = variables.index(wanted.variable)
+    found = unit(result.variables[column].unit)
+    rows = result.values[arms.index(arm), :, :, column] * found.factor + found.offset
+    recorded = np.isfinite(rows[0])
+    if not recorded.any():
+        raise RunError(f"{result.scenario}: {wanted.variable} was never recorded in arm {arm}")
+    rows = rows[:, recorded]
+    if wanted.people == "reference" or not people or rows.shape[0] == 1:
+        course = rows[0]
+    else:
+        lived = rows[1:][np.isfinite(rows[1:]).all(axis=1)]
+        if wanted.statistic == "share":
+            course = np.mean(lived < wanted.below, axis=0)
+        elif wanted.people == "geometric":
+            course = np.exp(np.mean(np.log(np.maximum(lived, 1e-9)), axis=0))
+        else:
+            course = np.mean(lived, axis=0)
+    return result.time[recorded], course

@@ -1,0 +1,113 @@
+"""What calibration is made of: numbers that may move, rows of the evidence they are held against, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from isletsim.units import Unit
+
+__all__ = ["PEOPLE", "STATISTICS", "Comparison", "Free", "Group", "Outcome", "Reached", "Study"]
+
+# What is compared: a value at a time; a value over that at t = 0; what is missing of 1; the slope in time; the relative
+# change a year of an exponential fall; the value of an arm less that of another; the share of people below a level.
+STATISTICS = ("value", "kept", "missing", "slope", "yearly", "difference", "share")
+PEOPLE = ("reference", "mean", "geometric")  # whom a row is about: one patient, or a mean over a cohort
+
+
+@dataclass(frozen=True)
+class Free:
+    """A number that may move: its name, the patients that hold it (none: its model file), and within what."""
+
+    name: str
+    patients: tuple[str, ...]
+    unit: Unit
+    value: float  # base units, as does all below
+    low: float
+    high: float
+    place: str = field(repr=False)
+
+    @property
+    def prior_width(self) -> float:
+        """The standard deviation of its logarithm, if the bounds are a 95 % range."""
+        from math import log
+
+        return log(self.high / self.low) / (2 * 1.959963984540054)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is run for a comparison: a scenario, and what of it is changed."""
+
+    scenario: str
+    changed: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row of the evidence beside what the simulator says.
+
+    Attributes
+    ----------
+    wanted, spread : base units; `spread` is one standard deviation of what counts as agreement.
+    low, high : within these the row is reached.
+    weight : of the squared residual; 0 shows a row without fitting it.
+    """
+
+    target: str
+    label: str
+    study: Study
+    arm: str
+    against: str
+    variable: str
+    statistic: str
+    people: str
+    times: tuple[float, ...]
+    wanted: float
+    spread: float
+    low: float
+    high: float
+    below: float
+    weight: float
+    unit: Unit
+    why: str
+    place: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Numbers that are fitted together."""
+
+    name: str
+    about: str
+    free: tuple[Free, ...]
+    comparisons: tuple[Comparison, ...]
+    cohort: int
+    reasons: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What the simulator says of a comparison, before and after; in base units."""
+
+    comparison: Comparison
+    before: float
+    after: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it lies within what was published, or asked for."""
+        return self.comparison.low <= self.after <= self.comparison.high
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the fit of a group gave: values and relative standard errors by name, rows, and the work done."""
+
+    group: Group
+    values: Mapping[str, float]
+    errors: Mapping[str, float]
+    rows: tuple[Reached, ...]
+    runs: int
+    cohort: int
+    assumed: Mapping[str, tuple[int, int]]
