@@ -25,7 +25,7 @@ from isletsim.solver import Reason, Watch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Ground", "Lived", "live"]
+__all__ = ["Ground", "Lived", "live", "opening"]
 
 MOST_ATTEMPTS = 20  # draws of a subject whose history never arrives
 MOST_REMEMBERED = 1000  # lists of what happens; subjects with dates of their own would fill the memory
@@ -215,7 +215,20 @@ def _stops(
 # --- arms -------------------------------------------------------------------------------------------------------------
 
 
-def _arm(ground: Ground, lived: Lived, number: int, arrival: _Arrival, who: str) -> None:
+def opening(ground: Ground, number: int) -> tuple[Standing, Stops]:
+    """Where the reference patient stands at t = 0 of an arm, before the first dose, and what happens from there.
+
+    Raises
+    ------
+    RunError : the history failed or never arrives.
+    """
+    try:
+        return _opening(ground, number, _arrive(ground, Lived(0), "the reference patient"))
+    except _Lost as lost:
+        raise RunError(str(lost)) from None
+
+
+def _opening(ground: Ground, number: int, arrival: _Arrival) -> tuple[Standing, Stops]:
     plan, arm = ground.plan, ground.plan.arms[number]
     born, parameters = arrival.born.copy(), arrival.standing.parameters.copy()
     for name, value in arm.parameters.items():
@@ -223,11 +236,17 @@ def _arm(ground: Ground, lived: Lived, number: int, arrival: _Arrival, who: str)
     going = tuple(_stopped(course, arm) for course in arrival.running)
     present = {*plan.core, *ground.patient.layers, *arm.layers}
     stops = _stops(ground, ("arm", number), arm.doses, (*going, *arm.courses), plan.visits, born, present)
+    return replace(arrival.standing, parameters=parameters), stops
+
+
+def _arm(ground: Ground, lived: Lived, number: int, arrival: _Arrival, who: str) -> None:
+    plan, arm = ground.plan, ground.plan.arms[number]
+    standing, stops = _opening(ground, number, arrival)
     tests = _Tests(
         ground, number, np.full((len(plan.save), sum(len(test.reports) for test in ground.challenges)), np.nan)
     )
     stretch = ground.liver.live(
-        replace(arrival.standing, parameters=parameters),
+        standing,
         plan.until,
         at_instants(ground.save, stops),
         stops,
