@@ -37,11 +37,13 @@ def read_scenario(path: Path, overrides: Iterable[str] = ()) -> ScenarioFile:
 
     A path that begins with a key of scenario files ("cohort.size") changes the file; any other sets a model's number.
     """
-    return scenario_of(read_page(path), overrides)
+    scenario = scenario_of(read_page(path), overrides)
+    scenario.page.finish()
+    return scenario
 
 
 def scenario_of(page: Page, overrides: Iterable[str] = ()) -> ScenarioFile:
-    """The scenario that a page holds, whoever wrote it."""
+    """The scenario that a page holds, whoever wrote it; its faults stay noted on the page."""
     settings = _override(page.data, overrides)
     data, path = page.data, page.path
     page.only(data, KEYS, ())
@@ -58,7 +60,7 @@ def scenario_of(page: Page, overrides: Iterable[str] = ()) -> ScenarioFile:
         arm = page.table(arms, name, ("arms",))
         page.only(arm, ARM, ("arms", name))
         page.names(arm, "layers", ("arms", name))
-    scenario = ScenarioFile(
+    return ScenarioFile(
         name=path.stem,
         path=path,
         title=title,
@@ -68,8 +70,6 @@ def scenario_of(page: Page, overrides: Iterable[str] = ()) -> ScenarioFile:
         overrides=settings,
         page=page,
     )
-    page.finish()
-    return scenario
 
 
 # --- overrides --------------------------------------------------------------------------------------------------------

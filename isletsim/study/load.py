@@ -16,7 +16,8 @@ from isletsim.library import compose_stack
 from isletsim.patient import NO_PATIENT, BoundPatient, PatientFile, bind_patient, read_patient
 from isletsim.places import find, own_file
 from isletsim.results import Result
-from isletsim.scenario import Plan, ScenarioFile, plan_scenario, printed, read_scenario
+from isletsim.scenario import Plan, ScenarioFile, plan_scenario, printed, scenario_of
+from isletsim.source import read_page
 from isletsim.study.run import run_study
 
 __all__ = ["Scenario", "load_scenario", "prepared_scenario"]
@@ -83,12 +84,23 @@ def load_scenario(
     """
     path = find("scenario", wanted)
     overrides = [f"{key}={value}" for key, value in set.items()] if isinstance(set, Mapping) else list(set)
-    scenario = prepared_scenario(read_scenario(path, overrides))
+    scenario = prepared_scenario(scenario_of(read_page(path), overrides))
     return scenario if seed is None else replace(scenario, plan=replace(scenario.plan, seed=seed))
 
 
 def prepared_scenario(file: ScenarioFile) -> Scenario:
-    """A scenario with its patient, tests and model; raises `InputError` with every fault."""
+    """A scenario with its patient, tests and model; raises `InputError` with every fault, also those of its page."""
+    noted = tuple(file.page.faults)
+    try:
+        scenario = _prepared(file)
+    except InputError as reason:
+        raise InputError(dict.fromkeys([*noted, *reason.faults])) from None
+    if noted:
+        raise InputError(noted)
+    return scenario
+
+
+def _prepared(file: ScenarioFile) -> Scenario:
     patient, tests = _companions(file)
     if not file.core and patient is not None:
         file = replace(file, core=patient.core)
@@ -130,11 +142,12 @@ def _companions(file: ScenarioFile) -> tuple[PatientFile | None, list[ChallengeF
 
 def _model_paths(file: ScenarioFile, patient: PatientFile | None, tests: Iterable[ChallengeFile]) -> list[Path]:
     """The model files that somebody asks for, each once; raises `InputError` with all that are not there."""
-    wanted = [(name, file.page.place(("core",))) for name in file.core]
-    arms = file.page.data["arms"]
-    wanted += [
-        (layer, file.page.place(("arms", arm, "layers"))) for arm in arms for layer in arms[arm].get("layers", ())
-    ]
+    page = file.page
+    wanted = [(name, page.place(("core",))) for name in file.core]
+    arms = page.table(page.data, "arms", ())
+    for arm in arms:
+        layers = page.names(page.table(arms, arm, ("arms",)), "layers", ("arms", arm))
+        wanted += [(layer, page.place(("arms", arm, "layers"))) for layer in layers]
     legs = patient.page.data.get("history", []) if patient is not None else []
     for number, leg in enumerate(legs):
         assert patient is not None
