@@ -16,7 +16,8 @@ from solver_problems import (
     run,
 )
 
-from isletsim.solver import Reason, tables
+from isletsim.solver import Reason, longest_stable_step, tables
+from isletsim.solver.stability import stability_polynomial
 
 
 def test_the_table_satisfies_the_conditions_of_order_four() -> None:
@@ -31,6 +32,33 @@ def test_the_table_satisfies_the_conditions_of_order_four() -> None:
     trees = {1: 1.0, 2: c, 3: c**2, 6: a @ c, 4: c**3, 8: c * (a @ c), 12: a @ c**2, 24: a @ a @ c}
     for density, weights in trees.items():
         assert float(np.sum(b * weights)) == pytest.approx(1 / density, abs=1e-15)
+
+
+def test_the_polynomial_of_the_table_is_the_exponential_to_order_four() -> None:
+    polynomial = stability_polynomial()
+    assert polynomial == pytest.approx([1, 1, 1 / 2, 1 / 6, 1 / 24], abs=1e-15)
+
+
+@pytest.mark.parametrize("mode", [-1.0, -300.0, -1.0 + 1.0j, -1.0 + 6.0j])
+def test_the_longest_stable_step_is_where_the_method_itself_stops_to_damp(mode: complex) -> None:
+    step = longest_stable_step([mode, np.conj(mode), -1e-9, 0.0, 1e-3])
+    problem = flat(
+        {"x": "a * x - b * y", "y": "b * x + a * y"}, {"x": 1, "y": 0}, {"a": np.real(mode), "b": np.imag(mode)}
+    )
+
+    def size(factor: float) -> float:
+        until = 2000 * factor * step
+        return float(np.abs(run(problem, until, method="fixed", step=factor * step).state).max())
+
+    assert size(0.98) < 1.0
+    assert not size(1.05) < 1.0
+    if np.isreal(mode):
+        assert step * abs(mode) == pytest.approx(2.785, abs=0.03)
+
+
+def test_without_decay_any_step_is_stable() -> None:
+    assert longest_stable_step([]) == np.inf
+    assert longest_stable_step([0.0, 2.0, 1.0j]) == np.inf
 
 
 @pytest.mark.parametrize("place", ["end", "between"])

@@ -15,6 +15,7 @@ from isletsim.solver.records import (
     Watch,
 )
 from isletsim.solver.runs import solve
+from isletsim.solver.stability import longest_stable_step
 
 __all__ = [
     "ADVICE",
@@ -25,5 +26,6 @@ __all__ = [
     "Reason",
     "Schedule",
     "Watch",
+    "longest_stable_step",
     "solve",
 ]
