@@ -47,7 +47,7 @@ def _hill(x: float, half: float, n: float) -> float:
     if x <= 0:
         return 0.0
     try:
-        return 1.0 / (1.0 + (half / x) ** n)
+        return float(1.0 / (1.0 + (half / x) ** n))
     except OverflowError:  # far below half
         return 0.0
 

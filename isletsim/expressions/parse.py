@@ -20,7 +20,7 @@ __all__ = ["FUNCTIONS", "STRUCTURAL", "SUMMARIES", "ExpressionError", "constant_
 
 # Functions that speak of the model rather than of numbers; composition replaces them, no compiler ever sees them.
 STRUCTURAL: dict[str, tuple[int, int]] = {"change": (1, 1), "sum": (1, 1), "last": (1, 1), "previous": (2, 2)}
-# Daily summaries, by which a life file reads the day: mean, the value at a clock time, highest, lowest, share of the day.
+# Daily summaries, by which a life file reads the day: mean, value at a clock time, highest, lowest, share of the day.
 SUMMARIES: dict[str, int] = {"mean": 1, "at": 2, "max": 1, "min": 1, "fraction": 3}
 STRUCTURAL |= {"mean": (1, 1), "at": (2, 2), "fraction": (3, 3), "max": (1, MANY), "min": (1, MANY)}
 _SYMBOLS = {"add", "subtract", "multiply", "divide", "negate", "power", "less", "less_equal", "greater"}
