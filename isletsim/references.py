@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from isletsim.places import bibliography
+from isletsim.places import bibliography, data_folder
 
-__all__ = ["Reference", "citation", "parse", "read", "short"]
+__all__ = ["Reference", "citation", "everything", "parse", "read", "short"]
 
 MANY = 3  # from so many authors on it is "et al."
 _ENTRY = re.compile(r"^[ \t]*@(\w+)\s*\{\s*([^\s,{}]+)\s*,", re.MULTILINE)
@@ -38,6 +38,13 @@ class Reference:
 def read(path: Path | None = None) -> dict[str, Reference]:
     """The references of a BibTeX file by key; the package's own bibliography when no path is given."""
     return parse((path or bibliography()).read_text(encoding="utf-8"))
+
+
+@cache
+def everything() -> dict[str, Reference]:
+    """The references of the models, and those that only the evidence in `seeds/` stands on."""
+    evidence = data_folder("seeds") / "references.bib"
+    return {**(read(evidence) if evidence.is_file() else {}), **read()}
 
 
 def parse(text: str) -> dict[str, Reference]:

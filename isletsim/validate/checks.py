@@ -1,0 +1,295 @@
+"""Checks: which number of which run belongs to a published value. Data in `seeds/checks.toml`, so a scenario adds rows.
+
+A check names a target and one of its values, a scenario and an arm, a measure (a clinical name, or an expression of
+such), a time, a statistic of each subject's course, and how subjects and arms are put together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from isletsim.evidence import Evidence, Measured, Target, read_evidence
+from isletsim.expressions import Tree
+from isletsim.faults import Fault, InputError, did_you_mean
+from isletsim.lookup import dotted
+from isletsim.places import data_folder, find
+from isletsim.regimen import read_time
+from isletsim.source import Keys, Page, read_page
+from isletsim.units import Unit
+
+__all__ = ["COMPARES", "OVERS", "STANDINGS", "STATISTICS", "Check", "Checks", "Study", "read_checks"]
+
+# What is made of one subject's course between `since` and `at`.
+STATISTICS = (
+    "level",  # at one time
+    "change",  # since the baseline
+    "relative_change",
+    "retained",  # over the baseline
+    "progress",  # since the baseline, as a share of the change until the end of the run
+    "slope",  # of a straight line through the window, per time
+    "mean",  # over the window
+    "highest",
+    "lowest",
+    "always",  # whether a condition holds throughout
+    "ever",
+    "until",  # days from `since` until a condition holds
+)
+OVERS = ("patient", "mean", "median", "geometric_mean", "share")
+COMPARES = ("difference", "ratio")
+STANDINGS = ("flagship", "published", "teaching")
+
+_KEYS = (
+    *("target", "value", "scenario", "arm", "measure", "unit", "of", "at", "since", "statistic", "over"),
+    *("against", "compare", "within", "least", "because", "note"),
+)
+_STUDY = ("about", "standing", "file", "scenario", "set")
+
+
+@dataclass(frozen=True)
+class Study:
+    """A scenario that targets are held against; `path` is None where it is not there yet.
+
+    Attributes
+    ----------
+    changes : what is set in the scenario for this purpose, as of ``--set``.
+    standing : a model that is meant to agree (flagship), one taken from a paper (published), or one for teaching that
+        is fitted to nothing here.
+    """
+
+    name: str
+    about: str
+    standing: str
+    path: Path | None
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """A number of a run that belongs to a published value; times in days, `at` infinite for the end of the run.
+
+    Attributes
+    ----------
+    within : half-width of what agrees, in the unit of the value, where none was published; `because` says why.
+    least : the smallest departure from no change that counts, in the unit of the measure, for a direction.
+    """
+
+    name: str
+    target: Target
+    value: Measured
+    study: Study
+    arm: str
+    measure: Tree
+    text: str
+    unit: Unit | None
+    of: str
+    at: float
+    since: float
+    when: str
+    statistic: str
+    over: str
+    against: str
+    compare: str
+    within: float | None
+    least: float | None
+    because: str
+    note: str
+    place: str = field(repr=False)
+
+    def wrong(self, key: str, message: str, cure: str = "") -> InputError:
+        """The fault of this check that only a run shows."""
+        return InputError(Fault(f"{self.place} {key}".strip(), message, cure))
+
+
+@dataclass(frozen=True)
+class Checks:
+    """All checks, the studies they are made in, and why targets without a check have none."""
+
+    studies: Mapping[str, Study]
+    checks: tuple[Check, ...]
+    unexpressed: Mapping[str, str]
+
+
+@cache
+def read_checks(path: Path | None = None) -> Checks:
+    """The checks of a file, those of the package when none is given; raises `InputError` with every fault."""
+    page = read_page(path or data_folder("seeds") / "checks.toml")
+    evidence = read_evidence()
+    page.only(page.data, ("title", "about", "studies", "checks", "unexpressed"), ())
+    studies = _studies(page)
+    found = []
+    for name in page.table(page.data, "checks", ()):
+        keys: Keys = ("checks", name)
+        table = page.table(page.data["checks"], name, ("checks",))
+        page.only(table, _KEYS, keys)
+        check = _check(page, name, table, keys, studies, evidence)
+        if check is not None:
+            _sound(page, check, keys)
+            found.append(check)
+    unexpressed = _unexpressed(page, found, evidence)
+    page.finish()
+    return Checks(studies, tuple(found), unexpressed)
+
+
+def _unexpressed(page: Page, checks: Iterable[Check], evidence: Evidence) -> dict[str, str]:
+    """Why targets have no check, by id."""
+    spoken_of = {check.target.id for check in checks}
+    found: dict[str, str] = {}
+    table = page.table(page.data, "unexpressed", ())
+    for why in table:
+        for name in page.names(table, why, ("unexpressed",)):
+            if name not in evidence.targets:
+                cure = did_you_mean(name, evidence.targets)
+                page.fault(("unexpressed", why), f'there is no target "{name}".', cure)
+            elif name in spoken_of or name in found:
+                page.fault(("unexpressed", why), f"{name} has a check, or a reason already.")
+            found[name] = why
+    return found
+
+
+def _studies(page: Page) -> dict[str, Study]:
+    found = {}
+    for name in page.table(page.data, "studies", ()):
+        keys: Keys = ("studies", name)
+        table = page.table(page.data["studies"], name, ("studies",))
+        page.only(table, _STUDY, keys)
+        standing = page.one_of(table, "standing", keys, STANDINGS)
+        if not standing:
+            page.fault(keys, "has no standing.", f"Write one of: {', '.join(STANDINGS)}.")
+        path = _path(page.word(table, "scenario", keys, name), page.word(table, "file", keys))
+        changes = tuple(f"{path}={value}" for path, value in dotted(page.table(table, "set", keys)))
+        found[name] = Study(name, page.word(table, "about", keys), standing, path, changes)
+    return found
+
+
+def _path(scenario: str, file: str) -> Path | None:
+    """The file of a study: one of its own beside the checks, or a scenario; None while there is none."""
+    if file:
+        own = data_folder("seeds") / file
+        return own if own.is_file() else None
+    try:
+        return find("scenario", scenario)
+    except InputError:
+        return None
+
+
+def _check(
+    page: Page, name: str, table: Mapping[str, Any], keys: Keys, studies: Mapping[str, Study], evidence: Evidence
+) -> Check | None:
+    target = _named(page, table, "target", keys, evidence.targets)
+    study = _named(page, table, "scenario", keys, studies)
+    law = page.law(table.get("measure"), (*keys, "measure"))
+    if target is None or study is None or law is None:
+        return None
+    measured = target.value(page.word(table, "value", keys))
+    if measured is None:
+        names = [each.name for each in target.values]
+        wanted = page.word(table, "value", keys)
+        cure = did_you_mean(wanted, names) or f"Values of {target.id}: {', '.join(names)}."
+        page.fault((*keys, "value"), f'{target.id} has no value "{wanted}".', cure)
+        return None
+    unit = page.unit(page.word(table, "unit", keys), (*keys, "unit")) if "unit" in table else None
+    return Check(
+        name=name,
+        target=target,
+        value=measured,
+        study=study,
+        arm=page.word(table, "arm", keys),
+        measure=law.tree,
+        text=law.text,
+        unit=unit,
+        of=page.word(table, "of", keys),
+        at=_time(page, table, "at", keys, 0.0),
+        since=_time(page, table, "since", keys, 0.0),
+        when=_when(table),
+        statistic=page.one_of(table, "statistic", keys, STATISTICS, "level"),
+        over=page.one_of(table, "over", keys, OVERS, "mean"),
+        against=page.word(table, "against", keys),
+        compare=page.one_of(table, "compare", keys, COMPARES, "difference" if "against" in table else ""),
+        within=_size(page, table, "within", keys),
+        least=_size(page, table, "least", keys),
+        because=page.word(table, "because", keys),
+        note=page.word(table, "note", keys),
+        place=page.place(keys),
+    )
+
+
+def _sound(page: Page, check: Check, keys: Keys) -> None:
+    """Note what does not go together in a check."""
+    if not check.arm:
+        page.fault(keys, "has no arm.", 'Write arm = "msc".')
+    if check.compare and not check.against:
+        page.fault((*keys, "compare"), "has nothing to compare with.", 'Write against = "usual".')
+    if check.statistic != "level" and check.at <= check.since:
+        page.fault((*keys, "at"), "lies not after since.", 'Write at = "1 year".')
+    if check.within is not None and check.value.spread is not None:
+        page.fault((*keys, "within"), "an interval was published; that one counts.")
+    if check.within is not None and not check.because:
+        page.fault(keys, "says within and not why.", 'Write because = "...".')
+    judged_by_direction = check.value.direction and check.value.spread is None and check.within is None
+    if judged_by_direction and check.least is None:
+        page.fault(keys, "a direction needs the smallest change that counts.", "Write least = 0.05.")
+    if check.value.number is None and not check.value.direction:
+        page.fault((*keys, "value"), "is in words; there is no number and no direction to hold a run against.")
+
+
+def _named(page: Page, table: Mapping[str, Any], key: str, keys: Keys, known: Mapping[str, Any]) -> Any:
+    name = page.word(table, key, keys)
+    if name in known:
+        return known[name]
+    page.fault((*keys, key), f'there is no {key} "{name}".', did_you_mean(name, known))
+    return None
+
+
+def _time(page: Page, table: Mapping[str, Any], key: str, keys: Keys, default: float) -> float:
+    if table.get(key) == "end":
+        return math.inf
+    if key not in table:
+        return default
+    found = read_time(page, table[key], (*keys, key), whole=True)
+    return default if found is None else found
+
+
+def _when(table: Mapping[str, Any]) -> str:
+    """The time of a check in words."""
+    at, since = str(table.get("at", "start")), table.get("since")
+    return f"{since} to {at}" if since else at
+
+
+def _size(page: Page, table: Mapping[str, Any], key: str, keys: Keys) -> float | None:
+    value = table.get(key)
+    if value is None:
+        return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+        return float(value)
+    page.fault((*keys, key), "expected a positive number, in the unit of the value.")
+    return None
+
+
+def select(checks: Checks, evidence: Evidence, wanted: Collection[str]) -> tuple[Check, ...]:
+    """The checks of targets, claims or studies by id or name; all of them when none is asked for."""
+    if not wanted:
+        return checks.checks
+    targets = _targets_of(checks, evidence, wanted)
+    return tuple(check for check in checks.checks if check.target.id in targets or check.study.name in wanted)
+
+
+def _targets_of(checks: Checks, evidence: Evidence, wanted: Iterable[str]) -> set[str]:
+    known = [*evidence.targets, *evidence.claims, *checks.studies]
+    found: set[str] = set()
+    faults = []
+    for name in wanted:
+        if name in evidence.targets:
+            found.add(name)
+        elif name in evidence.claims:
+            found.update(evidence.claims[name].targets)
+        elif name not in checks.studies:
+            cure = did_you_mean(name, known) or "Targets are T001 and so on, claims C001; studies have names."
+            faults.append(Fault(name, f'There is no target, claim or study "{name}".', cure))
+    if faults:
+        raise InputError(faults)
+    return found
