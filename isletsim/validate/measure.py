@@ -145,8 +145,11 @@ def _mean(window: _Window, check: Check) -> Array:
     return np.asarray(np.trapezoid(window.values, window.days, axis=1) / length)
 
 
-def _truth(window: _Window, holds: Array) -> Array:
-    return np.where(np.isfinite(window.values).all(axis=1), holds.astype(float), np.nan)
+def _truth(window: _Window, throughout: bool) -> Array:
+    """1 where a condition holds, throughout or at some time, 0 where not, NaN where something is missing."""
+    holds = window.values > 0
+    found = holds.all(axis=1) if throughout else holds.any(axis=1)
+    return np.where(np.isfinite(window.values).all(axis=1), np.asarray(found, dtype=float), np.nan)
 
 
 def _until(window: _Window, check: Check) -> Array:
@@ -167,8 +170,8 @@ _STATISTICS: dict[str, Callable[[_Window, Check], Array]] = {
     "mean": _mean,
     "highest": lambda window, check: window.values.max(axis=1),
     "lowest": lambda window, check: window.values.min(axis=1),
-    "always": lambda window, check: _truth(window, (window.values > 0).all(axis=1)),
-    "ever": lambda window, check: _truth(window, (window.values > 0).any(axis=1)),
+    "always": lambda window, check: _truth(window, throughout=True),
+    "ever": lambda window, check: _truth(window, throughout=False),
     "until": _until,
 }
 

@@ -50,7 +50,9 @@ def draw_report(report: Report) -> Figure:
     lines = max(1, math.ceil(len(groups) / columns))
     width = columns * (PANEL + MARGIN)
     height = HEAD + lines * (PANEL + MARGIN) + FOOT
-    with mpl.rc_context({**mpl.rcParamsDefault, **SETTINGS}):
+    kept: dict[Any, Any] = {key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith("backend")}
+    settings: dict[Any, Any] = {**kept, **SETTINGS}
+    with mpl.rc_context(settings):
         figure = Figure(figsize=(width, height), dpi=150)
         FigureCanvasAgg(figure)
         for place, (title, rows) in enumerate(groups):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from isletsim.evidence import Interval, Measured
+from isletsim.results.files import write_figure
 from isletsim.results.record import NOTICE
 from isletsim.results.summary import rounded
 from isletsim.units import Unit
@@ -16,7 +19,7 @@ from isletsim.validate.measure import Simulated
 from isletsim.validate.run import Report, Row, RunFacts, Score
 from isletsim.validate.verdict import Verdict, published_interval
 
-__all__ = ["label", "render_report", "report_record"]
+__all__ = ["label", "render_report", "report_record", "write_report"]
 
 USE_WORDS = {
     "cal": "to be reached (cal)",
@@ -190,6 +193,19 @@ def _score(scores: Iterable[Score]) -> list[str]:
         line = f"  {STANDING_WORDS[score.standing]:<17}{USE_WORDS[score.use]:<24}{share}"
         lines.append(f"{line} ({told})" if told else line)
     return lines
+
+
+def write_report(report: Report, record: Path | None, figure: Path | None) -> list[Path]:
+    """Write the report as JSON into a file and as a picture into a folder, where asked for."""
+    written = []
+    if record is not None:
+        record.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(report_record(report), indent=1, ensure_ascii=False, allow_nan=False)
+        record.write_text(text + "\n", encoding="utf-8")
+        written.append(record)
+    if figure is not None:
+        written += write_figure(report.plot(), "validation", figure)
+    return written
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------
