@@ -1,0 +1,130 @@
+"""Calibration runs from its table, fits only what it may, and what is kept is what the files hold."""
+
+import math
+
+import pytest
+from click.testing import CliRunner
+
+import isletsim.calibration.__main__ as script
+from isletsim.calibration import as_page, fit, kept_result, own_table, read_calibration, write_into, writing
+from isletsim.faults import InputError
+from isletsim.places import find
+from isletsim.source import read_page
+from isletsim.units import quantity
+
+TINY = """
+title = "One number and one row"
+
+[groups.tiny]
+about = "the aim of titration"
+
+[groups.tiny.parameters]
+"insulin_plan.aim_rise" = {}
+
+[[groups.tiny.rows]]
+issue    = 3
+wanted   = "HbA1c after half a year"
+within   = ["7.5 percent_NGSP", "7.9 percent_NGSP"]
+scenario = "t1d_new_onset"
+arm      = "care"
+variable = "hba1c"
+at       = "180 day"
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    def make(text=TINY):
+        path = tmp_path / "tiny.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def kept():
+    return kept_result()
+
+
+def test_the_script_fits_a_tiny_group_and_writes_nothing(tiny, monkeypatch):
+    written = []
+    monkeypatch.setattr(script, "write_into", written.append)
+    monkeypatch.setattr(script, "_store", written.append)
+    said = CliRunner().invoke(script.main, ["--dry-run", "--write", "--table", str(tiny())])
+    assert said.exit_code == 0, said.output
+    assert "hba1c" in said.output
+    assert "aim_rise" in said.output
+    assert written == []
+
+
+def test_a_fit_comes_nearer_and_stays_within_its_bounds(tiny):
+    (group,) = read_calibration(tiny())
+    outcome = fit(group, tell=lambda line: None)
+    (free,), (row,) = group.free, outcome.rows
+    wanted = row.comparison.wanted
+    assert abs(row.after - wanted) <= abs(row.before - wanted)
+    assert free.low <= outcome.values[free.name] <= free.high
+    assert 0 < outcome.errors[free.name] <= free.prior_width * 1.001
+
+
+def test_a_fit_is_the_same_twice(tiny):
+    (group,) = read_calibration(tiny())
+    assert fit(group, tell=lambda line: None).values == fit(group, tell=lambda line: None).values
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("insulin_plan.aim_rise", "secretion.slope", "published source"),
+        ("insulin_plan.aim_rise", "insulin_plan.aim_raise", "no number"),
+        ('issue    = 3\nwanted   = "HbA1c after half a year"\n', 'target = "T003"\n', "only predicted"),
+        ('variable = "hba1c"', 'variable = "hba1c"\nstatistics = "slope"', "unknown key"),
+    ],
+)
+def test_what_may_not_be_fitted_is_refused(tiny, old, new, told):
+    with pytest.raises(InputError, match=told):
+        read_calibration(tiny(TINY.replace(old, new)))
+
+
+def test_the_table_of_the_package_reads_and_fits_only_what_may_be_fitted():
+    groups = read_calibration()
+    assert {each.name for each in groups} >= {"healthy", "type1", "type2"}
+    for group in groups:
+        for free in group.free:
+            assert free.low <= free.value <= free.high
+
+
+def test_what_is_kept_is_what_the_files_hold(kept):
+    assert kept["groups"].keys() == {group.name for group in read_calibration()}
+    for group in kept["groups"].values():
+        for name, told in group["parameters"].items():
+            low, value, high = (quantity(text).value for text in (told["bounds"][0], told["value"], told["bounds"][1]))
+            assert low <= value <= high
+            file, _, key = name.partition(".")
+            holders = [read_page(find("patient", each)).data["set"][name] for each in told["patients"]]
+            holders = holders or [read_page(find("model", file)).data["parameters"][key]]
+            for entry in holders:
+                assert math.isclose(quantity(entry["value"]).value, value, rel_tol=1e-9), name
+
+
+def test_the_page_is_written_from_the_kept_result(kept):
+    page = own_table().parent.parent / "docs" / "calibration.md"
+    if page.parent.is_dir():
+        assert page.read_text(encoding="utf-8") == as_page(kept)
+
+
+def test_a_number_is_written_where_it_stands_and_nothing_else_changes(tiny, tmp_path, monkeypatch):
+    (group,) = read_calibration(tiny())
+    outcome = fit(group, tell=lambda line: None)
+    copy = tmp_path / "insulin_plan.toml"
+    copy.write_bytes(find("model", "insulin_plan").read_bytes())
+    monkeypatch.setattr(writing, "find", lambda kind, name: copy)
+    before = copy.read_text(encoding="utf-8").split("\n")
+    assert write_into(outcome) == [copy]
+    after = copy.read_text(encoding="utf-8").split("\n")
+    (place,) = [number for number, line in enumerate(before) if line != after[number]]
+    assert after[place].startswith("aim_rise")
+    assert "by isletsim.calibration" in after[place]
+    entry = read_page(copy).data["parameters"]["aim_rise"]
+    assert math.isclose(quantity(entry["value"]).value, next(iter(outcome.values.values())), rel_tol=1e-9)
