@@ -1,0 +1,121 @@
+"""What is exported: a model, a stack of models, or an arm of a scenario with its patient, doses and courses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from isletsim.faults import Fault, InputError, did_you_mean
+from isletsim.library import compose_stack
+from isletsim.lives import Standing, TwoClocks
+from isletsim.point import constant_values, observe
+from isletsim.regimen import Stops
+from isletsim.sbml.exchange import Exchange
+from isletsim.sbml.merging import every_day, merge
+from isletsim.sbml.outgoing import exchange_of
+
+if TYPE_CHECKING:
+    from isletsim.study.load import Scenario
+
+__all__ = ["export_arm", "export_model"]
+
+MODEL_DAYS = 100.0  # how long the simulation of an archive is where only a model is given
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What goes out, and how long it is to be run (days) with how many records."""
+
+    exchange: Exchange
+    until: float
+    records: int
+
+
+def export_model(names: str | Path | Sequence[str | Path]) -> Exported:
+    """A model, or a stack of several, from its own start.
+
+    Raises
+    ------
+    InputError : files that have two clocks and no patient who would live them.
+    """
+    wanted = [names] if isinstance(names, str | Path) else list(names)
+    composition = compose_stack(wanted)
+    if composition.clocks is not None:
+        message = "These files have two clocks: a day of theirs needs a patient who eats."
+        raise InputError(Fault(composition.flat.name, message, "Export an arm of a scenario."))
+    titles = [file.title for file in composition.files.values()]
+    title = titles[0] if len(titles) == 1 else composition.flat.name
+    return Exported(exchange_of(composition, title=title), MODEL_DAYS, 1000)
+
+
+def export_arm(scenario: Scenario, arm: str = "") -> Exported:
+    """An arm for the reference patient, from where its history ended; the first arm when none is named.
+
+    Raises
+    ------
+    InputError : no such arm. RunError : the history failed.
+    """
+    from isletsim.clocks import Rules
+    from isletsim.study.run import ground_of
+    from isletsim.study.subject import opening
+
+    plan = scenario.plan
+    names = [each.name for each in plan.arms]
+    if arm and arm not in names:
+        cure = did_you_mean(arm, names) or f"Arms: {', '.join(names)}."
+        raise InputError(Fault(f"--arm {arm}", f"{scenario.name} has no such arm.", cure))
+    number = names.index(arm) if arm else 0
+    ground = ground_of(scenario, Rules())
+    standing, stops = opening(ground, number)
+    label = f"{scenario.name} {names[number]}"
+    title = f"{plan.title}: {names[number]}"
+    records = max(1, len(plan.save) - 1)
+    if not isinstance(ground.liver, TwoClocks):
+        exchange = exchange_of(
+            scenario.composition,
+            name=label,
+            title=title,
+            values=standing.parameters,
+            start=standing.state,
+            stops=stops.entries,
+            until=plan.until,
+        )
+        return Exported(exchange, plan.until, records)
+    return Exported(_two_clocks(scenario, ground.liver, standing, stops, label, title), plan.until, records)
+
+
+def _two_clocks(
+    scenario: Scenario, liver: TwoClocks, standing: Standing, stops: Stops, label: str, title: str
+) -> Exchange:
+    """An arm of a model with two clocks, merged."""
+    composition = scenario.composition
+    clocks = composition.clocks
+    assert clocks is not None
+    looked: list[Standing] = []
+    liver.live(standing, 1.0, np.array([0.0]), Stops(()), None, {0.0: looked.append})
+    life = looked[0].life
+    assert life is not None
+    assert life.walk is not None
+    _, midnight = life.walk.today(life)
+    seen = observe(liver.life_model, 0.0, life.state, life.parameters)[-len(clocks.up) :]
+    known = constant_values(composition.flat, standing.parameters)
+    merged = merge(composition, dict(zip(clocks.up, seen.tolist(), strict=True)), known)
+    flat = merged.flat
+    begin = dict(zip(clocks.life.states, life.state.tolist(), strict=True))
+    begin |= dict(zip(clocks.day.states, midnight.tolist(), strict=False))
+    values = [*standing.parameters.tolist(), *flat.values[len(standing.parameters) :]]
+    return exchange_of(
+        composition,
+        name=label,
+        title=title,
+        values=np.array(values),
+        start=np.array([begin.get(name, 0.0) for name in flat.states]),
+        stops=stops.entries,
+        until=scenario.plan.until,
+        merged=merged,
+        daily=[*merged.daily, *every_day(composition, scenario.patient.day)],
+    )
