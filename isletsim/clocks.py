@@ -308,7 +308,7 @@ class Walk:
             x = midnight_near(base, before)  # of the days until now
             today = Today(summaries_near(base, before), x, dawn=x)
         today = replace(today, drift=None, left=self.rules.settling)
-        return replace(after, base=replace(base, today=today))
+        return self._present(replace(after, base=replace(base, today=today)))
 
     def stretch(
         self, life: Life, begin: float, end: float, save: NDArray[np.float64]

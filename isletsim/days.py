@@ -224,14 +224,11 @@ _GRID = np.linspace(0.0, 1.0, SAMPLES + 1)
 
 def share_between(course: NDArray[np.float64], low: float, high: float) -> float:
     """The share of the time in which a course of samples, joined by straight lines, is between two levels."""
-    before, after = course[:-1], course[1:]
-    if low <= course.min() and course.max() <= high:
-        return 1.0
-    rise = after - before
-    inside = np.clip(after, low, high) - np.clip(before, low, high)
-    flat = np.abs(rise) < 1e-12 * (1.0 + np.abs(before))
-    still = ((before >= low) & (before <= high)).astype(float)
-    return float(np.mean(np.where(flat, still, inside / np.where(flat, 1.0, rise))))
+    inside = np.minimum(np.maximum(course, low), high)
+    rise = course[1:] - course[:-1]
+    share = (inside[1:] == course[1:]).astype(float)  # of a level piece: all or nothing
+    np.divide(inside[1:] - inside[:-1], rise, out=share, where=rise != 0.0)
+    return float(share.mean())
 
 
 def limits_of(clocks: Clocks, known: Mapping[str, float]) -> tuple[tuple[float, ...], ...]:
