@@ -113,9 +113,11 @@ def _columns(check: Check, result: Result) -> Mapping[str, int]:
 
 
 def _nearest(check: Check, key: str, days: Array, wanted: float) -> int:
-    place = int(np.abs(days - wanted).argmin()) if math.isfinite(wanted) else len(days) - 1
-    near = max(NEAR, NEAR_SHARE * wanted) if wanted == math.floor(wanted) else NEAR_HOUR
-    if math.isfinite(wanted) and abs(days[place] - wanted) > near:
+    if math.isinf(wanted):
+        return len(days) - 1
+    place = int(np.abs(days - wanted).argmin())
+    near = max(NEAR, NEAR_SHARE * wanted) if wanted.is_integer() else NEAR_HOUR
+    if abs(days[place] - wanted) > near:
         message = f"{check.text} was recorded on day {days[place]:g}, and not near day {wanted:g}."
         raise check.wrong(key, message, "Save more often, or make a virtual test at that time.")
     return place
