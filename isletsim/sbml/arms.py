@@ -9,19 +9,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isletsim.faults import Fault, InputError, did_you_mean
+from isletsim.compiler import CompiledModel, compile_model
+from isletsim.faults import Fault, InputError, RunError, did_you_mean
 from isletsim.library import compose_stack
-from isletsim.lives import Standing, TwoClocks
-from isletsim.point import constant_values, observe
+from isletsim.lives import OneClock, Standing, TwoClocks
+from isletsim.point import constant_values, initial, observe
 from isletsim.regimen import Stops
+from isletsim.sbml.differentiate import without_algebra
 from isletsim.sbml.exchange import Exchange
 from isletsim.sbml.merging import every_day, merge
 from isletsim.sbml.outgoing import exchange_of
+from isletsim.solver import ADVICE, solve
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from isletsim.study.load import Scenario
 
-__all__ = ["export_arm", "export_model"]
+__all__ = ["Exported", "export_arm", "export_model"]
 
 MODEL_DAYS = 100.0  # how long the simulation of an archive is where only a model is given
 
@@ -35,8 +40,12 @@ class Exported:
     records: int
 
 
-def export_model(names: str | Path | Sequence[str | Path]) -> Exported:
+def export_model(names: str | Path | Sequence[str | Path], algebraic: bool = True) -> Exported:
     """A model, or a stack of several, from its own start.
+
+    Parameters
+    ----------
+    algebraic : keep algebraic rules; else unknowns become states that follow the rules' derivatives.
 
     Raises
     ------
@@ -49,11 +58,32 @@ def export_model(names: str | Path | Sequence[str | Path]) -> Exported:
         raise InputError(Fault(composition.flat.name, message, "Export an arm of a scenario."))
     titles = [file.title for file in composition.files.values()]
     title = titles[0] if len(titles) == 1 else composition.flat.name
-    return Exported(exchange_of(composition, title=title), MODEL_DAYS, 1000)
+    exchange = exchange_of(composition, title=title)
+    if not algebraic and any(composition.flat.algebraic):
+        compiled = compile_model(composition.flat)
+        values = np.array(composition.flat.values)
+        exchange = _without(exchange, compiled, values, initial(compiled, values))
+    return Exported(exchange, MODEL_DAYS, 1000)
 
 
-def export_arm(scenario: Scenario, arm: str = "") -> Exported:
+def _without(
+    exchange: Exchange, compiled: CompiledModel, values: NDArray[np.float64], state: NDArray[np.float64]
+) -> Exchange:
+    """The model without algebraic rules, from a start that satisfies them."""
+    outcome = solve(compiled, state, values, span=(0.0, 0.0), save=[], rtol=1e-13)
+    if outcome.reason.failed:
+        raise RunError(f"{exchange.title}: {ADVICE[outcome.reason]}")
+    found = dict(zip(compiled.flat.states, outcome.state.tolist(), strict=True))
+    unknowns = [each for each in exchange.measures if each.kind == "unknown"]
+    return without_algebra(exchange, {each.id: found[each.name] for each in unknowns})
+
+
+def export_arm(scenario: Scenario, arm: str = "", algebraic: bool = True) -> Exported:
     """An arm for the reference patient, from where its history ended; the first arm when none is named.
+
+    Parameters
+    ----------
+    algebraic : keep algebraic rules; else unknowns become states that follow the rules' derivatives.
 
     Raises
     ------
@@ -84,6 +114,9 @@ def export_arm(scenario: Scenario, arm: str = "") -> Exported:
             stops=stops.entries,
             until=plan.until,
         )
+        if not algebraic and any(scenario.composition.flat.algebraic):
+            assert isinstance(ground.liver, OneClock)
+            exchange = _without(exchange, ground.liver.compiled, standing.parameters, standing.state)
         return Exported(exchange, plan.until, records)
     return Exported(_two_clocks(scenario, ground.liver, standing, stops, label, title), plan.until, records)
 

@@ -17,7 +17,7 @@ from isletsim.sbml.exchange import CLOCK, Exchange, Happens, Measure, number_of
 from isletsim.sbml.typed import Dimensions
 from isletsim.units import PURE, Dimension, times
 
-__all__ = ["sbml_text", "unit_identifier"]
+__all__ = ["BASE_UNITS", "CORE", "MATHML", "SBO_TERMS", "sbml_text", "unit_identifier"]
 
 CORE = "http://www.sbml.org/sbml/level3/version2/core"
 MATHML = "http://www.w3.org/1998/Math/MathML"
@@ -26,7 +26,7 @@ TIME_SYMBOL = f'<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml
 LONGEST_PLAIN = 20  # a number of more zeros is written with an exponent
 
 # The coherent units of isletsim: a short name, and kind, scale and multiplier of SBML.
-_BASE: dict[str, tuple[str, str, int, float]] = {
+BASE_UNITS: dict[str, tuple[str, str, int, float]] = {
     "[time]": ("day", "second", 0, 86400.0),
     "[mass]": ("mg", "gram", -3, 1.0),
     "[length]": ("dm", "metre", -1, 1.0),
@@ -39,8 +39,8 @@ _BASE: dict[str, tuple[str, str, int, float]] = {
     "[pressure]": ("mmHg", "pascal", 0, 133.322387415),
 }
 # Terms of the Systems Biology Ontology.
-_SBO = {"parameter": "SBO:0000002", "constant": "SBO:0000002", "state": "SBO:0000002", "expression": "SBO:0000002"}
-_SBO |= {"unknown": "SBO:0000002", "model": "SBO:0000293", "rule": "SBO:0000064", "rate": "SBO:0000064"}
+SBO_TERMS = {"parameter": "SBO:0000002", "constant": "SBO:0000002", "state": "SBO:0000002", "expression": "SBO:0000002"}
+SBO_TERMS |= {"unknown": "SBO:0000002", "model": "SBO:0000293", "rule": "SBO:0000064", "rate": "SBO:0000064"}
 _CONCENTRATION, _RATE = "SBO:0000196", "SBO:0000009"
 
 _OPERATORS = {
@@ -83,7 +83,7 @@ def unit_identifier(dimension: Dimension) -> str:
 
 
 def _powered(name: str, power: float) -> str:
-    return _BASE[name][0] + ("" if power == 1 else f"{power:g}".replace(".", "p").replace("-", "m"))
+    return BASE_UNITS[name][0] + ("" if power == 1 else f"{power:g}".replace(".", "p").replace("-", "m"))
 
 
 class _Writer:
@@ -103,13 +103,12 @@ class _Writer:
         events = [self._event(each) for each in exchange.happens]
         units = [self._unit(dimension) for dimension in self.units if dimension != PURE]
         notes = "".join(f"<p>{escape(_clean(line))}</p>" for line in (exchange.title, *exchange.notes))
+        named = f"metaid={quoteattr('meta_' + exchange.id)} id={quoteattr(exchange.id)}"
+        head = f'name={quoteattr(_clean(exchange.title))} sboTerm="{SBO_TERMS["model"]}" timeUnits="{self._use(CLOCK)}"'
         lines = [
             '<?xml version="1.0" encoding="UTF-8"?>',
             f'<sbml xmlns="{CORE}" level="3" version="2">',
-            (
-                f"<model metaid={quoteattr('meta_' + exchange.id)} id={quoteattr(exchange.id)} "
-                f'name={quoteattr(_clean(exchange.title))} sboTerm="{_SBO["model"]}" timeUnits="{self._use(CLOCK)}">'
-            ),
+            f"<model {named} {head}>",
             f'<notes><body xmlns="{XHTML}">{notes}</body></notes>',
             _annotation(exchange.id, exchange.sources, "model"),
             *_listed("UnitDefinitions", units),
@@ -131,7 +130,7 @@ class _Writer:
     def _unit(self, dimension: Dimension) -> str:
         parts = []
         for name, power in dimension:
-            _, kind, scale, multiplier = _BASE[name]
+            _, kind, scale, multiplier = BASE_UNITS[name]
             parts.append(
                 f'<unit kind="{kind}" exponent="{number_of(power)}" scale="{scale}" '
                 f'multiplier="{number_of(multiplier)}"/>'
@@ -141,7 +140,7 @@ class _Writer:
 
     def _parameter(self, each: Measure) -> str:
         value = "" if each.value is None else f' value="{_attribute(each.value)}"'
-        term = _SBO[each.kind]
+        term = SBO_TERMS[each.kind]
         if each.kind == "state" and any(name == "[length]" and power < 0 for name, power in each.dimension):
             term = _CONCENTRATION
         elif each.kind == "parameter" and any(name == "[time]" and power < 0 for name, power in each.dimension):
@@ -166,11 +165,11 @@ class _Writer:
         assert each.rule is not None
         if each.kind == "unknown":
             known = self.dimensions.of(each.rule)
-            return f'<algebraicRule sboTerm="{_SBO["rule"]}">{self._math(each.rule, known)}</algebraicRule>'
+            return f'<algebraicRule sboTerm="{SBO_TERMS["rule"]}">{self._math(each.rule, known)}</algebraicRule>'
         kind = "rate" if each.kind == "state" else "assignment"
         dimension = times(each.dimension, CLOCK, -1.0) if each.kind == "state" else each.dimension
         return (
-            f'<{kind}Rule variable={quoteattr(each.id)} sboTerm="{_SBO["rule"]}">'
+            f'<{kind}Rule variable={quoteattr(each.id)} sboTerm="{SBO_TERMS["rule"]}">'
             f"{self._math(each.rule, dimension)}</{kind}Rule>"
         )
 
@@ -225,7 +224,7 @@ class _Writer:
             return "<notanumber/>"
         if math.isinf(value):
             return "<infinity/>" if value > 0 else "<apply><minus/><infinity/></apply>"
-        known = dimension if all(name in _BASE for name, _ in dimension) else PURE
+        known = dimension if all(name in BASE_UNITS for name, _ in dimension) else PURE
         unit = f'sbml:units="{self._use(known)}"'
         text = number_of(value)
         if "e" not in text:
