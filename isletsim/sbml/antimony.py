@@ -86,7 +86,8 @@ def _event(each: Happens) -> str:
 
 
 def _unit(dimension: Dimension) -> str:
-    above, below = [], []
+    above: list[str] = []
+    below: list[str] = []
     for name, power in dimension:
         _, kind, scale, multiplier = BASE_UNITS[name]
         size = multiplier * 10.0**scale

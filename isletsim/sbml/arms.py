@@ -9,22 +9,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from isletsim.clocks import Rules
 from isletsim.compiler import CompiledModel, compile_model
 from isletsim.faults import Fault, InputError, RunError, did_you_mean
+from isletsim.layers import Composition
 from isletsim.library import compose_stack
 from isletsim.lives import OneClock, Standing, TwoClocks
 from isletsim.point import constant_values, initial, observe
-from isletsim.regimen import Stops
+from isletsim.regimen import Dose, Stops
 from isletsim.sbml.differentiate import without_algebra
 from isletsim.sbml.exchange import Exchange
 from isletsim.sbml.merging import every_day, merge
 from isletsim.sbml.outgoing import exchange_of
 from isletsim.solver import ADVICE, solve
+from isletsim.study import Scenario
+from isletsim.study.run import ground_of
+from isletsim.study.subject import opening
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from isletsim.study.load import Scenario
 
 __all__ = ["Exported", "export_arm", "export_model"]
 
@@ -41,23 +44,21 @@ class Exported:
 
 
 def export_model(names: str | Path | Sequence[str | Path], algebraic: bool = True) -> Exported:
-    """A model, or a stack of several, from its own start.
+    """A model, or a stack of several, from its own start; files with two clocks live days without meals.
 
     Parameters
     ----------
     algebraic : keep algebraic rules; else unknowns become states that follow the rules' derivatives.
-
-    Raises
-    ------
-    InputError : files that have two clocks and no patient who would live them.
     """
     wanted = [names] if isinstance(names, str | Path) else list(names)
     composition = compose_stack(wanted)
-    if composition.clocks is not None:
-        message = "These files have two clocks: a day of theirs needs a patient who eats."
-        raise InputError(Fault(composition.flat.name, message, "Export an arm of a scenario."))
     titles = [file.title for file in composition.files.values()]
     title = titles[0] if len(titles) == 1 else composition.flat.name
+    if composition.clocks is not None:
+        liver = TwoClocks(composition, 1e-6, Rules())
+        standing = liver.begin(np.array(composition.flat.values), {}, ())
+        life = _Lives(composition, liver, standing, Stops(()), ())
+        return Exported(_two_clocks(life, composition.flat.name, f"{title}, fasting", MODEL_DAYS), MODEL_DAYS, 1000)
     exchange = exchange_of(composition, title=title)
     if not algebraic and any(composition.flat.algebraic):
         compiled = compile_model(composition.flat)
@@ -89,10 +90,6 @@ def export_arm(scenario: Scenario, arm: str = "", algebraic: bool = True) -> Exp
     ------
     InputError : no such arm. RunError : the history failed.
     """
-    from isletsim.clocks import Rules
-    from isletsim.study.run import ground_of
-    from isletsim.study.subject import opening
-
     plan = scenario.plan
     names = [each.name for each in plan.arms]
     if arm and arm not in names:
@@ -118,14 +115,24 @@ def export_arm(scenario: Scenario, arm: str = "", algebraic: bool = True) -> Exp
             assert isinstance(ground.liver, OneClock)
             exchange = _without(exchange, ground.liver.compiled, standing.parameters, standing.state)
         return Exported(exchange, plan.until, records)
-    return Exported(_two_clocks(scenario, ground.liver, standing, stops, label, title), plan.until, records)
+    life = _Lives(scenario.composition, ground.liver, standing, stops, scenario.patient.day)
+    return Exported(_two_clocks(life, label, title, plan.until), plan.until, records)
 
 
-def _two_clocks(
-    scenario: Scenario, liver: TwoClocks, standing: Standing, stops: Stops, label: str, title: str
-) -> Exchange:
-    """An arm of a model with two clocks, merged."""
-    composition = scenario.composition
+@dataclass(frozen=True)
+class _Lives:
+    """A composition with two clocks, where its patient stands, what happens from there, and what every day brings."""
+
+    composition: Composition
+    liver: TwoClocks
+    standing: Standing
+    stops: Stops
+    day: Sequence[Dose]
+
+
+def _two_clocks(lives: _Lives, label: str, title: str, until: float) -> Exchange:
+    """A model with two clocks, merged, from the midnight where its patient stands."""
+    composition, liver, standing = lives.composition, lives.liver, lives.standing
     clocks = composition.clocks
     assert clocks is not None
     looked: list[Standing] = []
@@ -137,18 +144,17 @@ def _two_clocks(
     seen = observe(liver.life_model, 0.0, life.state, life.parameters)[-len(clocks.up) :]
     known = constant_values(composition.flat, standing.parameters)
     merged = merge(composition, dict(zip(clocks.up, seen.tolist(), strict=True)), known)
-    flat = merged.flat
     begin = dict(zip(clocks.life.states, life.state.tolist(), strict=True))
     begin |= dict(zip(clocks.day.states, midnight.tolist(), strict=False))
-    values = [*standing.parameters.tolist(), *flat.values[len(standing.parameters) :]]
+    values = [*standing.parameters.tolist(), *merged.flat.values[len(standing.parameters) :]]
     return exchange_of(
         composition,
         name=label,
         title=title,
         values=np.array(values),
-        start=np.array([begin.get(name, 0.0) for name in flat.states]),
-        stops=stops.entries,
-        until=scenario.plan.until,
+        start=np.array([begin.get(name, 0.0) for name in merged.flat.states]),
+        stops=lives.stops.entries,
+        until=until,
         merged=merged,
-        daily=[*merged.daily, *every_day(composition, scenario.patient.day)],
+        daily=[*merged.daily, *every_day(composition, lives.day)],
     )

@@ -1,4 +1,4 @@
-"""What the command line does with SBML: run a file, judge a folder of cases."""
+"""What the command line does with SBML: run a file, judge a folder of cases, import and export."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING
 
 from isletsim import __version__
 from isletsim.faults import Fault, InputError
+from isletsim.places import find_any
+from isletsim.sbml.antimony import antimony_text
+from isletsim.sbml.archive import write_archive
+from isletsim.sbml.arms import export_arm, export_model
+from isletsim.sbml.authoring import model_file
 from isletsim.sbml.model import SbmlModel, SbmlTrajectory, load_sbml
 from isletsim.sbml.suite import run_suite, summary, support_page, write_json
+from isletsim.sbml.writing import sbml_text
+from isletsim.study import load_scenario
 
 if TYPE_CHECKING:
     from isletsim.sbml.suite import Verdict
 
-__all__ = ["judge_folder", "run_file", "write_run"]
+__all__ = ["export_file", "import_file", "judge_folder", "run_file", "table", "write_run"]
 
 SHOWN = 40  # quantities of the table that is printed
 PANELS = 12  # of the figure
@@ -129,3 +136,55 @@ def judge_folder(
     if page is not None:
         page.write_text(support_page(verdicts), encoding="utf-8")
     return summary(verdicts), all(each.verdict != "wrong" for each in verdicts)
+
+
+def import_file(path: Path, output: Path | None) -> tuple[str, Path | None]:
+    """An SBML file as a model file of our own: its text, and where it was written.
+
+    Raises
+    ------
+    InputError : what the language has no words for.
+    """
+    name = output.stem if output is not None and output.suffix == ".toml" else path.stem
+    text, stem = model_file(load_sbml(path), name)
+    if output is None:
+        return text, None
+    if output.suffix == ".toml" and output.stem != stem:
+        raise InputError(Fault(f"-o {output}", "Names of models are lower-case words.", f"Call it {stem}.toml."))
+    place = output if output.suffix == ".toml" else output / f"{stem}.toml"
+    return text, _written(place, text)
+
+
+def export_file(name: str, arm: str, form: str, algebraic: bool, output: Path | None) -> tuple[str, Path | None]:
+    """A model, or an arm of a scenario, in a form of other tools: its text, and where it was written.
+
+    Parameters
+    ----------
+    form : sbml, antimony or omex; the last needs an output.
+    """
+    kind, path = find_any(name)
+    if kind == "scenario":
+        exported = export_arm(load_scenario(path), arm, algebraic)
+    elif kind == "model":
+        if arm:
+            raise InputError(Fault(f"--arm {arm}", f"{name} is a model; only scenarios have arms."))
+        exported = export_model(path, algebraic)
+    else:
+        raise InputError(Fault(name, f"This is a {kind}.", "Export a model, or an arm of a scenario."))
+    if form == "omex":
+        if output is None:
+            raise InputError(Fault("export", "An archive is no text.", "Say where to write it: -o model.omex"))
+        _written(output, "")
+        write_archive(output, exported.exchange, exported.until, exported.records)
+        return "", output
+    text = antimony_text(exported.exchange) if form == "antimony" else sbml_text(exported.exchange)
+    return text, None if output is None else _written(output, text)
+
+
+def _written(path: Path, text: str) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as reason:
+        raise InputError(Fault(f"-o {path}", f"This file cannot be written: {reason}.")) from None
+    return path

@@ -134,9 +134,10 @@ class SbmlModel:
 
     def unit(self, name: str) -> str:
         """The unit of a quantity, as text; empty for pure numbers and where the file does not say."""
-        return unit_text(self._unit(self.known(name)))
+        return unit_text(self.unit_parts(self.known(name)))
 
-    def _unit(self, name: str) -> tuple[UnitPart, ...]:
+    def unit_parts(self, name: str) -> tuple[UnitPart, ...]:
+        """The unit of a quantity, as the file says it."""
         document = self.document
         known = {each.id: each.unit for each in document.compartments}
         known |= {each.id: each.unit for each in document.parameters}
@@ -198,7 +199,7 @@ class SbmlModel:
         values = np.array(flat.values, dtype=np.float64)
         for name, given in {**settings, **start}.items():
             inner = flat_name(self.known(name))
-            value = value_of(given, self._unit(name), name)
+            value = value_of(given, self.unit_parts(name), name)
             for candidate in (inner, f"start({inner})"):
                 if candidate in place:
                     values[place[candidate]] = value
