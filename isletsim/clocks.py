@@ -55,7 +55,7 @@ class Rules:
 
     tolerance: float = 1.0
     shortest: float = 1.0
-    longest: float = 90.0
+    longest: float = 100.0
     first: float = 2.0
     gap: float = 0.05
     bend: float = 0.5
