@@ -106,8 +106,10 @@ PLAIN = {
 SMOOTH = ("add", "subtract", "multiply", "divide", "negate", "exp", "tanh", "sin", "cos", "sigmoid", "softplus", "hill")
 SMOOTH += ("arctan", "arcsinh", "sinh", "cosh")
 ARITY = {"where": 3, "hill": 3} | dict.fromkeys(
-    ("negate", "not", "abs", "exp", "log", "sqrt", "tanh", "sin", "cos", "floor", "sigmoid", "sinh", "cosh")
-    + ("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"),
+    (
+        *("negate", "not", "abs", "exp", "log", "sqrt", "tanh", "sin", "cos", "floor", "sigmoid", "sinh", "cosh"),
+        *("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"),
+    ),
     1,
 )
 DATA = Table((0.0, 0.5, 1.5, 2.0), (1.0, 3.0, 2.0, 2.5))

@@ -1,4 +1,4 @@
-"""The evidence in seeds/: it reads whole, hangs together, speaks in our words, and every row is held or says why not."""
+"""The evidence in seeds/: it reads whole, hangs together, speaks in our words; every row is held or says why not."""
 
 import re
 import shutil
