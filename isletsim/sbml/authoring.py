@@ -134,9 +134,9 @@ class _Author:
             f"assumed = {_quoted('imported ' + said)}",
             *self._section("states", self._states()),
             *self._section("parameters", self._parameters(said)),
-            *self._section("derived", [(name, self._law(tree)) for name, tree in flat.constants]),
+            *self._section("derived", [(name, self._shown(name, self._law(tree))) for name, tree in flat.constants]),
             *self._section("quantities", self._quantities()),
-            *self._section("rates", [(name, self._rate(tree)) for name, tree in self.rates.items()]),
+            *self._section("rates", [(name, self._shown(name, self._rate(tree))) for name, tree in self.rates.items()]),
             *self._section("balance", [(name, _quoted(text)) for name, text in balances.items()]),
             *self._section("solve", self._solved()),
         ]
@@ -187,7 +187,13 @@ class _Author:
 
     def _quantities(self) -> list[tuple[str, str]]:
         kept = [name for name, _ in self.flat.expressions if name not in self.rates]
-        return [(name, self._law(self.laws[name])) for name in kept if not name.startswith("constraint(")]
+        kept = [name for name in kept if not name.startswith("constraint(")]
+        return [(name, self._shown(name, self._law(self.laws[name]))) for name in kept]
+
+    def _shown(self, name: str, law: str) -> str:
+        """A law with the unit it is shown in, where the file says one."""
+        unit = self._unit(name)
+        return f"{{ law = {law}, unit = {_quoted(unit)} }}" if unit else law
 
     def _rate(self, tree: Tree) -> str:
         law = self._formula(tree)

@@ -8,15 +8,15 @@ tree is deep because a sum is long.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from isletsim.expressions import Apply, Name, Number, Table, Tree
 from isletsim.expressions.tree import apply
 from isletsim.flat import TIME
-from isletsim.sbml.opening import library
+from isletsim.sbml.nodes import Node
 from isletsim.sbml.records import flat_name, rate_name
 
 __all__ = ["AVOGADRO", "Function", "Translator", "Untranslatable", "product_of", "sum_of"]
@@ -33,15 +33,15 @@ class Untranslatable(ValueError):
 
 @dataclass(frozen=True)
 class Function:
-    """A function definition: the names of its arguments and its body (a node of libSBML), None where it has none."""
+    """A function definition: the names of its arguments and its body, None where it has none."""
 
     arguments: tuple[str, ...]
-    body: Any
+    body: Node | None
 
 
 @dataclass
 class Translator:
-    """Turns nodes of libSBML into trees and counts what it makes.
+    """Turns mathematics of files into trees and counts what it makes.
 
     Attributes
     ----------
@@ -52,15 +52,8 @@ class Translator:
     known: frozenset[str]
     functions: Mapping[str, Function]
     made: int = 0
-    _kinds: dict[int, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        libsbml = library()
-        for name in dir(libsbml):
-            if name.startswith("AST_"):
-                self._kinds.setdefault(getattr(libsbml, name), name[4:].lower())
-
-    def tree(self, node: Any, local: Mapping[str, str] | None = None) -> Tree:
+    def tree(self, node: Node, local: Mapping[str, str] | None = None) -> Tree:
         """The tree of a node.
 
         Parameters
@@ -84,7 +77,7 @@ class Translator:
         if self.made > LARGEST:
             raise Untranslatable(f"written out, the mathematics of this file has more than {LARGEST} nodes")
 
-    def _walk(self, root: Any, scope: Mapping[str, Tree]) -> Tree:
+    def _walk(self, root: Node, scope: Mapping[str, Tree]) -> Tree:
         """Operands first, by a stack of our own: node, kind, operands, scope, results, calls around it."""
         done: list[Tree] = []
         stack = [self._frame(root, scope, ())]
@@ -104,23 +97,19 @@ class Translator:
                 done.append(tree)
         return done[0]
 
-    def _frame(self, node: Any, scope: Mapping[str, Tree], calls: tuple[str, ...]) -> list[Any]:
+    def _frame(self, node: Node, scope: Mapping[str, Tree], calls: tuple[str, ...]) -> list[Any]:
         self.made += 1
         self._allow()
-        if node is None:
-            raise Untranslatable("an operand is missing")
-        kind = self._kinds.get(node.getType(), "unknown")
-        if kind in ("plus", "times"):
-            operands = _gathered(node, kind, self._kinds)
-        else:
-            operands = [node.getChild(index) for index in range(node.getNumChildren())]
-        if kind == "function_rate_of":
-            operands = []
-        return [node, kind, operands, scope, [], calls]
+        operands: Sequence[Node] = node.operands
+        if node.kind in ("plus", "times"):
+            operands = _gathered(node)
+        elif node.kind == "function_rate_of":
+            operands = ()
+        return [node, node.kind, operands, scope, [], calls]
 
-    def _call(self, node: Any, results: list[Tree], calls: tuple[str, ...]) -> list[Any]:
+    def _call(self, node: Node, results: list[Tree], calls: tuple[str, ...]) -> list[Any]:
         """The body of a function in place of its call."""
-        name = node.getName()
+        name = node.name
         function = self.functions.get(name)
         if function is None:
             raise Untranslatable(f'"{name}" is called, which is no function of this file')
@@ -133,13 +122,13 @@ class Translator:
         scope = dict(zip(function.arguments, results, strict=True))
         return self._frame(function.body, scope, (*calls, name))
 
-    def _apply(self, node: Any, kind: str, results: list[Tree], scope: Mapping[str, Tree]) -> Tree:
+    def _apply(self, node: Node, kind: str, results: list[Tree], scope: Mapping[str, Tree]) -> Tree:
         if kind in ("real", "real_e", "rational", "integer"):
-            return Number(_value(node, kind))
+            return Number(node.value)
         if kind in _CONSTANTS:
             return Number(_CONSTANTS[kind])
         if kind == "name":
-            return self._name(node.getName(), scope)
+            return self._name(node.name, scope)
         if kind == "name_time":
             return Name(TIME)
         if kind == "function_rate_of":
@@ -166,9 +155,8 @@ class Translator:
             raise Untranslatable(f'"{name}" is no quantity of this file')
         return Name(flat_name(name))
 
-    def _rate(self, node: Any) -> Tree:
-        target = node.getChild(0) if node.getNumChildren() == 1 else None
-        name = target.getName() if target is not None else None
+    def _rate(self, node: Node) -> Tree:
+        name = node.operands[0].name if len(node.operands) == 1 else ""
         if name not in self.known:
             raise Untranslatable("rateOf is given something that is no quantity of this file")
         return Name(rate_name(flat_name(name)))
@@ -198,14 +186,14 @@ def _folded(operator: str, terms: list[Tree], empty: float) -> Tree:
     return terms[0]
 
 
-def _gathered(node: Any, kind: str, kinds: Mapping[int, str]) -> list[Any]:
+def _gathered(node: Node) -> list[Node]:
     """Operands of a sum (or product) whose operands may be sums themselves, in their order."""
-    found: list[Any] = []
+    found: list[Node] = []
     waiting = [node]
     while waiting:
         each = waiting.pop()
-        if kinds.get(each.getType()) == kind and (each is node or each.getNumChildren() > 1):
-            waiting.extend(each.getChild(index) for index in reversed(range(each.getNumChildren())))
+        if each.kind == node.kind and (each is node or len(each.operands) > 1):
+            waiting.extend(reversed(each.operands))
         else:
             found.append(each)
     return found
@@ -227,15 +215,6 @@ def _extent(tree: Tree) -> tuple[int, int]:
         else:
             stack.extend(waiting)
     return known[id(tree)]
-
-
-def _value(node: Any, kind: str) -> float:
-    if kind == "integer":
-        return float(node.getInteger())
-    if kind == "rational":
-        bottom = node.getDenominator()
-        return node.getNumerator() / bottom if bottom else math.nan
-    return float(node.getReal())
 
 
 def _element(kind: str) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 from isletsim.expressions import Number, Tree
 from isletsim.faults import Fault, InputError
 from isletsim.sbml.mathml import Function, Translator, Untranslatable
-from isletsim.sbml.opening import open_document
+from isletsim.sbml.nodes import function_parts, plain
+from isletsim.sbml.opening import library, open_document
 from isletsim.sbml.records import (
     Compartment,
     Constraint,
@@ -107,8 +108,7 @@ class _Reader:
     def _functions(self) -> dict[str, Function]:
         functions = {}
         for each in _each(self.model, "FunctionDefinitions", "FunctionDefinition"):
-            names = tuple(each.getArgument(index).getName() for index in range(each.getNumArguments()))
-            functions[each.getId()] = Function(names, each.getBody() if each.isSetMath() else None)
+            functions[each.getId()] = Function(*function_parts(each))
         return functions
 
     def _math(self, element: Any, place: str, local: dict[str, str] | None = None) -> Tree | None:
@@ -116,7 +116,7 @@ class _Reader:
         if element is None or not element.isSetMath():
             return None
         try:
-            return self.translator.tree(element.getMath(), local)
+            return self.translator.tree(plain(element.getMath()), local)
         except Untranslatable as reason:
             line = element.getLine()
             self.faults.append(Fault(f"{self.path}:{line}, {place}" if line else f"{self.path}, {place}", f"{reason}."))
@@ -302,17 +302,15 @@ def _unit(definition: Any) -> tuple[UnitPart, ...]:
     if definition is None:
         return ()
     return tuple(
-        (unit_kind(unit), unit.getExponentAsDouble(), unit.getScale(), unit.getMultiplier())
+        (
+            str(library().UnitKind_toString(unit.getKind())),
+            unit.getExponentAsDouble(),
+            unit.getScale(),
+            unit.getMultiplier(),
+        )
         for unit in _each(definition, "Units", "Unit")
         if unit.getExponentAsDouble() != 0
     )
-
-
-def unit_kind(unit: Any) -> str:
-    """The name of the kind of a unit, such as mole."""
-    from isletsim.sbml.opening import library
-
-    return str(library().UnitKind_toString(unit.getKind()))
 
 
 def _links(element: Any) -> tuple[str, ...]:
