@@ -296,8 +296,9 @@ def test_the_figure_has_a_mark_for_every_pair_of_numbers(report):
     pairs = [row for row in report.rows if row.simulated is not None and row.check.value.number is not None]
     marks = [line for axes in figure.axes for line in axes.lines if line.get_marker() not in ("None", "")]
     assert len(marks) == len(pairs)
-    for axes in figure.axes:
-        assert axes.get_xlim() == axes.get_ylim()
+    *panels, strip = figure.axes
+    assert all(axes.get_xlim() == axes.get_ylim() for axes in panels)
+    assert len(strip.get_yticks()) == len([line for line in strip.lines if line.get_marker() not in ("None", "")])
 
 
 def test_a_run_that_fails_is_told_and_hides_nothing(monkeypatch):

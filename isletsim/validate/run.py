@@ -127,7 +127,7 @@ def validate(
     ----------
     wanted : ids of targets or claims, or names of studies; everything when empty.
     jobs : threads; as many as cores when not given.
-    patients : size of every cohort instead of the scenario's own; 0 leaves the reference patient.
+    patients : size of every cohort instead of the study's own; 0 leaves the reference patient.
     progress : is told the name of a study, and how many of its subjects of how many are done.
     """
     evidence, checks = read_evidence(), checks or read_checks()
@@ -172,8 +172,9 @@ def _held(
     if study.path is None:
         why = f"there is no scenario {study.name} yet"
         return [Row(check, None, Verdict("not yet modelled", why=why), "") for check in checks], None
-    cohort = () if patients is None else (f"cohort.size={patients}",)
-    scenario = load_scenario(study.path, set=(*study.changes, *cohort))
+    scenario = load_scenario(study.path, set=study.changes)
+    if patients is not None and scenario.plan.cohort:
+        scenario = load_scenario(study.path, set=(*study.changes, f"cohort.size={patients}"))
 
     def tell(done: int, total: int) -> None:
         if progress is not None:
