@@ -294,7 +294,13 @@ def _doses(shelf: Shelf, file: ModelFile) -> Iterator[str]:
         yield shelf.ink.heading("Doses")
     for port in file.ports.values():
         unit = unit_label(shelf.composition.ports[f"{file.name}.{port.name}"].unit)
-        yield f"  {shelf.ink.name(port.name)}{f'  [{unit}]' if unit else ''}  {port.about}".rstrip()
+        head = f"  {shelf.ink.name(port.name)}{f'  [{unit}]' if unit else ''}"
+        plain = len(port.name) + (len(unit) + 6 if unit else 2)
+        if plain + 2 + len(port.about) <= WIDTH:
+            yield f"{head}  {port.about}".rstrip()
+        else:
+            yield head
+            yield from paragraph(port.about, 6)
         for state, law in port.multiply.items():
             yield f"      {named(state)} → {inline(apply('multiply', Name(state), law.tree), named)}"
         for state, law in port.add.items():
@@ -327,17 +333,22 @@ def _numbers(shelf: Shelf, file: ModelFile) -> Iterator[str]:
         source = note.source or "assumed"
         graded = note.grade if note.grade not in ("", file.grade, "assumed") else ""
         about = "; ".join(each for each in (note.about, note.assumed) if each)
-        rows.append((entry.name, letters(note.symbol), value, _range(entry), source, graded, about))
-    yield from columns(shelf.ink, ("name", "symbol", "value", "95 % range", "source", "grade", "meaning"), rows)
+        people, itself = _ends(entry.varies, entry.unit), _ends(entry.uncertain, entry.unit)
+        rows.append((entry.name, letters(note.symbol), value, people, itself, source, graded, about))
+    titles = ("name", "symbol", "value", "among people", "uncertain", "source", "grade", "meaning")
+    yield from columns(shelf.ink, titles, rows)
 
 
 def _range(entry: Entry) -> str:
-    """The 95 % ranges of a number: between people, and of the value itself."""
+    """The 95 % ranges of a number in words: between people, and of the value itself."""
     said = ((entry.varies, "among people"), (entry.uncertain, "uncertain"))
     return ", ".join(f"{_ends(spread, entry.unit)} {word}" for spread, word in said if spread is not None)
 
 
-def _ends(spread: Spread, unit: Unit | None) -> str:
+def _ends(spread: Spread | None, unit: Unit | None) -> str:
+    """The ends of a 95 % range."""
+    if spread is None:
+        return ""
     assert unit is not None
     return "–".join(number(convert(end, unit)) for end in (spread.low, spread.high))
 

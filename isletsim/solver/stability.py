@@ -22,8 +22,8 @@ def stability_polynomial() -> NDArray[np.float64]:
     stages = tables.KUTTA_STAGES
     inner = np.zeros((stages, stages))
     for row in range(stages):
-        for column, weight in tables.KUTTA_ARGUMENT[row].items():
-            inner[row, column] = weight
+        for earlier, weight in tables.KUTTA_ARGUMENT[row].items():
+            inner[row, earlier] = weight
     outer = np.array([tables.KUTTA_ARGUMENT[stages][stage] for stage in range(stages)])
     coefficients, column = [1.0], np.ones(stages)
     for _ in range(stages):
