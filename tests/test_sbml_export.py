@@ -142,7 +142,7 @@ def test_doses_are_events_in_the_order_of_the_schedule(tmp_path):
     got = model.simulate(60.0, save=1.0)
     assert [time for time, name in got.events if "infusion" in name] == [0.0, 28.0, 56.0]
     nothing = model.simulate(60.0, save=1.0, set={amount.id: 0.0})
-    assert nothing["msc_cells"].max() == 0.0 < got["msc_cells"].max()
+    assert nothing["msc_lung_cells"].max() == 0.0 < got["msc_lung_cells"].max()
 
 
 @pytest.mark.slow

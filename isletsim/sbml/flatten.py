@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from isletsim.expressions import Name, Number, Tree, names
+from isletsim.expressions.evaluate import evaluate
 from isletsim.expressions.tree import apply
 from isletsim.faults import Fault, InputError
 from isletsim.flat import TIME, FlatModel
@@ -384,7 +385,7 @@ class _Builder:
             derivatives=(*self.derivatives.values(), *self.residuals.values()),
             algebraic=(*(False for _ in self.derivatives), *(True for _ in self.residuals)),
             start=tuple(begin[name] for name in states),
-            scale=self._scales(states),
+            scale=self._scales(states, begin, constants),
             outputs=tuple(self._outputs()),
         )
 
@@ -421,14 +422,27 @@ class _Builder:
                 begin[name] = Name(f"start({name})")
         return begin, constants
 
-    def _scales(self, states: list[str]) -> tuple[float, ...]:
-        """The size that matters of every state: its initial number; where that is nothing, the smallest of its kind."""
-        sizes = {}
-        for name in states:
-            tree = self.first[name]
-            number = self.parameters.get(tree.name, 0.0) if isinstance(tree, Name) else 0.0
-            sizes[name] = abs(number) if math.isfinite(number) else 0.0
-        pooled = {pool.amount for pool in self.pools.values()}
-        amounts = [size for name, size in sizes.items() if name in pooled and size > 0]
-        default = min(amounts, default=1.0)
-        return tuple(sizes[name] or (default if name in pooled else 1.0) for name in states)
+    def _scales(
+        self, states: list[str], begin: Mapping[str, Tree], constants: list[tuple[str, Tree]]
+    ) -> tuple[float, ...]:
+        """The size that matters of every state: its value at the start; where that is nothing, the smallest of a kind.
+
+        Of amounts in one compartment; where all are nothing, what a concentration of 1 would be. Of other states all.
+        """
+        known = dict(self.parameters)
+        for name, tree in constants:
+            known[name] = evaluate(tree, known)
+        sizes = {name: abs(evaluate(begin[name], known)) for name in states}
+        place = {pool.amount: pool.compartment for pool in self.pools.values() if pool.amount and not pool.is_amount}
+        place |= {slow: place.get(amount, "") for amount, slow in self.fast.items()}
+        smallest: dict[str, float] = {}
+        for name, size in sizes.items():
+            if 0.0 < size < math.inf:
+                kind = place.get(name, "")
+                smallest[kind] = min(size, smallest.get(kind, math.inf))
+        for kind in set(place.values()) - smallest.keys() - {""}:
+            whole = evaluate(begin[kind], known) if kind in begin else known.get(kind, 1.0)
+            smallest[kind] = whole if 0.0 < whole < math.inf else 1.0
+        return tuple(
+            size if 0.0 < size < math.inf else smallest.get(place.get(name, ""), 1.0) for name, size in sizes.items()
+        )
