@@ -260,16 +260,21 @@ def sbml_suite(
 def check(files: tuple[str, ...]) -> None:
     """Find what is wrong with files; run nothing.
 
-    FILE is a model, a patient or a scenario, by name or by path.
+    FILE is a model, a patient or a scenario, by name or by path, or an SBML file.
     """
     from isletsim.checks import check_file
+    from isletsim.loading import is_sbml, load_model
     from isletsim.places import find_any
 
     faults: list[Fault] = []
     for each in files:
         try:
-            kind, path = find_any(each)
-            check_file(kind, path)
+            if is_sbml(each):
+                kind, path = "model in SBML", Path(each)
+                load_model(path)
+            else:
+                kind, path = find_any(each)
+                check_file(kind, path)
         except InputError as wrong:
             faults += wrong.faults
         else:
