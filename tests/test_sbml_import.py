@@ -436,6 +436,7 @@ def test_unknown_names_are_answered_with_the_nearest_one(tmp_path):
 
 BOMB = "".join(f'<!ENTITY e{index} "{f"&e{index - 1};" * 10 if index else "ha"}">' for index in range(12))
 DEEP = "<apply><abs/>" * 5000 + "<cn>1</cn>" + "</apply>" * 5000
+BROAD = call("plus", *["<cn>1</cn>"] * 400_000)  # libSBML itself would not survive it
 HOSTILE = {
     "nothing": "",
     "no XML": "BTW",
@@ -445,6 +446,7 @@ HOSTILE = {
     "a foreign entity": '<!DOCTYPE sbml [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + sbml("&x;").partition("?>")[2],
     "a foreign document type": '<!DOCTYPE sbml SYSTEM "http://localhost:1/x.dtd">' + sbml("").partition("?>")[2],
     "too deep": sbml(parameters(x=None) + f"<listOfRules>{rule('assignment', 'x', DEEP)}</listOfRules>"),
+    "too broad": sbml(parameters(x=None) + f"<listOfRules>{rule('assignment', 'x', BROAD)}</listOfRules>"),
     "no model": '<sbml xmlns="http://www.sbml.org/sbml/level3/version2/core" level="3" version="2"/>',
     "bytes": b"\xff\xfe\x00\x01" * 100,
     "another alphabet": b'<?xml version="1.0" encoding="zlib"?><sbml/>',

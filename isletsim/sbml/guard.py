@@ -7,7 +7,7 @@ folder or below it. Nothing here, and nothing after it, opens a connection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -18,7 +18,9 @@ __all__ = ["LARGEST_FILE", "checked_text", "file_beside"]
 
 LARGEST_FILE = 64_000_000  # bytes
 DEEPEST = 1_000  # elements one inside another
-MOST_ELEMENTS = 5_000_000
+MOST_ELEMENTS = 1_000_000
+MOST_OPERANDS = 10_000  # of one operator; libSBML takes them one inside another
+MATHML = "http://www.w3.org/1998/Math/MathML "
 
 
 @dataclass
@@ -26,20 +28,24 @@ class _Scan:
     """What expat has seen of a file."""
 
     root: str = ""
-    depth: int = 0
     elements: int = 0
+    path: list[list[int]] = field(default_factory=list)  # of every open element: how many it has inside
 
     def begin(self, name: str, attributes: Any) -> None:
         self.root = self.root or name
-        self.depth += 1
         self.elements += 1
-        if self.depth > DEEPEST:
+        if self.path:
+            self.path[-1][0] += 1
+            if self.path[-1][0] > MOST_OPERANDS and name.startswith(MATHML):
+                raise _TooMuch(f"an operator has more than {MOST_OPERANDS} operands")
+        self.path.append([0])
+        if len(self.path) > DEEPEST:
             raise _TooMuch(f"elements stand more than {DEEPEST} deep one inside another")
         if self.elements > MOST_ELEMENTS:
             raise _TooMuch(f"there are more than {MOST_ELEMENTS} elements")
 
     def end(self, name: str) -> None:
-        self.depth -= 1
+        self.path.pop()
 
     def doctype(self, *parts: Any) -> None:
         raise _TooMuch("it declares a document type (<!DOCTYPE ...>), which SBML never does; entities are not read")

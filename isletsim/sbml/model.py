@@ -191,6 +191,7 @@ class SbmlModel:
         trajectory = self._trajectory(recorded, parameters)
         if recorded.failure is not None:
             raise RunError(self._said(recorded), partial=trajectory)
+        self._check_balance(recorded, trajectory)
         return trajectory
 
     def _parameters(self, start: Mapping[str, float | str], settings: Mapping[str, float | str]) -> NDArray[np.float64]:
@@ -241,6 +242,15 @@ class SbmlModel:
             counts=recorded.counts,
             warnings=tuple(self._broken(recorded)),
         )
+
+    def _check_balance(self, recorded: Recorded, trajectory: SbmlTrajectory) -> None:
+        """Fast reactions may balance in more than one way; one that leaves less than nothing is none."""
+        for amount in self.flattened.fast:
+            column = recorded.outputs[:, self.flat.outputs.index(amount)]
+            if (column < -1e-6 * np.abs(column).max(initial=0.0)).any():
+                time = recorded.times[int(np.argmin(column))]
+                message = f"{amount} is negative at time {time:g}: the fast reactions have another balance."
+                raise RunError(message, partial=trajectory)
 
     def _broken(self, recorded: Recorded) -> Iterator[str]:
         """Constraints that did not hold in some record."""
