@@ -24,10 +24,11 @@ from isletsim.solver.native import lane_driver
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["EnsembleOutcome", "Keep", "solve_many"]
+__all__ = ["EnsembleOutcome", "Keep", "Method", "People", "solve_in_blocks", "solve_many"]
 
 Keep = Literal["ends", "outputs", "full"]
 Method = Literal["stiff", "explicit", "fixed"]
+People = Callable[[int, int], "tuple[ArrayLike | None, ArrayLike]"]
 PATIENCE = 0.2  # seconds between two looks at the progress
 _TAKING = threading.Lock()
 
@@ -152,6 +153,23 @@ def _blank(outcome: EnsembleOutcome) -> None:
         for kept in (outcome.outputs, outcome.trajectories):
             if kept is not None:
                 kept[subject, outcome.rows[subject] :] = np.nan
+
+
+def solve_in_blocks(
+    model: CompiledModel, people: People, subjects: int, *, block: int = 8192, **settings: Any
+) -> Iterator[EnsembleOutcome]:
+    """The runs of any number of subjects, some thousand at a time, so that memory does not grow with their number.
+
+    Parameters
+    ----------
+    people : gives starts and parameters, as `solve_many` takes them, of the subjects from a first one to before a last.
+    subjects : how many there are.
+    block : how many are held at once.
+    settings : what else `solve_many` takes, the same for all blocks.
+    """
+    for first in range(0, subjects, block):
+        starts, parameters = people(first, min(first + block, subjects))
+        yield solve_many(model, starts, parameters, **settings)
 
 
 def _ensemble(
@@ -290,6 +308,8 @@ def _lanes(ensemble: _Ensemble, functions: LaneFunctions) -> None:
         frame[slot] = place
         place += 8 * at.LANES * length
     numbers = np.array([*ensemble.span, ensemble.rtol])
+    everything = np.arange(states)
+    seen = functions.seen if outcome.trajectories is None else everything
     recording = outcome.outputs is not None or ensemble.watch is not None
     save = np.append(ensemble.save if recording else (), np.inf)
     of_lane = np.zeros((at.PER_LANE, at.LANES), np.int64)
@@ -335,6 +355,9 @@ def _lanes(ensemble: _Ensemble, functions: LaneFunctions) -> None:
         at.TIMED: len(functions.timed),
         at.TIMED_ROWS: _address(functions.timed),
         at.OF_LANE: _address(of_lane),
+        at.SEEN: len(seen),
+        at.SEEN_ROWS: _address(seen),
+        at.ALL_ROWS: _address(everything),
         at.FIXED: 1 if ensemble.method == "fixed" else 0,
         at.STEPS: _address(ensemble.steps),
         at.STEPS_STEP: 1 if len(ensemble.steps) > 1 else 0,

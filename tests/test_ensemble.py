@@ -20,7 +20,7 @@ from solver_problems import (
 
 from isletsim import ensemble
 from isletsim.compiler import CompiledModel, compile_lanes, compile_model
-from isletsim.ensemble import EnsembleOutcome, solve_many
+from isletsim.ensemble import EnsembleOutcome, solve_in_blocks, solve_many
 from isletsim.flat import FlatModel
 from isletsim.solver import Outcome, Reason, Schedule, Watch, solve
 
@@ -193,6 +193,15 @@ def test_a_thousand_subjects_leave_no_more_behind_than_their_ends(monkeypatch):
         solve_many(compiled, None, people(TOPP, count), span=(0.0, 10.0), keep="ends", jobs=1)
         sizes.append(sum(made))
     assert sizes[1] - sizes[0] < 1000 * 100  # bytes a subject beside its end
+
+
+def test_blocks_give_what_all_at_once_give():
+    compiled, rows = compile_model(TOPP), people(TOPP, 50)
+    settings: Any = {"span": (0.0, 365.0), "save": [365.0]}
+    whole = solve_many(compiled, None, rows, **settings)
+    blocks = list(solve_in_blocks(compiled, lambda first, last: (None, rows[first:last]), 50, block=16, **settings))
+    assert [len(block.times) for block in blocks] == [16, 16, 16, 2]
+    assert np.array_equal(np.concatenate([block.outputs for block in blocks]), whole.outputs)
 
 
 # Equal steps

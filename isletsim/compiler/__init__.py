@@ -131,7 +131,8 @@ def compile_model(flat: FlatModel) -> CompiledModel:
 class LaneFunctions:
     """Addresses of the same functions for eight lanes (see `lanes`); they live as long as `engine`.
 
-    `width` is the length of `p` here, `timed` the states whose derivative depends on time itself (int64).
+    `width` is the length of `p` here, `timed` are the states whose derivative depends on time itself, and `seen` those
+    that outputs depend on (int64).
     """
 
     prepare: int
@@ -144,6 +145,7 @@ class LaneFunctions:
     act: int
     width: int
     timed: NDArray[np.int64]
+    seen: NDArray[np.int64]
     engine: Any = field(repr=False, compare=False)
 
 
@@ -165,14 +167,19 @@ def compile_lanes(model: CompiledModel) -> LaneFunctions | None:
         entry = native.read_entry(name)
         if entry is None:
             program = lane_program(assemble(model.flat))
-            sizes: dict[str, Any] = {"width": program.width, "timed": program.timed}
+            sizes: dict[str, Any] = {"width": program.width, "timed": program.timed, "seen": program.seen}
             data = native.make_object(program.text)
             native.write_entry(name, sizes, data)
         else:
             sizes, data = entry
         loaded = native.load_object(data, LANE_FUNCTIONS)
-        timed = np.array(sizes["timed"], np.int64)
-        known = LaneFunctions(**loaded.addresses, width=sizes["width"], timed=timed, engine=loaded.engine)
+        known = LaneFunctions(
+            **loaded.addresses,
+            width=sizes["width"],
+            timed=np.array(sizes["timed"], np.int64),
+            seen=np.array(sizes["seen"], np.int64),
+            engine=loaded.engine,
+        )
         _LANES[model.fingerprint] = known
     return known
 

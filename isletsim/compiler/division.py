@@ -15,7 +15,7 @@ from isletsim.compiler.program import Program
 from isletsim.compiler.routine import Routine, Step
 from isletsim.compiler.tape import PARAMETER, Tape, arguments_of
 
-__all__ = ["with_fewer_divisions"]
+__all__ = ["live", "with_fewer_divisions"]
 
 REWRITTEN = ("rhs", "jac", "observe")
 
@@ -27,7 +27,7 @@ def with_fewer_divisions(program: Program) -> Program:
     tape, hoisted = rhs.tape.copy(), dict(rhs.hoisted)
     stores = list(prepare.steps[0].stores)
     for name in REWRITTEN:
-        for place in _live(known[name]):
+        for place in live(known[name]):
             operation, *operands = tape.code[place]
             if operation == "div" and tape.depends[operands[1]] == PARAMETER:
                 inverse = tape.div(tape.one, operands[1])
@@ -45,7 +45,7 @@ def _roots(routine: Routine) -> Iterable[int]:
     return [place for step in routine.steps for _, _, place in step.stores]
 
 
-def _live(routine: Routine) -> list[int]:
+def live(routine: Routine) -> list[int]:
     """The instructions that a routine computes, in the order of the tape."""
     code, seen = routine.tape.code, set[int]()
     stack = list(_roots(routine))
@@ -58,8 +58,8 @@ def _live(routine: Routine) -> list[int]:
 
 
 def _rewritten(routine: Routine) -> Routine:
-    tape, live = routine.tape, _live(routine)
-    divisions = [place for place in live if tape.code[place][0] == "div"]
+    tape = routine.tape
+    divisions = [place for place in live(routine) if tape.code[place][0] == "div"]
     under = Counter(tape.code[place][2] for place in divisions)
     for place in divisions:
         _, numerator, denominator = tape.code[place]
@@ -72,22 +72,22 @@ def _rewritten(routine: Routine) -> Routine:
 def _join_chains(routine: Routine) -> None:
     """Products and quotients that are used once only become one quotient, where that saves a division."""
     tape = routine.tape
-    live = _live(routine)
-    uses = Counter(each for place in live for each in arguments_of(tape.code[place]))
+    alive = live(routine)
+    uses = Counter(each for place in alive for each in arguments_of(tape.code[place]))
     uses.update(_roots(routine))
     chained = {
         place
-        for place in live
+        for place in alive
         if tape.code[place][0] in ("mul", "div") and uses[place] == 1 and place not in _roots(routine)
     }
     inside = {
         each
-        for place in live
+        for place in alive
         if tape.code[place][0] in ("mul", "div")
         for each in arguments_of(tape.code[place])
         if each in chained
     }
-    for place in live:
+    for place in alive:
         if tape.code[place][0] not in ("mul", "div") or place in inside:
             continue
         above: list[int] = []

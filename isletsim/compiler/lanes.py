@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from isletsim.compiler.block import SMALLEST_PIVOT
-from isletsim.compiler.division import with_fewer_divisions
+from isletsim.compiler.division import live, with_fewer_divisions
 from isletsim.compiler.elementary import LANES, VECTOR, elementary, splat
 from isletsim.compiler.emit import LIBRARY, SCALARS, Dialect, block_sizes, body, table_text
 from isletsim.compiler.lane_block import LANE_BLOCK
@@ -78,11 +78,15 @@ _ADDING = replace(
 
 @dataclass(frozen=True)
 class LaneProgram:
-    """A program for lanes: its LLVM IR, the length of `p`, and the states whose derivative depends on time itself."""
+    """A program for lanes: its LLVM IR and the length of `p`.
+
+    `timed` are the states whose derivative depends on time itself, `seen` those that outputs depend on.
+    """
 
     text: str
     width: int
     timed: tuple[int, ...]
+    seen: tuple[int, ...]
 
 
 def lane_program(program: Program) -> LaneProgram:
@@ -94,7 +98,14 @@ def lane_program(program: Program) -> LaneProgram:
     known["jac"] = _linearisation(known["jac"], kept, known["rhs"], nonzeros + count)
     program = with_fewer_divisions(replace(program, routines=tuple(known.values())))
     timed = tuple(index - nonzeros for _, index, _ in kept if index >= nonzeros)
-    return LaneProgram(_text(program), program.width, timed)
+    return LaneProgram(_text(program), program.width, timed, _seen(program))
+
+
+def _seen(program: Program) -> tuple[int, ...]:
+    observe = next(routine for routine in program.routines if routine.name == "observe")
+    code = observe.tape.code
+    loads = {code[place][1:3] for place in live(observe) if code[place][0] == "load"}
+    return tuple(sorted(index for array, index in loads if array == "y"))
 
 
 def _text(program: Program) -> str:

@@ -149,24 +149,31 @@ def attend(frame: Integers, attention: int, bad: int, ended: int) -> None:
                 replace(frame, lane, reason)
 
 
+@compiled(types.void(INTEGERS, types.int64, types.int64))
+def interpolate(frame: Integers, count: int, listed: int) -> None:
+    """The listed states at the FRACTION of the step, in POINT."""
+    point, state, stages = reals(frame[at.POINT]), reals(frame[at.STATE]), reals(frame[at.STAGES])
+    rows, control = integers(listed), reals(frame[at.CONTROL])
+    if frame[at.FIXED] != 0:
+        fixed_point(count, rows, point, state, stages, frame[at.STRIDE], control)
+    else:
+        interpolate_lanes(count, rows, point, state, stages, frame[at.STRIDE], control)
+
+
 @compiled(types.int64(INTEGERS, types.int64))
 def record_due(frame: Integers, due: int) -> int:
     """Writes rows within the accepted step of all lanes in `due`. Returns the lanes where the watched output passed."""
     control = reals(frame[at.CONTROL])
-    point, state, stages = reals(frame[at.POINT]), reals(frame[at.STATE]), reals(frame[at.STAGES])
-    count, stride = frame[at.STATES], frame[at.STRIDE]
+    point, count = reals(frame[at.POINT]), frame[at.STATES]
     ended = 0
     if frame[at.FIXED] != 0:
-        last = offset(stages, FIXED_STAGES * stride * LANES)
+        last = offset(reals(frame[at.STAGES]), FIXED_STAGES * frame[at.STRIDE] * LANES)
         clear_rows(count, last)
         ends = offset(control, at.END_OF_STEP * LANES)
         call_lanes(frame[at.RHS], ends, reals(frame[at.NEXT]), reals(frame[at.PARAMETER]), last)
     while due != 0:
         record_moments(control, due)
-        if frame[at.FIXED] != 0:
-            fixed_point(count, point, state, stages, stride, control)
-        else:
-            interpolate_lanes(count, point, state, stages, stride, control)
+        interpolate(frame, frame[at.SEEN], frame[at.SEEN_ROWS])
         moments = offset(control, at.MOMENT * LANES)
         call_lanes(frame[at.OBSERVE], moments, point, reals(frame[at.PARAMETER]), reals(frame[at.OUT]))
         for lane in range(LANES):
@@ -174,7 +181,8 @@ def record_due(frame: Integers, due: int) -> int:
             if due & bit == 0:
                 continue
             if write_row(frame, lane, point) != 0:
-                take_column(state, point, lane, count)
+                interpolate(frame, count, frame[at.ALL_ROWS])
+                take_column(reals(frame[at.STATE]), point, lane, count)
                 control[at.TIME * LANES + lane] = control[at.MOMENT * LANES + lane]
                 ended |= bit
                 due &= ~bit

@@ -76,9 +76,12 @@ TIMED_ROWS = 54  # and which
 FIXED = 55  # 1 for equal steps of the classical Runge-Kutta method, 0 for Rodas5P
 STEPS = 56  # address of the longest of the equal steps,
 STEPS_STEP = 57  # one for all (0) or one a subject (1)
-RESULT = 58
-EXCEPTION = 59  # numba's slot for exceptions, never used
-FRAME_SIZE = 60
+SEEN = 58  # how many states a record needs,
+SEEN_ROWS = 59  # and which
+ALL_ROWS = 60  # address of the numbers of all states
+RESULT = 61
+EXCEPTION = 62  # numba's slot for exceptions, never used
+FRAME_SIZE = 63
 
 # Rows of CONTROL.
 TIME = 0

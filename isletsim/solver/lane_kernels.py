@@ -267,10 +267,13 @@ def weighted(typing_context, count, vector, state, control, row, absolute, relat
     return types.void(types.int64, REALS, REALS, REALS, types.int64, REALS, types.float64), codegen
 
 
-def _blend(lanes: Lanes, count: Any, out: Any, state: Any, rows: Any, stride: Any, weights: Sequence[Any]) -> None:
-    """``out = state + sum_j weights[j] rows[j]``."""
+def _blend(
+    lanes: Lanes, count: Any, listed: Any, out: Any, state: Any, rows: Any, stride: Any, weights: Sequence[Any]
+) -> None:
+    """``out = state + sum_j weights[j] rows[j]``, in the listed rows or, without a list, in all."""
     builder = lanes.builder
-    with cgutils.for_range_slice(builder, INT64(0), count, INT64(1), inc=True) as (index, _):
+    with cgutils.for_range_slice(builder, INT64(0), count, INT64(1), inc=True) as (number, _):
+        index = number if listed is None else builder.load(builder.gep(listed, [number]))
         total = lanes.load(state, index)
         for stage, weight in enumerate(weights):
             total = lanes.sum(total, lanes.load(rows, builder.add(index, builder.mul(stride, INT64(stage)))), weight)
@@ -278,11 +281,11 @@ def _blend(lanes: Lanes, count: Any, out: Any, state: Any, rows: Any, stride: An
 
 
 @intrinsic
-def interpolate_lanes(typing_context, count, out, state, rows, stride, control):  # type: ignore[no-untyped-def]
-    """The state at the FRACTION of the step, by dense output."""
+def interpolate_lanes(typing_context, count, listed, out, state, rows, stride, control):  # type: ignore[no-untyped-def]
+    """The listed states at the FRACTION of the step, by dense output."""
 
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        count, out, state, rows, stride, control = arguments
+        count, listed, out, state, rows, stride, control = arguments
         lanes = Lanes(builder)
         x = lanes.load(control, at.FRACTION)
         hump = lanes.mul(x, lanes.sub(1.0, x))
@@ -293,10 +296,10 @@ def interpolate_lanes(typing_context, count, out, state, rows, stride, control):
             for coefficient in reversed(others[:-1]):
                 inner = lanes.sum(lanes.full(coefficient), inner, x)
             weights.append(lanes.sum(lanes.mul(x, first), hump, inner))
-        _blend(lanes, count, out, state, rows, stride, weights)
+        _blend(lanes, count, listed, out, state, rows, stride, weights)
         return context.get_dummy_value()
 
-    return types.void(types.int64, REALS, REALS, REALS, types.int64, REALS), codegen
+    return types.void(types.int64, INTEGERS, REALS, REALS, REALS, types.int64, REALS), codegen
 
 
 # The method of equal steps
@@ -337,7 +340,7 @@ def fixed_end(typing_context, count, following, state, rows, stride, control):  
         lanes = Lanes(builder)
         h = lanes.load(control, at.H)
         weights = [lanes.mul(h, weight) for weight in tables.KUTTA_ARGUMENT[tables.KUTTA_STAGES].values()]
-        _blend(lanes, count, following, state, rows, stride, weights)
+        _blend(lanes, count, None, following, state, rows, stride, weights)
         doubt = cgutils.alloca_once_value(builder, lanes.full(0.0))
         with cgutils.for_range_slice(builder, INT64(0), count, INT64(1), inc=True) as (index, _):
             builder.store(lanes.sum(builder.load(doubt), lanes.load(following, index), 0.0), doubt)
@@ -348,11 +351,11 @@ def fixed_end(typing_context, count, following, state, rows, stride, control):  
 
 
 @intrinsic
-def fixed_point(typing_context, count, out, state, rows, stride, control):  # type: ignore[no-untyped-def]
-    """The state at the FRACTION of a step of equal steps; row KUTTA_STAGES holds the derivatives at its end."""
+def fixed_point(typing_context, count, listed, out, state, rows, stride, control):  # type: ignore[no-untyped-def]
+    """The listed states at the FRACTION of a step of equal steps; row KUTTA_STAGES holds the derivatives at its end."""
 
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        count, out, state, rows, stride, control = arguments
+        count, listed, out, state, rows, stride, control = arguments
         lanes = Lanes(builder)
         h, x = lanes.load(control, at.H), lanes.load(control, at.FRACTION)
         z = lanes.sub(1.0, x)
@@ -361,7 +364,7 @@ def fixed_point(typing_context, count, out, state, rows, stride, control):  # ty
         weights = [lanes.mul(risen, weight) for weight in tables.KUTTA_ARGUMENT[tables.KUTTA_STAGES].values()]
         weights[0] = lanes.sum(weights[0], lanes.mul(lanes.mul(h, x), z), z)
         weights.append(lanes.mul(lanes.mul(square, z), -1.0))
-        _blend(lanes, count, out, state, rows, stride, weights)
+        _blend(lanes, count, listed, out, state, rows, stride, weights)
         return context.get_dummy_value()
 
-    return types.void(types.int64, REALS, REALS, REALS, types.int64, REALS), codegen
+    return types.void(types.int64, INTEGERS, REALS, REALS, REALS, types.int64, REALS), codegen

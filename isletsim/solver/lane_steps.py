@@ -196,7 +196,7 @@ def record_moments(typing_context, control, bits):  # type: ignore[no-untyped-de
         control, bits = arguments
         lanes = Lanes(builder)
         t = lanes.load(control, at.TIME)
-        moment = lanes.pick(lanes.mask(bits), lanes.load(control, at.NEXT_SAVE), t)
+        moment = lanes.pick(lanes.mask(bits), lanes.collect(control, at.NEXT_SAVE), t)
         lanes.store(moment, control, at.MOMENT)
         lanes.store(lanes.mul(lanes.sub(moment, t), lanes.load(control, at.INVERSE)), control, at.FRACTION)
         return context.get_dummy_value()

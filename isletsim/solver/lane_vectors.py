@@ -49,6 +49,16 @@ class Lanes:
         """A vector from memory."""
         return self.builder.load(self.place(pointer, index), align=64)
 
+    def collect(self, pointer: Any, row: int) -> Any:
+        """A vector put together from numbers that were just written one by one; to load it whole would have to wait."""
+        builder = self.builder
+        total = ir.Constant(VECTOR, ir.Undefined)
+        for lane in range(at.LANES):
+            # Atomic loads are ordinary ones here, but LLVM does not join them again.
+            number = builder.load_atomic(builder.gep(pointer, [INT64(row * at.LANES + lane)]), "monotonic", 8)
+            total = builder.insert_element(total, number, INT32(lane))
+        return total
+
     def store(self, value: Any, pointer: Any, index: Any) -> None:
         """A vector into memory."""
         self.builder.store(self.full(value), self.place(pointer, index), align=64)
