@@ -20,6 +20,9 @@ LARGEST_FILE = 64_000_000  # bytes
 DEEPEST = 1_000  # elements one inside another
 MOST_ELEMENTS = 1_000_000
 MOST_OPERANDS = 10_000  # of one operator; libSBML takes them one inside another
+SPACES = {("2", "1"): "http://www.sbml.org/sbml/level2"}
+SPACES |= {("2", version): f"http://www.sbml.org/sbml/level2/version{version}" for version in "2345"}
+SPACES |= {("3", version): f"http://www.sbml.org/sbml/level3/version{version}/core" for version in "12"}
 MATHML = "http://www.w3.org/1998/Math/MathML "
 
 
@@ -28,11 +31,14 @@ class _Scan:
     """What expat has seen of a file."""
 
     root: str = ""
+    level: tuple[str, str] = ("", "")
     elements: int = 0
     path: list[list[int]] = field(default_factory=list)  # of every open element: how many it has inside
 
     def begin(self, name: str, attributes: Any) -> None:
-        self.root = self.root or name
+        if not self.root:
+            self.root = name
+            self.level = (attributes.get("level", ""), attributes.get("version", ""))
         self.elements += 1
         if self.path:
             self.path[-1][0] += 1
@@ -77,10 +83,24 @@ def checked_text(path: Path) -> str:
     except (_TooMuch, ValueError, LookupError) as reason:
         place = f"{path}:{parser.CurrentLineNumber}"
         raise InputError(Fault(place, f"This file is not read: {reason}.")) from None
-    if scan.root.rpartition(" ")[2] != "sbml":
-        message = f"The outermost element is <{scan.root.rpartition(' ')[2]}>, not <sbml>."
-        raise InputError(Fault(str(path), message, "Give a model in SBML Level 2 or 3."))
+    _check_root(scan, path)
     return _decoded(data, path)
+
+
+def _check_root(scan: _Scan, path: Path) -> None:
+    """SBML of a level that is read, in the name space of that level: of anything else libSBML may not survive."""
+    space, _, name = scan.root.rpartition(" ")
+    if name != "sbml":
+        message = f"The outermost element is <{name}>, not <sbml>."
+        raise InputError(Fault(str(path), message, "Give a model in SBML Level 2 or 3."))
+    level, version = scan.level
+    if scan.level not in SPACES:
+        message = f'SBML Level "{level}" Version "{version}" is not read; Levels 2 and 3 are.'
+        cure = "Convert it to Level 3 Version 2, for example with libSBML's online converter."
+        raise InputError(Fault(str(path), message, cure))
+    if space != SPACES[scan.level]:
+        message = f'The name space of Level {level} Version {version} is "{SPACES[scan.level]}", not "{space}".'
+        raise InputError(Fault(str(path), message))
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -35,7 +35,6 @@ def open_document(path: Path) -> Any:
     """
     libsbml = library()
     document = libsbml.readSBMLFromString(checked_text(path))
-    _check_level(document, path)
     _check_packages(document, path)
     _refuse_errors(libsbml, document, path)
     for category in ("UNITS_CONSISTENCY", "STRICT_UNITS_CONSISTENCY", "MODELING_PRACTICE", "SBO_CONSISTENCY"):
@@ -50,15 +49,6 @@ def open_document(path: Path) -> Any:
     if document.isPackageEnabled("comp"):
         _flatten(libsbml, document, path)
     return document
-
-
-def _check_level(document: Any, path: Path) -> None:
-    level, version = document.getLevel(), document.getVersion()
-    known = {2: range(1, 6), 3: range(1, 3)}
-    if version not in known.get(level, ()):
-        cure = "Convert it to Level 3 Version 2, for example with libSBML's online converter."
-        message = f"SBML Level {level} Version {version} is not read; Levels 2 and 3 are."
-        raise InputError(Fault(str(path), message, cure))
 
 
 def _check_packages(document: Any, path: Path) -> None:
