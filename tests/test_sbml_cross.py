@@ -16,6 +16,8 @@ from isletsim.simulate import load_model
 from isletsim.study import load_scenario
 
 pytest.importorskip("libsbml")
+pytest.importorskip("roadrunner")
+pytest.importorskip("COPASI")
 
 Curves = Callable[[Path, float, int, list[str]], dict[str, np.ndarray]]
 CLOSE = 1e-6  # of the largest value of a variable
