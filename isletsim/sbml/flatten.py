@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from isletsim.expressions import Name, Number, Tree, names
-from isletsim.expressions.evaluate import evaluate
 from isletsim.expressions.tree import apply
 from isletsim.faults import Fault, InputError
 from isletsim.flat import TIME, FlatModel
@@ -21,6 +20,7 @@ from isletsim.sbml.algebra import Cycle, dependents, ordered, renamed
 from isletsim.sbml.determine import determine
 from isletsim.sbml.mathml import product_of, sum_of
 from isletsim.sbml.records import Document, Reaction, Species, flat_name, rate_name
+from isletsim.sbml.sizes import typical_sizes
 
 __all__ = ["Flattened", "Pool", "flatten"]
 
@@ -385,9 +385,17 @@ class _Builder:
             derivatives=(*self.derivatives.values(), *self.residuals.values()),
             algebraic=(*(False for _ in self.derivatives), *(True for _ in self.residuals)),
             start=tuple(begin[name] for name in states),
-            scale=self._scales(states, begin, constants),
+            scale=self._sizes(states, begin, constants),
             outputs=tuple(self._outputs()),
         )
+
+    def _sizes(
+        self, states: list[str], begin: Mapping[str, Tree], constants: list[tuple[str, Tree]]
+    ) -> tuple[float, ...]:
+        """The size that matters of every state."""
+        place = {pool.amount: pool.compartment for pool in self.pools.values() if pool.amount and not pool.is_amount}
+        place |= {slow: place.get(amount, "") for amount, slow in self.fast.items()}
+        return typical_sizes(states, begin, constants, self.parameters, place)
 
     def _outputs(self) -> Iterable[str]:
         """Identifiers whose values are neither states nor numbers."""
@@ -421,28 +429,3 @@ class _Builder:
                 constants.append((f"start({name})", tree))
                 begin[name] = Name(f"start({name})")
         return begin, constants
-
-    def _scales(
-        self, states: list[str], begin: Mapping[str, Tree], constants: list[tuple[str, Tree]]
-    ) -> tuple[float, ...]:
-        """The size that matters of every state: its value at the start; where that is nothing, the smallest of a kind.
-
-        Of amounts in one compartment; where all are nothing, what a concentration of 1 would be. Of other states all.
-        """
-        known = dict(self.parameters)
-        for name, tree in constants:
-            known[name] = evaluate(tree, known)
-        sizes = {name: abs(evaluate(begin[name], known)) for name in states}
-        place = {pool.amount: pool.compartment for pool in self.pools.values() if pool.amount and not pool.is_amount}
-        place |= {slow: place.get(amount, "") for amount, slow in self.fast.items()}
-        smallest: dict[str, float] = {}
-        for name, size in sizes.items():
-            if 0.0 < size < math.inf:
-                kind = place.get(name, "")
-                smallest[kind] = min(size, smallest.get(kind, math.inf))
-        for kind in set(place.values()) - smallest.keys() - {""}:
-            whole = evaluate(begin[kind], known) if kind in begin else known.get(kind, 1.0)
-            smallest[kind] = whole if 0.0 < whole < math.inf else 1.0
-        return tuple(
-            size if 0.0 < size < math.inf else smallest.get(place.get(name, ""), 1.0) for name, size in sizes.items()
-        )
