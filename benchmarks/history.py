@@ -16,7 +16,7 @@ from benchmarks.peers.report import ENSEMBLES, TITLES, costs
 
 __all__ = ["add", "stored"]
 
-FOLDER = Path(__file__).resolve().parent / "history"
+FOLDER = Path(__file__).resolve().parent / "measured"
 
 
 def stored() -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from isletsim.ensemble import solve_many
 from isletsim.expressions.tree import Number
 from isletsim.flat import FlatModel
 from isletsim.library import compose_stack
+from isletsim.point import initial
 from isletsim.solver import Schedule, solve
 
 __all__ = ["PROBLEMS", "Problem", "ensemble_reference", "problem", "single_reference"]
@@ -97,17 +98,17 @@ def problem(name: str) -> Problem:
     if name == "topp2000":
         flat = compose_stack(["topp2000"], ["topp2000.glucose"]).flat
         days = np.arange(3651.0)
-        start = _in_base_units(flat)
-        flat = _with_start(flat, start)
+        flat = _with_start(flat, "topp2000.glucose", _in_base_units(flat))
         return Problem(name, "topp2000, ten years", flat, 3650.0, days, np.linspace(0, 3650.0, 121), 9)
     core = str(MODELS / "invented27.toml")
     if name == "invented27":
-        flat = _with_start(compose_stack([core], ["invented27.hba1c"]).flat)
+        flat = _with_start(compose_stack([core], ["invented27.hba1c"]).flat, "invented27.hba1c")
         doses = tuple(30.5 + 300.0 * number for number in range(12))
         dosed = flat.states.index("invented27.drug_depot")
         days, rows = np.arange(3651.0), np.linspace(0, 3650.0, 121)
         return Problem(name, "27 states, ten years, 12 doses", flat, 3650.0, days, rows, 34, doses, 2.0, dosed)
-    flat = _with_start(compose_stack([core, str(MODELS / "three_meals.toml")], ["invented27.hba1c"]).flat)
+    stack = [core, str(MODELS / "three_meals.toml")]
+    flat = _with_start(compose_stack(stack, ["invented27.hba1c"]).flat, "invented27.hba1c")
     hours = np.arange(90 * 24 + 1) / 24.0
     return Problem(name, "27 states, 90 days of three meals", flat, 90.0, hours, np.linspace(0, 90.0, 91), 34)
 
@@ -122,14 +123,11 @@ def _in_base_units(flat: FlatModel) -> list[float]:
     return [value * MILDLY_DIABETIC[name] for name, value in zip(flat.states, own, strict=True)]
 
 
-def _with_start(flat: FlatModel, start: list[float] | None = None) -> FlatModel:
-    """The model with numbers as start values, and every state of unit size: tolerances are then those of the peers."""
-    from dataclasses import replace
-
-    from isletsim.point import initial
-
+def _with_start(flat: FlatModel, output: str, start: list[float] | None = None) -> FlatModel:
+    """The model with one output, numbers as start values, and states of unit size: tolerances are then the peers'."""
     values = start or initial(compile_model(flat), np.array(flat.values)).tolist()
-    return replace(flat, start=tuple(Number(value) for value in values), scale=(1.0,) * len(values))
+    tree = tuple(Number(value) for value in values)
+    return replace(flat, outputs=(output,), start=tree, scale=(1.0,) * len(values))
 
 
 def single_reference(given: Problem) -> NDArray[np.float64]:
