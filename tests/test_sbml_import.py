@@ -1,6 +1,7 @@
 """SBML files run as SBML means them; what is not supported is refused by name; what is made to do harm does none."""
 
 import csv
+import itertools
 import json
 import math
 import os
@@ -241,6 +242,29 @@ def test_a_sum_of_a_thousand_terms_and_a_chain_of_three_hundred_operators_are_re
     got = run(tmp_path, sbml(body))
     np.testing.assert_allclose(got["x"], 1000 * got.time, rtol=1e-9)
     assert got["y"][0] == 1.0
+
+
+def test_a_power_of_a_pool_that_starts_empty_is_none_the_worse_for_rounding(tmp_path):
+    names = [f"x{index}" for index in range(6)]
+    body = parameters(**dict.fromkeys(names, 0), n=2.4)
+    laws = [rule("rate", names[0], cn(1.0))]
+    for before, name in itertools.pairwise(names):
+        share = call(
+            "divide", call("power", ci(before), ci("n")), call("plus", cn(1.0), call("power", ci(before), ci("n")))
+        )
+        laws.append(rule("rate", name, call("minus", share, call("times", cn(3.0), ci(name)))))
+    got = run(tmp_path, sbml(body + rules(*laws)), rtol=1e-8)
+    assert got["x5"][-1] > 0
+    assert all(got[name].min() >= 0 for name in names)
+
+
+@pytest.mark.parametrize("law", [call("power", ci("x"), cn(1.5)), call("root", ci("x"))])
+def test_a_power_of_what_has_become_negative_is_a_failed_run(tmp_path, law):
+    body = parameters(x=1, y=0) + rules(rule("rate", "x", cn(-1.0)), rule("rate", "y", law))
+    with pytest.raises(RunError, match="x is negative at time"):
+        run(tmp_path, sbml(body))
+    got = run(tmp_path, sbml(body), 1.0)
+    assert got["y"][-1] == pytest.approx(0.4 if "power" in law else 2 / 3, rel=1e-6)
 
 
 # --- algebraic rules and fast reactions -------------------------------------------------------------------------------

@@ -150,6 +150,12 @@ def _hill(tape: Tape, x: int, half: int, n: int) -> int:
     )
 
 
+def _power_from_zero(tape: Tape, a: int, b: int) -> int:
+    """a ** b, and 0 for a < 0 < b: no kink, since both sides meet at a = 0."""
+    below = tape.both(tape.less(a, tape.zero), tape.less(tape.zero, b))
+    return tape.select(below, tape.zero, tape.pow(a, b))
+
+
 def _sigmoid(tape: Tape, a: int) -> int:
     """1 / (1 + exp(-a)) through exp(-|a|)."""
     small = tape.unary("exp", tape.neg(tape.unary("abs", a)))
@@ -215,6 +221,7 @@ _NUMERIC: dict[str, Callable[..., int]] = {
     "divide": Tape.div,
     "negate": Tape.neg,
     "power": Tape.pow,
+    "power from zero": _power_from_zero,
     "less": _less,
     "less_equal": _less_equal,
     "greater": lambda tape, a, b: _less(tape, b, a),

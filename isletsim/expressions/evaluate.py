@@ -59,6 +59,7 @@ _MEANINGS: dict[str, Callable[..., float]] = {
     "divide": lambda a, b: a / b,
     "negate": lambda a: -a,
     "power": lambda a, b: a**b,
+    "power from zero": lambda a, b: 0.0 if a < 0 < b else a**b,
     "less": lambda a, b: a < b,
     "less_equal": lambda a, b: a <= b,
     "greater": lambda a, b: a > b,

@@ -24,7 +24,7 @@ STRUCTURAL: dict[str, tuple[int, int]] = {"change": (1, 1), "sum": (1, 1), "last
 SUMMARIES: dict[str, int] = {"mean": 1, "at": 2, "max": 1, "min": 1, "fraction": 3}
 STRUCTURAL |= {"mean": (1, 1), "at": (2, 2), "fraction": (3, 3), "max": (1, MANY), "min": (1, MANY)}
 _SYMBOLS = {"add", "subtract", "multiply", "divide", "negate", "power", "less", "less_equal", "greater"}
-_SYMBOLS |= {"greater_equal", "equal", "not_equal", "and", "or", "not"}
+_SYMBOLS |= {"greater_equal", "equal", "not_equal", "and", "or", "not", "power from zero"}
 FUNCTIONS: dict[str, tuple[int, int]] = {
     name: operator.arity for name, operator in OPERATORS.items() if name not in _SYMBOLS
 } | STRUCTURAL

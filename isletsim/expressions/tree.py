@@ -77,6 +77,8 @@ OPERATORS: dict[str, Operator] = {
     "divide": Operator((2, 2), "quotient", "a / b"),
     "negate": Operator((1, 1), "same", "-a"),
     "power": Operator((2, 2), "power", "a ** b"),
+    # For importers; nobody can type its name. A state that is zero may come out a rounding below it.
+    "power from zero": Operator((2, 2), "power", "a ** b, and 0 for a < 0 < b"),
     "less": Operator((2, 2), "compare", "a < b"),
     "less_equal": Operator((2, 2), "compare", "a <= b"),
     "greater": Operator((2, 2), "compare", "a > b"),

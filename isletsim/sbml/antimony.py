@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from isletsim.expressions import Apply, Name, Number, Tree
 from isletsim.faults import Fault, InputError
 from isletsim.sbml.exchange import CLOCK, Exchange, Happens, Measure, number_of
+from isletsim.sbml.infix import formula
 from isletsim.sbml.writing import BASE_UNITS, SBO_TERMS, unit_identifier
 from isletsim.units import PURE, Dimension
 
 __all__ = ["antimony_text"]
-
-_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "^", "and": "&&", "or": "||"}
-_INFIX |= {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
-_CALLED = {"log": "ln"}
-_PREFIX: dict[str, Callable[[str], str]] = {"negate": lambda a: f"-({a})", "not": lambda a: f"!({a})"}
 
 
 def antimony_text(exchange: Exchange) -> str:
@@ -63,11 +56,11 @@ def _measure(each: Measure) -> list[str]:
     kind = "const" if each.fixed else "var"
     begin = "" if each.value is None else f" = {number_of(each.value)}"
     if each.initial is not None:
-        begin = f" = {_formula(each.initial)}"
+        begin = f" = {formula(each.initial)}"
     made = [f"  {kind} {each.id}{begin};"]
     if each.rule is not None:
         sign = "' =" if each.kind == "state" else " :="
-        made.append(f"  {each.id}{sign} {_formula(each.rule)};")
+        made.append(f"  {each.id}{sign} {formula(each.rule)};")
     return [*made, f"  {each.id} has {unit_identifier(each.dimension)};"]
 
 
@@ -80,7 +73,7 @@ def _notes(each: Measure) -> list[str]:
 def _event(each: Happens) -> str:
     when = each.clock or number_of(each.time)
     begun = "true" if each.time > 0 else "false"
-    made = ", ".join(f"{target} = {_formula(tree)}" for target, tree in each.assignments)
+    made = ", ".join(f"{target} = {formula(tree)}" for target, tree in each.assignments)
     flags = f"priority = {each.priority}, t0 = {begun}, fromTrigger = false, persistent = true"
     return f"  {each.id}: at (time >= {when}), {flags}: {made};"
 
@@ -96,25 +89,6 @@ def _unit(dimension: Dimension) -> str:
         (above if power > 0 else below).append(written)
     top = " * ".join(above) or "1 dimensionless"
     return " / ".join([top, *below])
-
-
-def _formula(tree: Tree) -> str:
-    if isinstance(tree, Number):
-        text = number_of(tree.value)
-        return f"({text})" if text.startswith("-") else text
-    if isinstance(tree, Name):
-        return tree.name
-    assert isinstance(tree, Apply)
-    operator = tree.operator
-    if operator == "where":
-        condition, chosen, other = (_formula(each) for each in tree.arguments)
-        return f"piecewise({chosen}, {condition}, {other})"
-    written = [_formula(each) for each in tree.arguments]
-    if operator in _INFIX:
-        return f"({f' {_INFIX[operator]} '.join(written)})"
-    if operator in _PREFIX:
-        return _PREFIX[operator](written[0])
-    return f"{_CALLED.get(operator, operator)}({', '.join(written)})"
 
 
 def _line(text: str) -> str:

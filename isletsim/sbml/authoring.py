@@ -187,7 +187,7 @@ class _Author:
 
     def _quantities(self) -> list[tuple[str, str]]:
         kept = [name for name, _ in self.flat.expressions if name not in self.rates]
-        kept = [name for name in kept if not name.startswith("constraint(")]
+        kept = [name for name in kept if not name.startswith(("constraint(", "base "))]
         return [(name, self._shown(name, self._law(self.laws[name]))) for name in kept]
 
     def _shown(self, name: str, law: str) -> str:
@@ -272,6 +272,8 @@ class _Author:
         if isinstance(tree, Table) or tree.operator == "table":
             raise InputError(Fault("factorial", "The language has no factorial."))
         written = [self._formula(each) for each in tree.arguments]
+        if tree.operator == "power from zero":
+            return f"where({written[0]} > 0, {written[0]} ** {written[1]}, 0)"
         if tree.operator in _INFIX:
             return f"({f' {_INFIX[tree.operator]} '.join(written)})"
         if tree.operator == "negate":

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from isletsim.expressions import Name, Number, Tree, names
 from isletsim.expressions.tree import apply
@@ -18,49 +18,15 @@ from isletsim.faults import Fault, InputError
 from isletsim.flat import TIME, FlatModel
 from isletsim.sbml.algebra import Cycle, dependents, ordered, renamed
 from isletsim.sbml.determine import determine
+from isletsim.sbml.flattened import Flattened, Pool
 from isletsim.sbml.mathml import product_of, sum_of
+from isletsim.sbml.powers import Powers
 from isletsim.sbml.records import Document, Reaction, Species, flat_name, rate_name
 from isletsim.sbml.sizes import typical_sizes
 
-__all__ = ["Flattened", "Pool", "flatten"]
+__all__ = ["flatten"]
 
 NOTHING = Number(0.0)
-
-
-@dataclass(frozen=True)
-class Pool:
-    """How a species is kept: the names of its value in mathematics and of its compartment.
-
-    `is_amount` says that the value is an amount; `amount` names the state that holds its amount, where there is one.
-    """
-
-    value: str
-    compartment: str
-    is_amount: bool
-    amount: str
-
-
-@dataclass(frozen=True)
-class Flattened:
-    """A flat model, and what is needed to do its events and to name its results.
-
-    Attributes
-    ----------
-    flat : without events; they are joined to it in `isletsim.sbml.instants`.
-    pools : every species, by its name.
-    moving : names whose values change while time flows (others change at events at most).
-    solved : names that algebraic rules determine.
-    fast : amounts that fast reactions keep in balance, and the state that holds what else changes each of them.
-    valueless : names that the file gives no value.
-    """
-
-    document: Document
-    flat: FlatModel
-    pools: Mapping[str, Pool]
-    moving: frozenset[str]
-    solved: frozenset[str]
-    fast: Mapping[str, str]
-    valueless: tuple[str, ...]
 
 
 def flatten(document: Document) -> Flattened:
@@ -103,6 +69,7 @@ class _Builder:
     pools: dict[str, Pool] = field(default_factory=dict)
     solved: set[str] = field(default_factory=set)
     fast: dict[str, str] = field(default_factory=dict)
+    bases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         document = self.document
@@ -143,11 +110,22 @@ class _Builder:
         self._balance_fast()
         for name in sorted(self._rates_asked()):
             self._rate(name)
+        self._make_powers_safe()
         flat = self._flat()
         states = [name for name, tree in self.derivatives.items() if tree != NOTHING]
         moving = dependents(self.expressions, [TIME, *states, *self.residuals])
         valueless = tuple(name for name, value in self.parameters.items() if math.isnan(value))
-        return Flattened(document, flat, self.pools, frozenset(moving), frozenset(self.solved), self.fast, valueless)
+        return Flattened(
+            document=document,
+            flat=flat,
+            pools=self.pools,
+            moving=frozenset(moving),
+            solved=frozenset(self.solved),
+            fast=self.fast,
+            bases=self.bases,
+            strict=self._strictly(flat),
+            valueless=valueless,
+        )
 
     # --- quantities ---
 
@@ -363,6 +341,16 @@ class _Builder:
 
     # --- the flat model ---
 
+    def _make_powers_safe(self) -> None:
+        """Powers of what moves; their bases are recorded, so that a run can be held to their sign."""
+        states = [name for name, tree in self.derivatives.items() if tree != NOTHING]
+        self.strict = dict(self.expressions), {**self.derivatives, **self.residuals}
+        powers = Powers(dict(self.expressions), dependents(self.expressions, [TIME, *states, *self.residuals]))
+        for table in (self.expressions, self.derivatives, self.residuals):
+            table.update({name: powers.safe(tree) for name, tree in table.items()})
+        self.bases = tuple(powers.bases.values())
+        self.expressions |= {name: tree for tree, name in powers.bases.items() if not isinstance(tree, Name)}
+
     def _flat(self) -> FlatModel:
         for index, constraint in enumerate(self.document.constraints):
             self.expressions[f"constraint({index})"] = apply("where", constraint.tree, Number(1.0), Number(0.0))
@@ -397,12 +385,25 @@ class _Builder:
         place |= {slow: place.get(amount, "") for amount, slow in self.fast.items()}
         return typical_sizes(states, begin, constants, self.parameters, place)
 
+    def _strictly(self, flat: FlatModel) -> FlatModel:
+        """The flat model before its powers were made safe."""
+        expressions, derivatives = self.strict
+        order = ordered(expressions, expressions)
+        return replace(
+            flat,
+            name=f"{flat.name} strict",
+            expressions=tuple((name, expressions[name]) for name in order),
+            derivatives=tuple(derivatives[name] for name in flat.states),
+            outputs=(),
+        )
+
     def _outputs(self) -> Iterable[str]:
         """Identifiers whose values are neither states nor numbers."""
         document = self.document
         listed = (document.species, document.compartments, document.parameters, document.reactions)
         found = [flat_name(each.id) for kind in listed for each in kind if flat_name(each.id) in self.expressions]
         found += [each for each in self.fast if each not in found]
+        found += [name for name in self.bases if name in self.expressions and name not in found]
         return [*found, *(f"constraint({index})" for index in range(len(document.constraints)))]
 
     def _beginnings(self, states: list[str]) -> tuple[dict[str, Tree], list[tuple[str, Tree]]]:

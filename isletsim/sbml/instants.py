@@ -14,7 +14,7 @@ from isletsim.expressions.tree import apply, walk
 from isletsim.faults import Fault, InputError
 from isletsim.flat import TIME, Event, FlatModel
 from isletsim.sbml.algebra import dependents, linear, needed
-from isletsim.sbml.flatten import Flattened
+from isletsim.sbml.flattened import Flattened
 from isletsim.sbml.records import Event as WrittenEvent
 from isletsim.sbml.records import flat_name
 

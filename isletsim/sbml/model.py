@@ -15,10 +15,12 @@ import numpy as np
 from isletsim.compiler import CompiledModel, compile_model
 from isletsim.faults import Fault, InputError, RunError, did_you_mean
 from isletsim.flat import FlatModel
-from isletsim.point import initial
-from isletsim.sbml.flatten import Flattened, flatten
+from isletsim.point import derivatives, initial
+from isletsim.sbml.flatten import flatten
+from isletsim.sbml.flattened import Flattened
 from isletsim.sbml.instants import Instants, plan_instants
 from isletsim.sbml.measures import time_of, unit_text, value_of
+from isletsim.sbml.powers import NEGLIGIBLE
 from isletsim.sbml.reading import read_document
 from isletsim.sbml.records import Document, UnitPart, flat_name
 from isletsim.sbml.running import Recorded, Settings, run
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SbmlModel", "SbmlTrajectory", "load_sbml"]
 
+MOST_LOOKS = 100  # at rows in which the base of a power is negative
 ROWS = 200  # records of a run for which nothing else is asked
 _COMPILING = threading.Lock()
 
@@ -51,7 +54,7 @@ class SbmlTrajectory:
     warnings: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> NDArray[np.float64]:
-        return self._column(flat_name(self.model.known(name)))
+        return self.column(flat_name(self.model.known(name)))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.model.names)
@@ -59,16 +62,17 @@ class SbmlTrajectory:
     def amount(self, name: str) -> NDArray[np.float64]:
         """A species as an amount of substance."""
         pool = self.model.flattened.pools[flat_name(self.model.known(name, "species"))]
-        values = self._column(pool.value)
-        return values if pool.is_amount else values * self._column(pool.compartment)
+        values = self.column(pool.value)
+        return values if pool.is_amount else values * self.column(pool.compartment)
 
     def concentration(self, name: str) -> NDArray[np.float64]:
         """A species as an amount per size of its compartment."""
         pool = self.model.flattened.pools[flat_name(self.model.known(name, "species"))]
-        values = self._column(pool.value)
-        return values / self._column(pool.compartment) if pool.is_amount else values
+        values = self.column(pool.value)
+        return values / self.column(pool.compartment) if pool.is_amount else values
 
-    def _column(self, name: str) -> NDArray[np.float64]:
+    def column(self, name: str) -> NDArray[np.float64]:
+        """A quantity by its name in the flat model."""
         flat = self.model.flattened.flat
         if name in flat.states:
             return self.states[:, flat.states.index(name)]
@@ -191,7 +195,7 @@ class SbmlModel:
         trajectory = self._trajectory(recorded, parameters)
         if recorded.failure is not None:
             raise RunError(self._said(recorded), partial=trajectory)
-        self._check_balance(recorded, trajectory)
+        self._check_signs(trajectory, parameters)
         return trajectory
 
     def _parameters(self, start: Mapping[str, float | str], settings: Mapping[str, float | str]) -> NDArray[np.float64]:
@@ -243,14 +247,26 @@ class SbmlModel:
             warnings=tuple(self._broken(recorded)),
         )
 
-    def _check_balance(self, recorded: Recorded, trajectory: SbmlTrajectory) -> None:
-        """Fast reactions may balance in more than one way; one that leaves less than nothing is none."""
-        for amount in self.flattened.fast:
-            column = recorded.outputs[:, self.flat.outputs.index(amount)]
-            if (column < -1e-6 * np.abs(column).max(initial=0.0)).any():
-                time = recorded.times[int(np.argmin(column))]
-                message = f"{amount} is negative at time {time:g}: the fast reactions have another balance."
+    def _check_signs(self, trajectory: SbmlTrajectory, parameters: NDArray[np.float64]) -> None:
+        """What must not be negative: amounts that fast reactions balance, and bases of powers where those matter."""
+        for name in self.flattened.fast:
+            rows = _below_zero(trajectory.column(name))
+            if len(rows):
+                message = (
+                    f"{name} is negative at time {trajectory.time[rows[0]]:g}: fast reactions have another balance."
+                )
                 raise RunError(message, partial=trajectory)
+        for name in self.flattened.bases:
+            for row in _below_zero(trajectory.column(name))[:MOST_LOOKS]:
+                strictly = derivatives(self._strict, trajectory.time[row], trajectory.states[row], parameters)
+                if np.isnan(strictly).any():
+                    message = f"{name} is negative at time {trajectory.time[row]:g}, and raised to a power that is no"
+                    raise RunError(f"{message} whole number.", partial=trajectory)
+
+    @cached_property
+    def _strict(self) -> CompiledModel:
+        with _COMPILING:
+            return compile_model(self.flattened.strict)
 
     def _broken(self, recorded: Recorded) -> Iterator[str]:
         """Constraints that did not hold in some record."""
@@ -272,6 +288,11 @@ class SbmlModel:
             return f"{name} is undefined at time {outcome.time:g}: the file gives no value to {listed}."
         words = outcome.reason.name.lower().replace("_", " ")
         return f"{name}: {words} at time {outcome.time:.6g}. {ADVICE[outcome.reason]}"
+
+
+def _below_zero(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The rows in which a quantity is negative by more than rounding."""
+    return np.flatnonzero(values < -NEGLIGIBLE * np.abs(values).max(initial=0.0))
 
 
 def _inverse(parts: tuple[UnitPart, ...]) -> tuple[UnitPart, ...]:
