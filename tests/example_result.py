@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from isletsim.results import ArmInfo, Failure, Result, Variable
+from isletsim.results import ArmInfo, Carrier, Failure, Result, Variable
 
 VARIABLES = (
     Variable("hba1c", "percent_NGSP", "%", "glycated haemoglobin"),
@@ -41,7 +41,12 @@ RUN = {
     "tolerance": 1e-6,
     "wall_seconds": 0.41,
     "skipped_layers": [],
+    "flags": [
+        {"id": "F98", "severity": "high", "text": "This must not be missed."},
+        {"id": "F99", "severity": "middle", "text": "This stands in run.json."},
+    ],
 }
+EVIDENCE = ("animal", "assumed", (Carrier("msc.potency", "hba1c", 0.98, "assumed"),), (12, 14))
 
 
 def example(arms=("usual", "cells"), subjects=40, rows=157, spacing=7.0, failing=True):
@@ -68,7 +73,7 @@ def example(arms=("usual", "cells"), subjects=40, rows=157, spacing=7.0, failing
         failures = (Failure(arms[1], 5, float(time[rows // 2 - 1]), told),)
     untreated = ArmInfo(arms[0], "", (), (), (), ())
     treated = [
-        ArmInfo(name, "", ("msc",), DOSES, ("msc.infusion",) * 3, ("1e+06 cell/kg",) * 3, "human trial")
+        ArmInfo(name, "", ("msc",), DOSES, ("msc.infusion",) * 3, ("1e+06 cell/kg",) * 3, *EVIDENCE)
         for name in arms[1:]
     ]
     title = "Early type 2 diabetes on metformin, with and without three infusions of mesenchymal stromal cells"

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from isletsim.evidence import exact_share, interval, read_evidence
+from isletsim.evidence import concerning, exact_share, interval, read_evidence, read_flags
 from isletsim.expressions import names
 from isletsim.faults import InputError
 from isletsim.places import data_folder, find, listing
@@ -177,11 +177,11 @@ def test_a_claim_whose_place_is_not_there_yet_is_shown_as_planned(evidence):
 
 
 def test_flags_reach_what_they_concern_gravest_first(evidence):
-    found = evidence.flags_for(["msc"])
+    found = concerning(evidence.flags, ["msc"])
     assert {"F08", "F14", "F37"} <= {flag.id for flag in found}
     severities = [("high", "middle", "low").index(flag.severity) for flag in found]
     assert severities == sorted(severities)
-    assert [flag.id for flag in evidence.flags_for(["topp2000"])] == ["F37"]
+    assert [flag.id for flag in concerning(read_flags(), ["topp2000"])] == ["F37"]
 
 
 # --- intervals --------------------------------------------------------------------------------------------------------

@@ -1,13 +1,14 @@
 """The evidence: what the literature measured, what the source documents claim, and what users must know.
 
-It is data (`seeds/`); `read_evidence` reads all of it, `Evidence.flags_for` finds the statements that concern a run.
+It is data (`seeds/`); `read_evidence` reads all of it, `read_flags` what users must know, `concerning`
+picks what concerns a run.
 """
 
 from __future__ import annotations
 
 from isletsim.evidence.intervals import Interval, exact_share, interval
-from isletsim.evidence.reading import read_evidence
-from isletsim.evidence.records import Claim, Evidence, Flag, Measured, Spread, Target
+from isletsim.evidence.reading import read_evidence, read_flags
+from isletsim.evidence.records import Claim, Evidence, Flag, Measured, Spread, Target, concerning
 
 __all__ = [
     "Claim",
@@ -17,7 +18,9 @@ __all__ = [
     "Measured",
     "Spread",
     "Target",
+    "concerning",
     "exact_share",
     "interval",
     "read_evidence",
+    "read_flags",
 ]

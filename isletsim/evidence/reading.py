@@ -56,13 +56,12 @@ def read_evidence(folder: Path | None = None) -> Evidence:
                 page.fault((target.id,), f"is also in {targets[target.id].place}.", "Give it an id of its own.")
             targets[target.id] = target
     awaited = claims.names(claims.data, "awaited", ())
-    read_flags = _entries(flags, "flag", ("title", "about", "disagreements", "arm_grades"), partial(_flag, awaited))
     documents = _documents(claims)
     read_claims = _entries(claims, "claim", ("title", "about", "awaited", "sources"), partial(_claim, awaited))
     known = Evidence(
         targets=targets,
         claims={claim.id: claim for claim in read_claims},
-        flags={flag.id: flag for flag in read_flags},
+        flags=_flags(flags),
         documents=documents,
         disagreements=tuple(_disagreements(flags)),
         gradings=tuple(_gradings(flags)),
@@ -70,12 +69,26 @@ def read_evidence(folder: Path | None = None) -> Evidence:
         gaps=read_text(remarks, "gaps"),
     )
     remarks.only(remarks.data, ("title", "cross_checks", "gaps"), ())
-    _hold_together(claims, flags, known)
+    _hold_together(claims, flags, known, awaited)
     for page in (*sections, claims, flags, remarks):
         faults += page.faults
     if faults:
         raise InputError(faults)
     return known
+
+
+@cache
+def read_flags(folder: Path | None = None) -> Mapping[str, Flag]:
+    """Only the statements that users must know, for a run that has no use for the rest; raises `InputError`."""
+    page = read_page((folder or data_folder("seeds")) / "flags.toml")
+    flags = _flags(page)
+    if page.faults:
+        raise InputError(page.faults)
+    return flags
+
+
+def _flags(page: Page) -> Mapping[str, Flag]:
+    return {flag.id: flag for flag in _entries(page, "flag", ("title", "about", "disagreements", "arm_grades"), _flag)}
 
 
 def read_text(page: Page, key: str, holder: Mapping[str, Any] | None = None, keys: Keys = ()) -> tuple[str, ...]:
@@ -288,21 +301,19 @@ def _claim(awaited: Collection[str], page: Page, name: str, table: dict[str, Any
     return claim
 
 
-def _flag(awaited: Collection[str], page: Page, name: str, table: dict[str, Any]) -> Flag:
+def _flag(page: Page, name: str, table: dict[str, Any]) -> Flag:
     keys: Keys = (name,)
     page.only(table, FLAG, keys)
     for key in ("severity", "text"):
         if not table.get(key):
             page.fault(keys, f"has no {key}.")
-    applies_to = page.names(table, "applies_to", keys)
-    _missing(page, [each for each in applies_to if each != "*"], (*keys, "applies_to"), awaited)
     return Flag(
         id=name,
         severity=page.one_of(table, "severity", keys, SEVERITIES),
         text=page.word(table, "text", keys),
         basis=page.word(table, "basis", keys),
         targets=page.names(table, "targets", keys),
-        applies_to=applies_to,
+        applies_to=page.names(table, "applies_to", keys),
         place=page.place(keys),
     )
 
@@ -337,8 +348,10 @@ def _gradings(page: Page) -> Iterable[Grading]:
         yield Grading(arm, page.word(table, "grade", keys), page.word(table, "why", keys))
 
 
-def _hold_together(claims: Page, flags: Page, known: Evidence) -> None:
+def _hold_together(claims: Page, flags: Page, known: Evidence, awaited: Collection[str]) -> None:
     """Note what points to what is not there."""
+    for flag in known.flags.values():
+        _missing(flags, [each for each in flag.applies_to if each != "*"], (flag.id, "applies_to"), awaited)
     for page, entries in ((claims, known.claims), (flags, known.flags)):
         for entry in entries.values():
             _refer(page, (entry.id, "targets"), entry.targets, known.targets)

@@ -25,6 +25,7 @@ __all__ = [
     "SourceDocument",
     "Spread",
     "Target",
+    "concerning",
 ]
 
 # What a row may be used for: to calibrate, to be predicted, neither since it was seen early, or as a background.
@@ -178,8 +179,9 @@ class Evidence:
                 found.setdefault(target, []).append(claim.id)
         return {target: tuple(claims) for target, claims in found.items()}
 
-    def flags_for(self, names: Iterable[str]) -> tuple[Flag, ...]:
-        """The flags that concern any of these models, patients or scenarios, the gravest first."""
-        wanted = {"*", *names}
-        found = [flag for flag in self.flags.values() if wanted & set(flag.applies_to)]
-        return tuple(sorted(found, key=lambda flag: SEVERITIES.index(flag.severity)))
+
+def concerning(flags: Mapping[str, Flag], names: Iterable[str]) -> tuple[Flag, ...]:
+    """The flags that concern any of these models, patients or scenarios, the gravest first."""
+    wanted = {"*", *names}
+    found = [flag for flag in flags.values() if wanted & set(flag.applies_to)]
+    return tuple(sorted(found, key=lambda flag: SEVERITIES.index(flag.severity)))

@@ -72,7 +72,8 @@ def read_model(path: Path) -> ModelFile:
         assumed=file_note.assumed,
         about=file_note.about,
         clock=page.one_of(data, "clock", (), CLOCKS),
-        grade=file_note.grade,
+        # What a file assumes are its numbers; how good the evidence for what it describes is, is another question.
+        grade=page.one_of(data, "grade", (), GRADES) or file_note.grade,
         uses={key: page.names(page.table(data, "uses", ()), key, ("uses",)) for key in page.table(data, "uses", ())},
         entries=entries,
         balance=read_balances(page),

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from isletsim.results.files import write
-from isletsim.results.record import ArmInfo, Failure, FigureSpec, Result, Variable
+from isletsim.results.record import ArmInfo, Carrier, Failure, FigureSpec, Result, Variable
 from isletsim.results.sheet import sheet
 from isletsim.results.summary import summarise
 from isletsim.results.table import render_table
 
 __all__ = [
     "ArmInfo",
+    "Carrier",
     "Failure",
     "FigureSpec",
     "Result",

@@ -184,7 +184,13 @@ def _arm(arm: ArmInfo) -> dict[str, Any]:
     return {
         "about": arm.about,
         "layers": list(arm.layers),
+        "evidence": arm.evidence,
         "grade": arm.grade,
+        "assumed": {"numbers": arm.assumed[0], "of": arm.assumed[1]},
+        "carriers": [
+            {"number": each.name, "effect_on": each.on, "share": each.share, "grade": each.grade}
+            for each in arm.carriers
+        ],
         "doses": [{"time_day": time, "into": name, "amount": amount} for time, name, amount in doses],
     }
 

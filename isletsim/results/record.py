@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["NOTICE", "ArmInfo", "Failure", "FigureSpec", "Result", "Variable"]
+__all__ = ["NOTICE", "ArmInfo", "Carrier", "Failure", "FigureSpec", "Result", "Variable"]
 
 NOTICE = "For research and teaching; no treatment decisions."
 
@@ -30,8 +30,29 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class Carrier:
+    """A number that carries more than a tenth of an arm's effect.
+
+    `share` is 1 where the effect is proportional to it; `on` is the variable that the effect was taken of.
+    """
+
+    name: str
+    on: str
+    share: float
+    grade: str
+
+
+@dataclass(frozen=True)
 class ArmInfo:
-    """An arm as it was run: its own layers and the doses in the order given, for ticks and tables."""
+    """An arm as it was run, for ticks and tables.
+
+    Attributes
+    ----------
+    layers, dose_times, dose_names, dose_amounts : what it was given, doses in the order given.
+    evidence : the weakest evidence grade of the therapies that the control has not, as their files say; "" for none.
+    grade : the weakest grade among the numbers that carry more than a tenth of its effect (`carriers`).
+    assumed : how many of the therapies' own numbers are assumed, and of how many.
+    """
 
     name: str
     about: str
@@ -39,7 +60,10 @@ class ArmInfo:
     dose_times: tuple[float, ...]
     dose_names: tuple[str, ...]
     dose_amounts: tuple[str, ...]
-    grade: str = ""  # worst evidence grade among the arm's own layers, "" for none
+    evidence: str = ""
+    grade: str = ""
+    carriers: tuple[Carrier, ...] = ()
+    assumed: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -75,7 +99,8 @@ class Result:
     control : index of the arm the others are compared with.
     run : what goes into run.json besides the summary: versions, seed, hashes, tolerances, counts, wall times, warnings,
         share of assumed parameters, skipped layers. Reports read these keys where they are there: ``isletsim`` (the
-        version), ``seed``, ``assumed`` (a mapping with ``share``, 0 to 1) and ``warnings`` (texts).
+        version), ``seed``, ``assumed`` (a mapping with ``share``, 0 to 1), ``warnings`` (texts) and ``flags`` (mappings
+        with ``id``, ``severity`` and ``text``).
     """
 
     scenario: str

@@ -11,6 +11,7 @@ import numpy as np
 
 from isletsim.figures import Curve, Panel, Sheet, Ticks
 from isletsim.figures.sheet import Threshold
+from isletsim.results.badges import badge, must_know
 from isletsim.results.record import NOTICE, FigureSpec, Result
 from isletsim.results.summary import quantiles, unit_label
 from isletsim.results.table import dose_phrase, provenance
@@ -136,9 +137,12 @@ def _notes(result: Result, known: Sequence[FigureSpec], panels: Sequence[Panel],
     if any(curve.broken for panel in panels for curve in panel.curves):
         reading.append("A cross: the run ended there.")
     notes = [" ".join(reading)]
-    badges = [f"{arm.name}: {arm.grade}" for arm in result.arms if arm.grade]
+    badges = [f"{arm.name}: {said}" for arm in result.arms if (said := badge(arm))]
     if badges:
-        notes.append("Evidence (worst grade among an arm's own layers): " + "; ".join(badges) + ".")
+        notes.append("Evidence: " + "; ".join(badges) + ".")
+    statements = [statement.partition(":")[0] for statement in must_know(result)]
+    if statements:
+        notes.append(f"To be known with it: statements {', '.join(statements)} in run.json.")
     if missing:
         notes.append("Asked for and not recorded: " + ", ".join(missing) + ".")
     return [*notes, " · ".join([*provenance(result), NOTICE])]

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from isletsim.results.badges import badge, carried, must_know
 from isletsim.results.record import NOTICE, ArmInfo, Result
 from isletsim.results.summary import summarise
 
@@ -145,10 +146,10 @@ def _head(result: Result, width: int) -> list[str]:
 def _foot(result: Result, width: int) -> list[str]:
     lines: list[str] = []
     for arm in result.arms:
-        doses = dose_phrase(arm)
-        parts = [part for part in (doses, f"evidence: {arm.grade}" if arm.grade else "") if part]
-        if parts:
-            lines += textwrap.wrap(f"{arm.name}: {'; '.join(parts)}", width, subsequent_indent="  ")
+        evidence = badge(arm)
+        parts = [dose_phrase(arm), f"evidence: {evidence}" if evidence else "", carried(arm)]
+        if any(parts):
+            lines += textwrap.wrap(f"{arm.name}: {'; '.join(filter(None, parts))}", width, subsequent_indent="  ")
     for failure in result.failures[:SHOWN_FAILURES]:
         told = f"FAILED: {failure.arm}, subject {failure.subject}, day {failure.time:.6g}: {failure.message}"
         lines += textwrap.wrap(told, width, subsequent_indent="  ")
@@ -156,6 +157,11 @@ def _foot(result: Result, width: int) -> list[str]:
         lines.append(f"... and {len(result.failures) - SHOWN_FAILURES} more failures, see run.json")
     for warning in result.run.get("warnings") or ():
         lines += textwrap.wrap(f"warning: {warning}", width, subsequent_indent="  ")
+    known = must_know(result)
+    if known:
+        lines += ["", "What must be known of this study:"]
+    for statement in known:
+        lines += textwrap.wrap(statement, width, initial_indent="  ", subsequent_indent="  ")
     return [*lines, *textwrap.wrap(" · ".join(provenance(result)), width), NOTICE]
 
 

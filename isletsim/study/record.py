@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from isletsim import __version__, cache
+from isletsim.evidence import concerning, read_flags
 from isletsim.layers import Composition
 from isletsim.lives import Liver
-from isletsim.model import GRADES
 from isletsim.patient import BoundPatient
 from isletsim.regimen import describe_dose
-from isletsim.results import ArmInfo, Failure, Result, Variable
+from isletsim.results import ArmInfo, Carrier, Failure, Result, Variable
 from isletsim.scenario import ArmPlan
+from isletsim.study.carriers import own_layers, own_numbers, worst
 from isletsim.units import Unit, convert
 
 if TYPE_CHECKING:
@@ -48,12 +49,14 @@ def make_result(
     found: NDArray[np.float64],
     failures: Iterable[Failure],
     work: Work,
+    carriers: Sequence[tuple[Carrier, ...]],
 ) -> Result:
     """The result of a run, finished or not.
 
     Parameters
     ----------
     values : recorded outputs by arm, subject, time and output, base units. `found` : reports of virtual tests.
+    carriers : which numbers carry the effect of each arm; empty while nobody has looked.
     """
     plan, composition = scenario.plan, scenario.composition
     shown = [_shown(composition, name) for name in liver.outputs]
@@ -68,7 +71,10 @@ def make_result(
     return Result(
         scenario=plan.name,
         title=plan.title,
-        arms=tuple(_arm_info(arm, composition) for arm in plan.arms),
+        arms=tuple(
+            _arm_info(arm, composition, own_layers(plan, arm), carriers[number] if carriers else ())
+            for number, arm in enumerate(plan.arms)
+        ),
         control=plan.control,
         time=np.array(plan.save),
         variables=tuple(variables[column] for column in order),
@@ -90,12 +96,8 @@ def _variable(name: str, unit: Unit, about: str) -> Variable:
     return Variable(name, unit.text, LABELS.get(unit.text, unit.text), about)
 
 
-def _arm_info(arm: ArmPlan, composition: Composition) -> ArmInfo:
-    grades = [
-        symbol.grade
-        for symbol in composition.symbols.values()
-        if symbol.kind == "parameter" and symbol.name.partition(".")[0] in arm.layers and symbol.grade in GRADES
-    ]
+def _arm_info(arm: ArmPlan, composition: Composition, own: Sequence[str], carriers: tuple[Carrier, ...]) -> ArmInfo:
+    numbers = [composition.symbols[name] for name in own_numbers(composition, own)]
     doses = sorted(arm.doses, key=lambda dose: dose.time)
     return ArmInfo(
         name=arm.name,
@@ -104,7 +106,10 @@ def _arm_info(arm: ArmPlan, composition: Composition) -> ArmInfo:
         dose_times=tuple(dose.time for dose in doses),
         dose_names=tuple(dose.port for dose in doses),
         dose_amounts=tuple(describe_dose(dose, composition) for dose in doses),
-        grade=max(grades, key=GRADES.index, default=""),
+        evidence=worst([composition.files[name].grade for name in own if name in composition.files]),
+        grade=worst([each.grade for each in carriers or numbers]),
+        carriers=carriers,
+        assumed=(sum(1 for number in numbers if number.assumed), len(numbers)),
     )
 
 
@@ -127,12 +132,21 @@ def _record(scenario: Scenario, liver: Liver, work: Work) -> dict[str, Any]:
         "draws": DRAWS,
         "layers": {name: info.title for name, info in composition.files.items()},
         "assumed": {"numbers": assumed, "of": numbers, "share": round(assumed / max(1, numbers), 4)},
+        "flags": [
+            {"id": flag.id, "severity": flag.severity, "text": flag.text}
+            for flag in concerning(read_flags(), [plan.name, patient.name, *_therapies(scenario)])
+        ],
         "skipped": list(composition.skipped),
         "warnings": list(plan.warnings),
         "redrawn": work.redrawn,
         "solver": {"steps": work.steps, "days": work.days, "thread_seconds": round(work.seconds, 6)},
         "wall_seconds": round(work.wall, 6),
     }
+
+
+def _therapies(scenario: Scenario) -> list[str]:
+    """What somebody was given, in the history or in an arm."""
+    return [*scenario.patient.layers, *(layer for arm in scenario.plan.arms for layer in arm.layers)]
 
 
 def _assumed(composition: Composition, patient: BoundPatient) -> tuple[int, int]:

@@ -16,7 +16,8 @@ from isletsim.clocks import Rules
 from isletsim.cohort import collect
 from isletsim.faults import RunError
 from isletsim.lives import liver_for
-from isletsim.results import Failure, Result
+from isletsim.results import Carrier, Failure, Result
+from isletsim.study.carriers import carriers_of
 from isletsim.study.record import Work, make_result
 from isletsim.study.subject import Ground, Lived, live
 
@@ -39,6 +40,7 @@ class _Gathered:
     found: NDArray[np.float64]
     failures: list[Failure] = field(default_factory=list)
     work: Work = field(default_factory=Work)
+    carriers: list[tuple[Carrier, ...]] = field(default_factory=list)
 
     def take(self, lived: Lived) -> None:
         """Put a subject's life in its place."""
@@ -62,13 +64,16 @@ def run_study(scenario: Scenario, jobs: int | None, progress: Progress | None, r
 
     def result() -> Result:
         gathered.work.wall = clock.perf_counter() - began
-        return make_result(scenario, ground.liver, gathered.values, gathered.found, gathered.failures, gathered.work)
+        return make_result(
+            scenario, ground.liver, gathered.values, gathered.found, gathered.failures, gathered.work, gathered.carriers
+        )
 
     try:
         gathered.take(live(ground, 0))
         if gathered.failures:
             told = dict.fromkeys(failure.message for failure in gathered.failures)
             raise RunError("\n".join(told), partial=result())
+        gathered.carriers = carriers_of(ground)
         _cohort(ground, gathered, jobs or _cores(), progress)
     except KeyboardInterrupt as stop:
         stop.partial = result()  # type: ignore[attr-defined]

@@ -1,0 +1,37 @@
+"""On what evidence a therapy stands, in words: a badge for figures, a line for tables, and what users must know."""
+
+from __future__ import annotations
+
+from isletsim.results.record import ArmInfo, Result
+
+__all__ = ["badge", "carried", "must_know"]
+
+PRECLINICAL = {"animal": "preclinical (animals)", "cell": "preclinical (cells)"}
+SHOWN_CARRIERS = 3
+
+
+def badge(arm: ArmInfo) -> str:
+    """``preclinical (animals), its size assumed``: evidence for the therapy, and for the size of its effect."""
+    kind = PRECLINICAL.get(arm.evidence, arm.evidence)
+    if not arm.grade or arm.grade == arm.evidence:
+        return kind
+    size = "its size assumed" if arm.grade == "assumed" else f"its size from: {PRECLINICAL.get(arm.grade, arm.grade)}"
+    return f"{kind}, {size}" if kind else size
+
+
+def carried(arm: ArmInfo) -> str:
+    """Which numbers an arm's effect goes with, and how many of its own are assumed; empty where nothing is known."""
+    parts = []
+    if arm.carriers:
+        named = [
+            f"{each.name} ({each.share:.0%}, {each.grade or 'no grade'})" for each in arm.carriers[:SHOWN_CARRIERS]
+        ]
+        parts.append(f"its effect on {arm.carriers[0].on} goes with {', '.join(named)}")
+    if arm.assumed[1]:
+        parts.append(f"{arm.assumed[0]} of its {arm.assumed[1]} numbers assumed")
+    return "; ".join(parts)
+
+
+def must_know(result: Result) -> list[str]:
+    """The statements that concern this run and that nobody should miss, each after its id."""
+    return [f"{flag['id']}: {flag['text']}" for flag in result.run.get("flags") or () if flag["severity"] == "high"]
