@@ -10,6 +10,7 @@ from example_result import EVIDENCE
 import isletsim
 from isletsim.results import ArmInfo, Carrier
 from isletsim.results.badges import badge, carried
+from isletsim.show import show_model
 
 # One number more, which does next to nothing.
 SPARE = (
@@ -97,3 +98,9 @@ def test_statements_reach_the_run_that_they_concern(tmp_path):
     assert record["arms"]["exosomes"]["evidence"] == "animal"
     healthy = isletsim.load_scenario("healthy_decade", set=["cohort.size=0"]).run(jobs=1)
     assert [flag["id"] for flag in healthy.run["flags"] if flag["severity"] == "high"] == ["F37"]
+
+
+def test_a_therapy_is_shown_with_its_grade_and_what_must_be_known():
+    text = " ".join(show_model(["exosomes"], colour=False).split())
+    assert "evidence: preclinical (animals)" in text
+    assert "F15: No human trial of vesicles" in text

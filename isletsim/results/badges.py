@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from isletsim.results.record import ArmInfo, Result
 
-__all__ = ["badge", "carried", "must_know"]
+__all__ = ["badge", "carried", "in_words", "must_know"]
 
 PRECLINICAL = {"animal": "preclinical (animals)", "cell": "preclinical (cells)"}
 SHOWN_CARRIERS = 3
 
 
+def in_words(grade: str) -> str:
+    """An evidence grade as readers know it."""
+    return PRECLINICAL.get(grade, grade)
+
+
 def badge(arm: ArmInfo) -> str:
     """``preclinical (animals), its size assumed``: evidence for the therapy, and for the size of its effect."""
-    kind = PRECLINICAL.get(arm.evidence, arm.evidence)
+    kind = in_words(arm.evidence)
     if not arm.grade or arm.grade == arm.evidence:
         return kind
-    size = "its size assumed" if arm.grade == "assumed" else f"its size from: {PRECLINICAL.get(arm.grade, arm.grade)}"
+    size = "its size assumed" if arm.grade == "assumed" else f"its size from: {in_words(arm.grade)}"
     return f"{kind}, {size}" if kind else size
 
 

@@ -8,12 +8,14 @@ from typing import Any
 
 from isletsim.challenge import read_challenge
 from isletsim.checks import files_of_challenge, files_of_patient, surroundings
+from isletsim.evidence import read_flags
 from isletsim.layers import superpose
 from isletsim.library import read_stack
 from isletsim.model import ModelFile
 from isletsim.patient import read_patient
 from isletsim.places import find, kind_of
 from isletsim.references import read, short
+from isletsim.results.badges import in_words
 from isletsim.show.listing import Ink, Shelf, columns, listing, paragraph
 from isletsim.source import Page
 from isletsim.study import load_scenario
@@ -73,8 +75,12 @@ def _title(ink: Ink, name: str, title: str) -> Iterator[str]:
 def _head(file: ModelFile, ink: Ink) -> Iterator[str]:
     yield from _title(ink, file.name, file.title)
     clock = f"clock: {file.clock}" if file.clock else ""
-    yield from paragraph("; ".join(each for each in (_origin(file.source, file.assumed), clock) if each))
+    graded = f"evidence: {in_words(file.grade)}" if file.grade else ""
+    yield from paragraph("; ".join(each for each in (_origin(file.source, file.assumed), graded, clock) if each))
     yield from paragraph(file.about)
+    for flag in read_flags().values():
+        if file.name in flag.applies_to and flag.severity == "high":
+            yield from paragraph(f"{flag.id}: {flag.text}")
 
 
 def _origin(source: str, assumed: str) -> str:
