@@ -18,7 +18,8 @@ from solver_problems import (
 
 from isletsim.expressions.parse import parse
 from isletsim.flat import Action, Event
-from isletsim.solver import Reason, Watch
+from isletsim.simulate import load_model
+from isletsim.solver import Reason, Watch, solve
 
 HOUR = 1 / 24
 
@@ -178,6 +179,19 @@ def test_a_solution_that_slides_along_a_kink_is_not_hung_upon() -> None:
     assert outcome.time > 0.3
     assert abs(outcome.state[0]) < 1e-3
     assert outcome.counts.unlocated > 0
+
+
+@pytest.mark.parametrize("rtol", [1e-6, 1e-10])
+def test_a_kink_that_a_failed_step_places_too_early_is_reached(rtol: float) -> None:
+    # From this start a failed step saw the kink just ahead, a step of no length brought it no nearer, and so on.
+    model = load_model("dallaman2007")
+    values, state = model.start(None, None)
+    scale = np.array(model.composition.flat.scale)
+    away = 1.2 * state + 0.05 * scale
+    outcome = solve(
+        model.compiled, away, values, span=(0.0, 5.0), save=[], rtol=rtol, atol=0.01 * rtol * scale, maximum_steps=5_000
+    )
+    assert outcome.reason is Reason.DONE
 
 
 def test_a_watched_output_ends_the_run_after_its_row() -> None:

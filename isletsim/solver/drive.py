@@ -48,6 +48,7 @@ LONGEST = 6.0  # a step grows at most so many times
 SHORTEST = 0.2
 STRETCH = 1.01  # a step that nearly reaches its target goes there
 REPEATS = 12  # attempts to land on one root
+NEAREST = 1e-3  # a kink that seems nearer than this, as a fraction of a failed step, is left to a shorter step
 CASCADE = 1000  # events that set each other off at one instant
 
 
@@ -181,7 +182,9 @@ def aim_at_kink(frame: Integers, t: float, h: float, end: float, error: float) -
     if frame[at.ROOTS] == frame[at.EVENTS] or numbers[at.FORCED] > 0.0 or not (error > 1.0 and error < math.inf):
         return 0
     look(frame, end, reals(frame[at.NEXT]), reals(frame[at.ROOT_AFTER]))
-    if crossing(frame, t, h) != INSIDE or frame[at.AIM] < frame[at.EVENTS]:
+    met = crossing(frame, t, h)
+    # A step that failed may place a kink just ahead again and again: steps of no length would never reach it.
+    if met != INSIDE or frame[at.AIM] < frame[at.EVENTS] or numbers[at.CROSSING] < NEAREST:
         frame[at.AIM] = -1
         return 0
     # Only near it: a step that failed tells roughly where the kink is, so it is not yet counted as met.
