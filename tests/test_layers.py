@@ -90,7 +90,7 @@ def test_every_order_of_a_stack_gives_the_same_equations(compose):
 
 PUBLISHED_CORE = ["yildirim2023", "palmer2014_receptor", "hba1c_chain", "cytokines", "normalised_couplings"]
 STACKS = {
-    "published core": [*PUBLISHED_CORE, "msc", "metformin"],
+    "published core": [*PUBLISHED_CORE, "msc_published", "metformin"],
     "own core": [
         path for _, path in listing("model") if {file.path.parent.name for file in read_stack([path])} == {"models"}
     ],

@@ -23,9 +23,12 @@ Curves = Callable[[Path, float, int, list[str]], dict[str, np.ndarray]]
 CLOSE = 1e-6  # of the largest value of a variable
 PUBLISHED = [name for name, path in listing("model") if path.parent.name == "published"]
 THERAPIES = [name for name, path in listing("model") if path.parent.name != "published"]
-ONE_CLOCK = [("t2d_msc", "usual"), ("t2d_msc", "msc")]
+ONE_CLOCK = [("t2d_msc_published", "usual"), ("t2d_msc_published", "msc")]
 TWO_CLOCKS = [
-    (name, arm.name) for name, _ in listing("scenario") if name != "t2d_msc" for arm in load_scenario(name).plan.arms
+    (name, arm.name)
+    for name, _ in listing("scenario")
+    if name not in dict(ONE_CLOCK)
+    for arm in load_scenario(name).plan.arms
 ]
 
 

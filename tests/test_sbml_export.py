@@ -32,7 +32,7 @@ libsbml = pytest.importorskip("libsbml")
 
 PUBLISHED = [name for name, path in listing("model") if path.parent.name == "published"]
 CORE = [name for name, path in listing("model") if path.parent.name != "published"]
-ARMS = [(name, arm) for name in ("t2d_msc",) for arm in ("usual", "msc")]
+ARMS = [(name, arm) for name in ("t2d_msc_published",) for arm in ("usual", "msc")]
 
 
 def complaints(text: str) -> list[str]:
@@ -133,7 +133,7 @@ def test_an_arm_that_comes_back_gives_what_the_study_gave(tmp_path, name, arm):
 
 
 def test_doses_are_events_in_the_order_of_the_schedule(tmp_path):
-    exported = export_arm(load_scenario("t2d_msc"), "msc")
+    exported = export_arm(load_scenario("t2d_msc_published"), "msc")
     doses = [each for each in exported.exchange.happens if "infusion" in each.name]
     assert [each.time for each in doses] == [0.0, 28.0, 56.0]
     amount = next(each for each in exported.exchange.measures if "amount given" in each.name)
@@ -142,7 +142,7 @@ def test_doses_are_events_in_the_order_of_the_schedule(tmp_path):
     got = model.simulate(60.0, save=1.0)
     assert [time for time, name in got.events if "infusion" in name] == [0.0, 28.0, 56.0]
     nothing = model.simulate(60.0, save=1.0, set={amount.id: 0.0})
-    assert nothing["msc_lung_cells"].max() == 0.0 < got["msc_lung_cells"].max()
+    assert nothing["msc_published_lung_cells"].max() == 0.0 < got["msc_published_lung_cells"].max()
 
 
 @pytest.mark.slow
@@ -166,7 +166,7 @@ def test_an_arm_with_two_clocks_becomes_one_model_that_lives_every_day(tmp_path)
 
 def test_an_unknown_arm_is_answered_with_the_nearest_one():
     with pytest.raises(InputError, match='Did you mean "msc"'):
-        export_arm(load_scenario("t2d_msc"), "ms")
+        export_arm(load_scenario("t2d_msc_published"), "ms")
 
 
 # --- operators --------------------------------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ def test_what_has_all_but_vanished_has_a_slope_that_is_finite(tmp_path):
     share = call("divide", ratio, call("plus", cn(1.0), ratio))
     body += f"<listOfRules>{rule('rate', 'y', share)}{rule('rate', 'x', call('minus', ci('x')))}</listOfRules>"
     load_sbml(write(tmp_path, sbml(body))).simulate(10.0)
-    exchange = export_arm(load_scenario("t2d_msc"), "msc").exchange
+    exchange = export_arm(load_scenario("t2d_msc_published"), "msc").exchange
     assert "<power/><apply><divide/><ci>msc" not in sbml_text(exchange) or complaints(sbml_text(exchange)) == []
 
 
@@ -263,7 +263,7 @@ def test_antimony_says_the_same(tmp_path, name):
 
 def test_doses_go_into_antimony_too(tmp_path):
     antimony = pytest.importorskip("antimony")
-    exchange = export_arm(load_scenario("t2d_msc"), "msc").exchange
+    exchange = export_arm(load_scenario("t2d_msc_published"), "msc").exchange
     antimony.clearPreviousLoads()
     assert antimony.loadAntimonyString(antimony_text(exchange)) >= 0, antimony.getLastError()
     got = load_sbml(write(tmp_path, antimony.getSBMLString(exchange.id))).simulate(60.0, save=1.0)
@@ -276,7 +276,7 @@ def test_antimony_has_no_words_for_algebraic_rules():
 
 
 def test_an_archive_holds_model_simulation_and_text(tmp_path):
-    exported = export_arm(load_scenario("t2d_msc"), "msc")
+    exported = export_arm(load_scenario("t2d_msc_published"), "msc")
     path = tmp_path / "msc.omex"
     write_archive(path, exported.exchange, exported.until, exported.records)
     with zipfile.ZipFile(path) as archive:
@@ -291,10 +291,10 @@ def test_an_archive_holds_model_simulation_and_text(tmp_path):
 
 def test_the_simulation_is_valid():
     libsedml = pytest.importorskip("libsedml")
-    exported = export_arm(load_scenario("t2d_msc"), "usual")
+    exported = export_arm(load_scenario("t2d_msc_published"), "usual")
     document = libsedml.readSedMLFromString(sedml_text(exported.exchange, exported.until, exported.records))
     assert document.getNumErrors() == 0
-    assert document.getNumDataGenerators() > len(load_scenario("t2d_msc").composition.flat.states)
+    assert document.getNumDataGenerators() > len(load_scenario("t2d_msc_published").composition.flat.states)
 
 
 # --- model files ------------------------------------------------------------------------------------------------------

@@ -262,8 +262,8 @@ def test_a_page_shows_the_equations_of_the_paper():
 
 
 def test_a_therapy_shows_whom_it_acts_on():
-    text = show_model(["msc"], colour=False)
-    assert re.search(r"\n  msc +→ yildirim2023 +× sensitivity_target, × apoptosis\n", text)
+    text = show_model(["msc_published"], colour=False)
+    assert re.search(r"\n  msc_published +→ yildirim2023 +× sensitivity_target, × apoptosis\n", text)
     assert "  scales yildirim2023.apoptosis\n      × (1 − beta_protection·E)\n" in text
     assert re.search(r"\n  infusion  \[cell/kg\]  .*\n      N → N \+ amount·viability·identity·potency\n", text)
     assert "0.5–" not in text.partition("Parameters")[0]
