@@ -144,7 +144,7 @@ def test_machine_code_numpy_and_the_language_agree_on_random_trees_of_all_operat
     q = np.zeros(checked.width)
     q[:2] = flat.values
     checked.prepare(q)
-    np.testing.assert_allclose(p, q, rtol=1e-13)
+    np.testing.assert_allclose(p[: checked.width], q, rtol=1e-13)  # behind them it keeps reciprocals
 
     def in_numpy(y, time):
         out = np.zeros(len(trees))
@@ -279,14 +279,14 @@ def test_what_depends_on_parameters_only_is_computed_once_in_prepare():
     compiled = compile_model(flat)
     assert compiled.width == 2
     p = prepared(compiled)
-    assert p[1] == math.exp(0.25)
+    assert p[1] == pytest.approx(math.exp(0.25), rel=3e-16)
     source = numpy_source(flat)
     assert source.count("np.exp") == 1
     p[0] = 1.0
     call(compiled, "prepare", p)
     out = np.zeros(1)
     call(compiled, "rhs", 0.0, np.array([2.0]), p, out)
-    assert out[0] == 2 * math.exp(1.0)
+    assert out[0] == pytest.approx(2 * math.exp(1.0), rel=3e-16)
 
 
 def test_a_condition_on_parameters_can_be_hoisted():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from machine_code import model as small
-from machine_code import random_model
+from machine_code import observed, random_model
 from solver_problems import flat
 
 from isletsim.compiler import LaneFunctions, compile_lanes, compile_model, lane_source, reference
@@ -239,3 +239,22 @@ def test_elementary_functions_know_the_ends_of_the_numbers():
     assert np.isnan(found["sin(x)"][[2, 3, 4]]).all()
     beyond = evaluated(np.array([1e10, -1e10]))
     assert np.isnan(beyond["cos(x)"]).all()  # left to the scalar path
+
+
+def test_one_subject_and_eight_get_the_same_bytes_from_elementary_functions():
+    # One subject's functions stand side by side too, in vectors of one, two, four or eight.
+    scaled = [apply("multiply", Number(0.1 + 0.3 * place), Name("x")) for place in range(11)]
+    laws = {f"{name}{place}": apply(name, each) for name in ("exp", "tanh", "log") for place, each in enumerate(scaled)}
+    laws |= {f"softplus{place}": apply("softplus", each, Number(1.0)) for place, each in enumerate(scaled[:5])}
+    laws |= {f"power{place}": apply("power", each, Name("y")) for place, each in enumerate(scaled[:2])}
+    laws |= {"sine": apply("sin", Name("x")), "cosine": apply("cos", Name("x"))}
+    eight = Eight(small({"x": Number(0.0), "y": Number(0.0)}, {}, laws))
+    dice = np.random.default_rng(5)
+    for size in (1.0, 30.0, 2000.0):
+        eight.y[:] = dice.uniform(-size, size, (2, LANES))
+        lanes = eight.observed()
+        for lane in range(LANES):
+            alone = observed(eight.compiled, eight.y[:, lane].copy())
+            np.testing.assert_array_equal(alone, lanes[:, lane])
+    far = observed(eight.compiled, np.array([1e10, 1.0]))[-2:]
+    assert far == pytest.approx([np.sin(1e10), np.cos(1e10)], rel=1e-15)  # no lane goes so far

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from isletsim.compiler import emit, native
+from isletsim.compiler.division import with_reciprocals
 from isletsim.compiler.fingerprint import fingerprint_of
 from isletsim.compiler.lanes import LANE_FUNCTIONS, lane_program
 from isletsim.compiler.program import assemble
@@ -93,7 +94,7 @@ def compile_model(flat: FlatModel) -> CompiledModel:
     name = fingerprint_of(flat)
     entry = native.read_entry(name)
     if entry is None:
-        program = assemble(flat)
+        program = with_reciprocals(assemble(flat))
         data = native.make_object(emit.llvm_text(program))
         sizes: dict[str, Any] = {
             "width": program.width,
@@ -191,7 +192,7 @@ def lane_source(flat: FlatModel) -> str:
 
 def llvm_source(flat: FlatModel) -> str:
     """The LLVM IR of a flat model."""
-    return emit.llvm_text(assemble(flat))
+    return emit.llvm_text(with_reciprocals(assemble(flat)))
 
 
 def numpy_source(flat: FlatModel) -> str:

@@ -1,8 +1,9 @@
-"""Fewer divisions, for the lanes: there a division takes as long as ten products, whatever stands beside it.
+"""Fewer divisions: each takes as long as several products, in the lanes ten, whatever stands beside it.
 
 Three rewritings, none of which changes a value by more than a few roundings: a denominator of parameters only becomes a
 product with its reciprocal, which `prepare` has computed; a denominator that stands under several numerators is
-inverted once; and a chain such as a / b * c / d becomes (a c) / (b d).
+inverted once; and a chain such as a / b * c / d becomes (a c) / (b d). The last two are for the lanes alone: they may
+overflow where the division itself does not, which the scalar path must not.
 """
 
 from __future__ import annotations
@@ -12,21 +13,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from isletsim.compiler.program import Program
-from isletsim.compiler.routine import Routine, Step
+from isletsim.compiler.routine import HOT, Routine, Step
 from isletsim.compiler.tape import PARAMETER, Tape, arguments_of
 
-__all__ = ["live", "with_fewer_divisions"]
-
-REWRITTEN = ("rhs", "jac", "observe")
+__all__ = ["live", "with_fewer_divisions", "with_reciprocals"]
 
 
-def with_fewer_divisions(program: Program) -> Program:
-    """The same program with a few more values in `p` and fewer divisions in the routines that run all the time."""
+def with_reciprocals(program: Program) -> Program:
+    """The same program with reciprocals of parameters in `p`, and products with them where it divided."""
     known = {routine.name: routine for routine in program.routines}
     prepare, rhs = known["prepare"], known["rhs"]
     tape, hoisted = rhs.tape.copy(), dict(rhs.hoisted)
     stores = list(prepare.steps[0].stores)
-    for name in REWRITTEN:
+    for name in HOT:
         for place in live(known[name]):
             operation, *operands = tape.code[place]
             if operation == "div" and tape.depends[operands[1]] == PARAMETER:
@@ -35,10 +34,22 @@ def with_fewer_divisions(program: Program) -> Program:
                     hoisted[inverse] = program.width + len(hoisted) - len(rhs.hoisted)
                     stores.append(("p", hoisted[inverse], inverse))
     known["prepare"] = replace(prepare, tape=tape, steps=(Step(stores=tuple(stores)),))
-    for name in REWRITTEN:
-        known[name] = _rewritten(replace(known[name], tape=tape.copy(), hoisted=hoisted))
+    for name in HOT:
+        routine = known[name] = replace(known[name], tape=tape.copy(), hoisted=hoisted)
+        for place in live(routine):
+            operation, *operands = routine.tape.code[place]
+            if operation == "div" and tape.depends[operands[1]] in (0, PARAMETER):
+                inverse = routine.tape.div(tape.one, operands[1])
+                routine.tape.code[place] = ("mul", operands[0], inverse)
     width = program.width + len(hoisted) - len(rhs.hoisted)
     return replace(program, routines=tuple(known.values()), width=width)
+
+
+def with_fewer_divisions(program: Program) -> Program:
+    """The same program with a few more values in `p` and as few divisions as possible in what runs all the time."""
+    program = with_reciprocals(program)
+    routines = [_rewritten(each) if each.name in HOT else each for each in program.routines]
+    return replace(program, routines=tuple(routines))
 
 
 def _roots(routine: Routine) -> Iterable[int]:
@@ -63,7 +74,7 @@ def _rewritten(routine: Routine) -> Routine:
     under = Counter(tape.code[place][2] for place in divisions)
     for place in divisions:
         _, numerator, denominator = tape.code[place]
-        if tape.depends[denominator] == PARAMETER or (under[denominator] > 1 and numerator != tape.one):
+        if under[denominator] > 1 and numerator != tape.one:
             tape.code[place] = ("mul", numerator, tape.div(tape.one, denominator))
     _join_chains(routine)
     return routine

@@ -1,7 +1,8 @@
-"""Elementary functions for eight lanes, in LLVM IR: no branches, no C library, right to about a unit in the last place.
+"""Elementary functions in LLVM IR: no branches, no C library, right to about a unit in the last place.
 
-Every lane is worked alike whatever its neighbours hold, so a number has one answer at any place. What no lane can do
-well (a sine beyond `FARTHEST`) becomes no number, and the solver does that subject again on its scalar path.
+The same instructions serve one number and eight. Every lane is worked alike whatever its neighbours hold, so a number
+has one answer at any place. Sines and cosines beyond `FARTHEST` become no number; then a single number is left to the C
+library, and a subject in a lane to the scalar path of the solver.
 
 The reductions are the usual ones: Cody and Waite for exp, sin and cos; s = f / (2 + f) for logarithms, in two doubles
 where `pow` needs them (Muller et al., Handbook of Floating-Point Arithmetic, Birkhäuser 2018, chapter 10). The
@@ -12,15 +13,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import cache
 
-__all__ = ["LANES", "VECTOR", "elementary", "splat"]
+__all__ = ["FARTHEST", "INTRINSICS", "LANES", "OWN", "VECTOR", "elementary", "inlined", "number", "splat"]
 
 LANES = 8
 VECTOR = f"<{LANES} x double>"
-_WORDS = f"<{LANES} x i64>"
-_TRUTHS = f"<{LANES} x i1>"
 
-FARTHEST = 1e9  # sin and cos beyond this are left to the scalar path
+FARTHEST = 1e9  # how far sin and cos go
 
 _LOG2E = 1.4426950408889634
 _LN2 = (0.6931471803691238, 1.9082149292705877e-10)  # the first part has 32 bits: its multiples are exact
@@ -58,7 +58,20 @@ _LOG = (
     0.15331596867570693,
     0.1461787369127031,
 )
-# the same without its first term 2/3, again over z
+# the same for s <= 1/3
+_LOG1P = (
+    0.6666666666666666,
+    0.40000000000014585,
+    0.2857142856710876,
+    0.22222222717427864,
+    0.18181789436132859,
+    0.15385570064958623,
+    0.13314144209654935,
+    0.12001072809590713,
+    0.08800738486144674,
+    0.16164045611943534,
+)
+# the first of them without its first term 2/3, again over z
 _LOG_TAIL = (
     0.4,
     0.28571428571429375,
@@ -93,29 +106,46 @@ Value = str  # the name of a value, or a constant
 Operand = Value | float
 
 
-def splat(value: float) -> str:
+def number(value: float) -> str:
+    """A constant number."""
+    return "0x" + struct.pack(">d", value).hex().upper()
+
+
+def splat(value: float, lanes: int = LANES) -> str:
     """A constant with the same number in every lane."""
-    number = "0x" + struct.pack(">d", value).hex().upper()
-    return f"<{', '.join([f'double {number}'] * LANES)}>"
-
-
-def _words(value: int) -> str:
-    return f"<{', '.join([f'i64 {value}'] * LANES)}>"
+    return f"<{', '.join([f'double {number(value)}'] * lanes)}>"
 
 
 class _Code:
-    """The lines of one function under construction; every method writes one instruction and gives its name."""
+    """The lines of one function under construction; every method writes one instruction and gives its name.
 
-    def __init__(self) -> None:
+    `lanes` is 1 or `LANES`; names begin with `prefix`.
+    """
+
+    def __init__(self, lanes: int, prefix: str) -> None:
         self.lines: list[str] = []
+        self.prefix = prefix
+        self.lanes, self.single = lanes, lanes == 1
+        self.real_type, self.word_type, self.truth_type = (
+            kind if self.single else f"<{lanes} x {kind}>" for kind in ("double", "i64", "i1")
+        )
+        self.suffix = "f64" if self.single else f"v{lanes}f64"
 
     def put(self, text: str) -> Value:
-        name = f"%v{len(self.lines)}"
+        name = f"{self.prefix}{len(self.lines)}"
         self.lines.append(f"  {name} = {text}")
         return name
 
+    def text(self, operand: Operand) -> str:
+        if isinstance(operand, str):
+            return operand
+        return number(operand) if self.single else splat(operand, self.lanes)
+
+    def integer(self, value: int) -> str:
+        return str(value) if self.single else f"<{', '.join([f'i64 {value}'] * self.lanes)}>"
+
     def _two(self, operation: str, a: Operand, b: Operand) -> Value:
-        return self.put(f"{operation} {VECTOR} {_text(a)}, {_text(b)}")
+        return self.put(f"{operation} {self.real_type} {self.text(a)}, {self.text(b)}")
 
     def add(self, a: Operand, b: Operand) -> Value:
         return self._two("fadd", a, b)
@@ -130,55 +160,58 @@ class _Code:
         return self._two("fdiv", a, b)
 
     def neg(self, a: Value) -> Value:
-        return self.put(f"fneg {VECTOR} {a}")
+        return self.put(f"fneg {self.real_type} {a}")
 
     def fma(self, a: Operand, b: Operand, c: Operand) -> Value:
         """a * b + c with one rounding"""
-        listed = ", ".join(f"{VECTOR} {_text(each)}" for each in (a, b, c))
-        return self.put(f"call {VECTOR} @llvm.fma.v{LANES}f64({listed})")
+        listed = ", ".join(f"{self.real_type} {self.text(each)}" for each in (a, b, c))
+        return self.put(f"call {self.real_type} @llvm.fma.{self.suffix}({listed})")
 
     def polynomial(self, x: Value, coefficients: Sequence[float]) -> Value:
-        total: Operand = coefficients[-1]
-        for coefficient in reversed(coefficients[:-1]):
-            total = self.fma(total, x, coefficient)
-        return _text(total)
+        """Pairs, pairs of pairs, ...: a third of the waiting that one coefficient after the other costs."""
+        terms: list[Operand] = list(coefficients)
+        while len(terms) > 1:
+            pairs = zip(terms[::2], terms[1::2], strict=False)
+            terms = [*(self.fma(high, x, low) for low, high in pairs), *terms[len(terms) & ~1 :]]
+            x = self.mul(x, x) if len(terms) > 1 else x
+        return self.text(terms[0])
 
     def one(self, name: str, a: Value) -> Value:
-        return self.put(f"call {VECTOR} @llvm.{name}.v{LANES}f64({VECTOR} {a})")
+        return self.put(f"call {self.real_type} @llvm.{name}.{self.suffix}({self.real_type} {a})")
 
     def sign_of(self, size: Value, sign: Value) -> Value:
-        return self.put(f"call {VECTOR} @llvm.copysign.v{LANES}f64({VECTOR} {size}, {VECTOR} {sign})")
+        return self.put(
+            f"call {self.real_type} @llvm.copysign.{self.suffix}({self.real_type} {size}, {self.real_type} {sign})"
+        )
 
     def compare(self, how: str, a: Operand, b: Operand) -> Value:
-        return self.put(f"fcmp {how} {VECTOR} {_text(a)}, {_text(b)}")
+        return self.put(f"fcmp {how} {self.real_type} {self.text(a)}, {self.text(b)}")
 
     def select(self, condition: Value, a: Operand, b: Operand) -> Value:
-        return self.put(f"select {_TRUTHS} {condition}, {VECTOR} {_text(a)}, {VECTOR} {_text(b)}")
+        return self.put(
+            f"select {self.truth_type} {condition}, {self.real_type} {self.text(a)}, {self.real_type} {self.text(b)}"
+        )
 
     def logic(self, operation: str, a: Value, b: Value) -> Value:
-        return self.put(f"{operation} {_TRUTHS} {a}, {b}")
+        return self.put(f"{operation} {self.truth_type} {a}, {b}")
 
     def word(self, operation: str, a: Value, b: Value | int) -> Value:
-        return self.put(f"{operation} {_WORDS} {a}, {_words(b) if isinstance(b, int) else b}")
+        return self.put(f"{operation} {self.word_type} {a}, {self.integer(b) if isinstance(b, int) else b}")
 
     def odd(self, word: Value, bit: int) -> Value:
         """Whether a bit of a word is set."""
-        return self.put(f"icmp ne {_WORDS} {self.word('and', word, bit)}, zeroinitializer")
+        return self.put(f"icmp ne {self.word_type} {self.word('and', word, bit)}, {self.integer(0)}")
 
     def bits(self, a: Value) -> Value:
-        return self.put(f"bitcast {VECTOR} {a} to {_WORDS}")
+        return self.put(f"bitcast {self.real_type} {a} to {self.word_type}")
 
     def real(self, word: Value) -> Value:
-        return self.put(f"bitcast {_WORDS} {word} to {VECTOR}")
+        return self.put(f"bitcast {self.word_type} {word} to {self.real_type}")
 
     def nearest(self, a: Value) -> tuple[Value, Value]:
         """The nearest integer, and a word with it in the lowest bits (small numbers only)."""
         shown = self.add(a, _SHIFT)
         return self.sub(shown, _SHIFT), self.bits(shown)
-
-
-def _text(operand: Operand) -> str:
-    return splat(operand) if isinstance(operand, float) else operand
 
 
 def _exp(c: _Code, x: Value, tail: Value | None = None) -> Value:
@@ -199,8 +232,8 @@ def _exp(c: _Code, x: Value, tail: Value | None = None) -> Value:
     return value
 
 
-def _parts(c: _Code, x: Value) -> tuple[Value, Value, Value]:
-    """The exponent e, the fraction f and a word of the exponent: x = 2^e (1 + f), |f| smallest; x > 0 and finite."""
+def _parts(c: _Code, x: Value) -> tuple[Value, Value]:
+    """The exponent e and the fraction f: x = 2^e (1 + f), |f| smallest; x > 0 and finite."""
     small = c.compare("olt", x, 2.2250738585072014e-308)
     x = c.select(small, c.mul(x, 2.0**54), x)
     word = c.word("add", c.bits(x), _ONE_BITS - _ROOT_HALF_BITS)
@@ -208,66 +241,48 @@ def _parts(c: _Code, x: Value) -> tuple[Value, Value, Value]:
     e = c.sub(c.real(c.word("or", exponent, _POWER_52_BITS)), 2.0**52 + 1023.0)
     e = c.sub(e, c.select(small, 54.0, 0.0))
     m = c.real(c.word("add", c.word("and", word, _FRACTION_BITS), _ROOT_HALF_BITS))
-    return e, c.sub(m, 1.0), exponent
+    return e, c.sub(m, 1.0)
 
 
-def _log_sum(c: _Code, e: Value, f: Value, s: Value, tail: Value | None = None) -> Value:
-    """e ln 2 + log(1 + f) + tail, with s = f / (2 + f)."""
-    z = c.mul(s, s)
-    rest = c.mul(z, c.polynomial(z, _LOG))
-    half = c.mul(c.mul(f, f), 0.5)
-    low = c.mul(e, _LN2[1]) if tail is None else c.fma(e, _LN2[1], tail)
-    inner = c.sub(half, c.fma(s, c.add(half, rest), low))
-    return c.sub(c.mul(e, _LN2[0]), c.sub(inner, f))
+def _write_exp(c: _Code, x: Value) -> Value:
+    return _exp(c, x)
 
 
-def _log_bounds(c: _Code, x: Value, result: Value, zero: float, argument: Value) -> Value:
-    """The logarithm where its argument is 0, negative, infinite or no number."""
-    result = c.select(c.compare("oeq", x, zero), float("-inf"), result)
-    result = c.select(c.compare("olt", x, zero), float("nan"), result)
-    usual = c.compare("olt", argument, float("inf"))
-    return c.select(usual, result, x)
-
-
-def _write_exp(c: _Code) -> Value:
-    return _exp(c, "%x")
-
-
-def _write_log(c: _Code) -> Value:
-    e, f, _ = _parts(c, "%x")
-    return _log_bounds(c, "%x", _log_sum(c, e, f, c.div(f, c.add(f, 2.0))), 0.0, "%x")
-
-
-def _write_log1p(c: _Code) -> Value:
-    u = c.add("%x", 1.0)
-    large = c.compare("ogt", c.one("fabs", "%x"), 1.0)
-    lost = c.select(large, c.sub(1.0, c.sub(u, "%x")), c.sub("%x", c.sub(u, 1.0)))
-    e, f, exponent = _parts(c, u)
-    near = c.logic("and", c.compare("ogt", "%x", -0.2928), c.compare("olt", "%x", 0.4142))
-    f = c.select(near, "%x", f)
+def _write_log(c: _Code, x: Value) -> Value:
+    e, f = _parts(c, x)
     s = c.div(f, c.add(f, 2.0))
-    # What rounding lost of 1 + x, over 1 + x. Half a percent is near enough for 1 / m = (1 - s) / (1 + s).
-    scale = c.real(c.word("shl", c.word("sub", _words(2046), exponent), 52))
-    one_less = c.sub(1.0, s)
-    tail = c.mul(c.mul(c.mul(lost, scale), one_less), c.fma(s, s, one_less))
-    tail = c.select(near, 0.0, tail)
-    return _log_bounds(c, "%x", _log_sum(c, e, f, s, tail), -1.0, u)
+    z = c.mul(s, s)
+    half = c.mul(c.mul(f, f), 0.5)
+    inner = c.add(half, c.mul(z, c.polynomial(z, _LOG)))
+    inner = c.sub(half, c.fma(s, inner, c.mul(e, _LN2[1])))
+    result = c.sub(c.mul(e, _LN2[0]), c.sub(inner, f))
+    result = c.select(c.compare("oeq", x, 0.0), float("-inf"), result)
+    result = c.select(c.compare("olt", x, 0.0), float("nan"), result)
+    return c.select(c.compare("olt", x, float("inf")), result, x)
 
 
-def _write_tanh(c: _Code) -> Value:
-    a = c.one("fabs", "%x")
+def _write_log1p(c: _Code, x: Value) -> Value:
+    # From 0 to 1 only: log1p x = 2 artanh s with s = x / (2 + x) <= 1/3.
+    s = c.div(x, c.add(x, 2.0))
+    z = c.mul(s, s)
+    half = c.mul(c.mul(x, x), 0.5)
+    return c.sub(x, c.sub(half, c.mul(s, c.fma(z, c.polynomial(z, _LOG1P), half))))
+
+
+def _write_tanh(c: _Code, x: Value) -> Value:
+    a = c.one("fabs", x)
     small = c.compare("olt", a, 0.625)
     z = c.mul(a, a)
     above = c.select(small, c.mul(c.mul(a, z), c.polynomial(z, _TANH_ABOVE)), -2.0)
     below = c.select(small, c.polynomial(z, _TANH_BELOW), c.add(_exp(c, c.add(a, a)), 1.0))
-    return c.sign_of(c.add(c.select(small, a, 1.0), c.div(above, below)), "%x")
+    return c.sign_of(c.add(c.select(small, a, 1.0), c.div(above, below)), x)
 
 
-def _turn(c: _Code, quarters: int) -> Value:
+def _turn(c: _Code, x: Value, quarters: int) -> Value:
     """The sine of x plus so many quarter turns."""
-    count, word = c.nearest(c.mul("%x", _TWO_BY_PI))
+    count, word = c.nearest(c.mul(x, _TWO_BY_PI))
     minus = c.neg(count)
-    first = c.fma(minus, _HALF_PI[0], "%x")
+    first = c.fma(minus, _HALF_PI[0], x)
     taken = c.mul(count, _HALF_PI[1])
     r = c.sub(first, taken)
     lost = c.fma(count, _HALF_PI[1], c.neg(taken))
@@ -285,22 +300,22 @@ def _turn(c: _Code, quarters: int) -> Value:
     word = c.word("add", word, quarters)
     value = c.select(c.odd(word, 1), cosine, sine)
     value = c.select(c.odd(word, 2), c.neg(value), value)
-    inside = c.compare("ole", c.one("fabs", "%x"), FARTHEST)
+    inside = c.compare("ole", c.one("fabs", x), FARTHEST)
     return c.select(inside, value, float("nan"))
 
 
-def _write_sin(c: _Code) -> Value:
+def _write_sin(c: _Code, x: Value) -> Value:
     # The sine of -0 is -0.
-    return c.select(c.compare("oeq", "%x", 0.0), "%x", _turn(c, 0))
+    return c.select(c.compare("oeq", x, 0.0), x, _turn(c, x, 0))
 
 
-def _write_cos(c: _Code) -> Value:
-    return _turn(c, 1)
+def _write_cos(c: _Code, x: Value) -> Value:
+    return _turn(c, x, 1)
 
 
 def _log_in_two(c: _Code, x: Value) -> tuple[Value, Value]:
     """log x as the sum of two doubles, for x > 0 and finite."""
-    e, f, _ = _parts(c, x)
+    e, f = _parts(c, x)
     d = c.add(f, 2.0)
     inverse = c.div(1.0, d)
     s = c.mul(f, inverse)
@@ -327,27 +342,27 @@ def _log_in_two(c: _Code, x: Value) -> tuple[Value, Value]:
     return total, lost
 
 
-def _write_pow(c: _Code) -> Value:
-    size = c.one("fabs", "%x")
+def _write_pow(c: _Code, x: Value, y: Value) -> Value:
+    size = c.one("fabs", x)
     high, low = _log_in_two(c, size)
-    product = c.mul("%y", high)
+    product = c.mul(y, high)
     usual = c.compare("olt", c.one("fabs", product), 800.0)
-    tail = c.fma("%y", low, c.fma("%y", high, c.neg(product)))
+    tail = c.fma(y, low, c.fma(y, high, c.neg(product)))
     value = _exp(c, product, c.select(usual, tail, 0.0))
-    rising = c.compare("ogt", "%y", 0.0)
+    rising = c.compare("ogt", y, 0.0)
     value = c.select(c.compare("oeq", size, 0.0), c.select(rising, 0.0, float("inf")), value)
     value = c.select(c.compare("oeq", size, float("inf")), c.select(rising, float("inf"), 0.0), value)
-    whole = c.compare("oeq", c.one("floor", "%y"), "%y")
-    half = c.mul("%y", 0.5)
+    whole = c.compare("oeq", c.one("floor", y), y)
+    half = c.mul(y, 0.5)
     uneven = c.logic("and", whole, c.compare("une", c.one("floor", half), half))
     below = c.select(whole, c.select(uneven, c.neg(value), value), float("nan"))
-    value = c.select(c.compare("olt", "%x", 0.0), below, value)
-    value = c.select(c.compare("uno", "%x", "%y"), float("nan"), value)
-    one = c.logic("or", c.compare("oeq", "%x", 1.0), c.compare("oeq", "%y", 0.0))
+    value = c.select(c.compare("olt", x, 0.0), below, value)
+    value = c.select(c.compare("uno", x, y), float("nan"), value)
+    one = c.logic("or", c.compare("oeq", x, 1.0), c.compare("oeq", y, 0.0))
     return c.select(one, 1.0, value)
 
 
-_WRITERS: dict[str, Callable[[_Code], Value]] = {
+_WRITERS: dict[str, Callable[..., Value]] = {
     "exp": _write_exp,
     "log": _write_log,
     "log1p": _write_log1p,
@@ -356,12 +371,38 @@ _WRITERS: dict[str, Callable[[_Code], Value]] = {
     "cos": _write_cos,
     "pow": _write_pow,
 }
+OWN = tuple(_WRITERS)
+INTRINSICS = (("fabs", 1), ("floor", 1), ("sqrt", 1), ("copysign", 2), ("fma", 3))  # of LLVM, with their operands
 
 
-def elementary(name: str) -> str:
-    """The definition of one function: exp, log, log1p, tanh, sin, cos or pow."""
-    code = _Code()
-    result = _WRITERS[name](code)
-    arguments = f"{VECTOR} %x" + (f", {VECTOR} %y" if name == "pow" else "")
-    head = f"define private {VECTOR} @{name}({arguments}) nounwind {{"
-    return "\n".join([head, *code.lines, f"  ret {VECTOR} {result}", "}"])
+def elementary(name: str, lanes: int = LANES) -> str:
+    """The definition of one of the functions `OWN`, called `own_` and its name."""
+    code = _Code(lanes, "%v")
+    kind = code.real_type
+    given = ["%x", "%y"] if name == "pow" else ["%x"]
+    result = _WRITERS[name](code, *given)
+    lines = [*code.lines, f"  ret {kind} {result}"]
+    if lanes == 1 and name in ("sin", "cos"):
+        lines = [
+            "  %size = call double @llvm.fabs.f64(double %x)",
+            f"  %far = fcmp ogt double %size, {number(FARTHEST)}",
+            "  br i1 %far, label %beyond, label %within",
+            "beyond:",
+            f"  %other = call double @{name}(double %x)",
+            "  ret double %other",
+            "within:",
+            *lines,
+        ]
+    listed = ", ".join(f"{kind} {each}" for each in given)
+    return "\n".join([f"define private {kind} @own_{name}({listed}) nounwind {{", *lines, "}"])
+
+
+@cache
+def inlined(name: str, lanes: int = 1) -> str:
+    """The instructions of a function as a template: {0} is the name of the result, {1} and {2} are the operands."""
+    code = _Code(lanes, "{0}_")
+    given = ["{1}", "{2}"] if name == "pow" else ["{1}"]
+    result = _WRITERS[name](code, *given)
+    last = f"  {result} = "
+    assert code.lines[-1].startswith(last)
+    return "\n".join([*code.lines[:-1], "  {0} = " + code.lines[-1].removeprefix(last)])

@@ -6,18 +6,19 @@ the written code are our own (`v12`, `y`, `p`): no text of a user ever stands in
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from isletsim.compiler.block import LLVM_BLOCK, NUMPY_BLOCK, SMALLEST_PIVOT
+from isletsim.compiler.elementary import INTRINSICS, OWN, elementary, number
+from isletsim.compiler.native import LIBRARY
+from isletsim.compiler.packs import pack_text, packs_of
 from isletsim.compiler.program import Program
-from isletsim.compiler.routine import Routine
+from isletsim.compiler.routine import HOT, Routine
 from isletsim.compiler.tables import LLVM_TABLE, NUMPY_TABLE, slopes
 from isletsim.compiler.tape import BLOCKS, TRUTHS, arguments_of
 
 __all__ = [
-    "LIBRARY",
     "LLVM",
     "NUMPY",
     "SCALARS",
@@ -29,9 +30,6 @@ __all__ = [
     "table_text",
 ]
 
-# Functions taken from the C library; NumPy calls them by the same names.
-LIBRARY: tuple[str, ...] = ("exp", "log", "log1p", "pow", "tanh", "sin", "cos")
-LIBRARY += ("asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh")
 SCALARS = ("t", "d", "amount")  # arguments that are numbers; all others are arrays
 
 
@@ -50,6 +48,7 @@ class Dialect:
     store: str  # array, index, value, a serial number
     truth: str  # a truth from a number that is 1 or 0
     constants: tuple[str, str]  # true and false
+    packs: bool = False  # whether elementary functions are computed side by side
 
 
 def body(routine: Routine, dialect: Dialect) -> tuple[list[str], dict[int, str]]:
@@ -57,19 +56,27 @@ def body(routine: Routine, dialect: Dialect) -> tuple[list[str], dict[int, str]]
     lines: list[str] = []
     written: dict[int, str] = {}
     serial = 0
+    packs = packs_of(routine) if dialect.packs else {}
     for step in routine.steps:
         for place in step.first:
-            _value(routine, dialect, place, lines, written)
+            _value(routine, dialect, place, lines, written, packs)
         for array, index, place in step.stores:
-            text = _value(routine, dialect, place, lines, written)
+            text = _value(routine, dialect, place, lines, written, packs)
             lines.append(dialect.store.format(array, index, text, serial))
             serial += 1
     if routine.check is not None:
-        _value(routine, dialect, routine.check, lines, written)
+        _value(routine, dialect, routine.check, lines, written, packs)
     return lines, written
 
 
-def _value(routine: Routine, dialect: Dialect, root: int, lines: list[str], written: dict[int, str]) -> str:
+def _value(
+    routine: Routine,
+    dialect: Dialect,
+    root: int,
+    lines: list[str],
+    written: dict[int, str],
+    packs: Mapping[int, tuple[int, ...]],
+) -> str:
     """The text of a value, after the lines that compute it: operands first, each once."""
     code, hoisted = routine.tape.code, routine.hoisted
     stack = [root]
@@ -95,9 +102,16 @@ def _value(routine: Routine, dialect: Dialect, root: int, lines: list[str], writ
             else:
                 lines.append(dialect.load.format(name, array, index))
         else:
-            waiting = [each for each in arguments_of(instruction) if each not in written]
+            pack = packs.get(place, (place,))
+            waiting = [each for one in pack for each in arguments_of(code[one]) if each not in written]
             if waiting:
                 stack.extend(reversed(waiting))
+                continue
+            if place in packs:
+                names = [dialect.name.format(one) for one in pack]
+                given = [tuple(written[each] for each in code[one][1:]) for one in pack]
+                lines.append(pack_text(operation, names, given))
+                written |= zip(pack, names, strict=True)
                 continue
             name = dialect.name.format(place)
             if operation in ("value", "slope"):
@@ -121,7 +135,7 @@ LLVM = Dialect(
         "mul": "  {0} = fmul double {1}, {2}",
         "div": "  {0} = fdiv double {1}, {2}",
         "neg": "  {0} = fneg double {1}",
-        "pow": "  {0} = call double @pow(double {1}, double {2})",
+        "pow": "  {0} = call double @own_pow(double {1}, double {2})",
         "abs": "  {0} = call double @llvm.fabs.f64(double {1})",
         "floor": "  {0} = call double @llvm.floor.f64(double {1})",
         "sqrt": "  {0} = call double @llvm.sqrt.f64(double {1})",
@@ -141,8 +155,9 @@ LLVM = Dialect(
         "block_solve": "  {0}p = getelementptr double, ptr %LU, i64 {1}\n"
         "  {0} = call i1 @block_solve(ptr {0}p, ptr %x, i64 {2}, i64 {3})",
     }
-    | {name: f"  {{0}} = call double @{name}(double {{1}})" for name in LIBRARY if name != "pow"},
-    number=lambda value: "0x" + struct.pack(">d", value).hex().upper(),
+    | {name: f"  {{0}} = call double @{name}(double {{1}})" for name in LIBRARY}
+    | {name: f"  {{0}} = call double @own_{name}(double {{1}})" for name in OWN if name != "pow"},
+    number=number,
     name="%v{0}",
     scalar="%{0}",
     load="  {0}a = getelementptr double, ptr %{1}, i64 {2}\n  {0} = load double, ptr {0}a",
@@ -151,29 +166,32 @@ LLVM = Dialect(
     constants=("true", "false"),
 )
 
-# In the factorisation a product and a sum may share one rounding, where the processor has such an instruction.
+# In what runs all the time a product and a sum share one rounding, where the processor has such an instruction.
 _FUSED = replace(
     LLVM,
     operations=LLVM.operations
-    | {"add": "  {0} = fadd contract double {1}, {2}", "mul": "  {0} = fmul contract double {1}, {2}"},
+    | {name: f"  {{0}} = f{name} contract double {{1}}, {{2}}" for name in ("add", "sub", "mul")},
 )
+
+
+_HOT = replace(_FUSED, packs=True)
 
 
 def llvm_text(program: Program) -> str:
     """A program as a module of LLVM IR."""
-    parts = [
-        f"declare double @{name}(double{', double' if name == 'pow' else ''}) nounwind memory(none)" for name in LIBRARY
-    ]
-    parts += [f"declare double @llvm.{name}.f64(double)" for name in ("fabs", "floor", "sqrt")]
+    parts = [f"declare double @{name}(double) nounwind memory(none)" for name in LIBRARY]
+    for name, count in INTRINSICS:
+        for kind, suffix in (("double", "f64"), *((f"<{lanes} x double>", f"v{lanes}f64") for lanes in (2, 4, 8))):
+            parts.append(f"declare {kind} @llvm.{name}.{suffix}({', '.join([kind] * count)})")
     parts += table_text(program)
     sizes = block_sizes(program.routines)
     if sizes:
         listed = ", ".join(f"double {LLVM.number(each)}" for each in sizes)
         parts.append(f"@sizes = private constant [{len(sizes)} x double] [{listed}]")
         parts.append(LLVM_BLOCK.replace("SMALLEST", LLVM.number(SMALLEST_PIVOT)))
-    parts += [_llvm_function(routine) for routine in (*program.routines, *program.actions)]
-    parts.append(_llvm_act(len(program.actions)))
-    return "\n".join(parts) + "\n"
+    text = "\n".join([*map(_llvm_function, (*program.routines, *program.actions)), _llvm_act(len(program.actions))])
+    parts += [elementary(name, 1) for name in OWN if f"@own_{name}(" in text]
+    return "\n".join([*parts, text]) + "\n"
 
 
 def table_text(program: Program) -> Iterator[str]:
@@ -190,7 +208,7 @@ def table_text(program: Program) -> Iterator[str]:
 def _llvm_function(routine: Routine) -> str:
     if routine.parts:
         return "\n".join([*map(_llvm_function, routine.parts), _llvm_parts(routine)])
-    lines, written = body(routine, _FUSED if routine.fused else LLVM)
+    lines, written = body(routine, _FUSED if routine.fused else _HOT if routine.name in HOT else LLVM)
     if routine.scratch:
         lines.insert(0, f"  %x = alloca [{routine.scratch} x double], align 64")
     stored = {array for step in routine.steps for array, _, _ in step.stores}
@@ -271,7 +289,7 @@ NUMPY = Dialect(
         "block_factor": "    {0} = block_factor(LU[{1}:], {2}, {3}, SIZES)",
         "block_solve": "    {0} = block_solve(LU[{1}:], x, {2}, {3})",
     }
-    | {name: f"    {{0}} = np.{name}({{1}})" for name in (*LIBRARY, "floor", "sqrt") if name != "pow"},
+    | {name: f"    {{0}} = np.{name}({{1}})" for name in {*OWN, *LIBRARY, "floor", "sqrt"} - {"pow"}},
     number=_python_number,
     name="v{0}",
     scalar="{0}",

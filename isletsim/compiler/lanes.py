@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 
 from isletsim.compiler.block import SMALLEST_PIVOT
 from isletsim.compiler.division import live, with_fewer_divisions
-from isletsim.compiler.elementary import LANES, VECTOR, elementary, splat
-from isletsim.compiler.emit import LIBRARY, SCALARS, Dialect, block_sizes, body, table_text
+from isletsim.compiler.elementary import INTRINSICS, LANES, OWN, VECTOR, elementary, inlined, splat
+from isletsim.compiler.emit import SCALARS, Dialect, block_sizes, body, table_text
 from isletsim.compiler.lane_block import LANE_BLOCK
+from isletsim.compiler.native import LIBRARY
 from isletsim.compiler.program import Program
-from isletsim.compiler.routine import Routine, Step, Store
+from isletsim.compiler.routine import HOT, Routine, Step, Store
 
 __all__ = ["LANE_FUNCTIONS", "LaneProgram", "lane_program"]
 
@@ -27,7 +28,6 @@ LANE_FUNCTIONS = ("prepare", "start", "rhs", "jac", "factor", "solve", "observe"
 
 TRUTHS = f"<{LANES} x i1>"
 _TRUE = f"<{', '.join(['i1 true'] * LANES)}>"
-_OWN = ("exp", "log", "log1p", "pow", "tanh", "sin", "cos")  # what `elementary` writes; the rest is called lane by lane
 _PLACE = "  {0}a = getelementptr " + VECTOR + ", ptr %{1}, i64 {2}\n"
 _STORED = "  %s{3} = getelementptr " + VECTOR + ", ptr %{0}, i64 {1}\n"
 
@@ -38,7 +38,7 @@ LANE = Dialect(
         "mul": f"  {{0}} = fmul contract {VECTOR} {{1}}, {{2}}",
         "div": f"  {{0}} = fdiv {VECTOR} {{1}}, {{2}}",
         "neg": f"  {{0}} = fneg {VECTOR} {{1}}",
-        "pow": f"  {{0}} = call {VECTOR} @pow({VECTOR} {{1}}, {VECTOR} {{2}})",
+        "pow": f"  {{0}} = call {VECTOR} @own_pow({VECTOR} {{1}}, {VECTOR} {{2}})",
         "abs": f"  {{0}} = call {VECTOR} @llvm.fabs.v{LANES}f64({VECTOR} {{1}})",
         "floor": f"  {{0}} = call {VECTOR} @llvm.floor.v{LANES}f64({VECTOR} {{1}})",
         "sqrt": f"  {{0}} = call {VECTOR} @llvm.sqrt.v{LANES}f64({VECTOR} {{1}})",
@@ -58,8 +58,8 @@ LANE = Dialect(
         "block_solve": f"  {{0}}p = getelementptr {VECTOR}, ptr %LU, i64 {{1}}\n"
         f"  {{0}} = call {TRUTHS} @block_solve(ptr {{0}}p, ptr %x, i64 {{2}}, i64 {{3}})",
     }
-    | {name: f"  {{0}} = call {VECTOR} @{name}({VECTOR} {{1}})" for name in _OWN if name != "pow"}
-    | {name: f"  {{0}} = call {VECTOR} @lanes_{name}({VECTOR} {{1}})" for name in LIBRARY if name not in _OWN},
+    | {name: f"  {{0}} = call {VECTOR} @own_{name}({VECTOR} {{1}})" for name in OWN if name != "pow"}
+    | {name: f"  {{0}} = call {VECTOR} @lanes_{name}({VECTOR} {{1}})" for name in LIBRARY if name not in OWN},
     number=splat,
     name="%v{0}",
     scalar="%{0}",
@@ -69,8 +69,11 @@ LANE = Dialect(
     constants=(_TRUE, "zeroinitializer"),
 )
 
+# What runs all the time has the instructions of elementary functions inside: a call would save all registers.
+_HOT = replace(LANE, operations=LANE.operations | {name: inlined(name, LANES) for name in OWN})
+
 _ADDING = replace(
-    LANE,
+    _HOT,
     store=f"{_STORED}  %o{{3}} = load {VECTOR}, ptr %s{{3}}, align 64\n"
     f"  %n{{3}} = fadd contract {VECTOR} %o{{3}}, {{2}}\n  store {VECTOR} %n{{3}}, ptr %s{{3}}, align 64",
 )
@@ -129,7 +132,7 @@ def _linearisation(jac: Routine, kept: Sequence[Store], rhs: Routine, first: int
 
 
 def _declarations(text: str) -> Iterator[str]:
-    for name, count in (("fabs", 1), ("floor", 1), ("sqrt", 1), ("copysign", 2), ("fma", 3)):
+    for name, count in INTRINSICS:
         yield f"declare {VECTOR} @llvm.{name}.v{LANES}f64({', '.join([VECTOR] * count)})"
     for name in LIBRARY:
         if f"@lanes_{name}(" in text:
@@ -138,8 +141,8 @@ def _declarations(text: str) -> Iterator[str]:
 
 def _helpers(program: Program, text: str) -> Iterator[str]:
     """The functions that the routines call: our own, and those that take the lanes one by one."""
-    yield from (elementary(name) for name in _OWN if f"@{name}(" in text)
-    singles = [name for name in LIBRARY if name not in _OWN]
+    yield from (elementary(name) for name in OWN if f"@own_{name}(" in text)
+    singles = [name for name in LIBRARY if name not in OWN]
     singles += [f"{kind}_{index}" for index in range(len(program.tables)) for kind in ("value", "slope")]
     for name in singles:
         if f"@lanes_{name}(" in text:
@@ -160,7 +163,7 @@ def _lane_by_lane(name: str) -> str:
 def _function(routine: Routine) -> str:
     if routine.parts:
         return "\n".join([*map(_function, routine.parts), _parts(routine)])
-    lines, written = body(routine, _ADDING if routine.name == "rhs" else LANE)
+    lines, written = body(routine, _ADDING if routine.name == "rhs" else _HOT if routine.name in HOT else LANE)
     head = []
     if routine.scratch:
         head.append(f"  %x = alloca [{routine.scratch} x {VECTOR}], align 64")

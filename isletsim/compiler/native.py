@@ -17,11 +17,22 @@ from pathlib import Path
 from typing import Any
 
 from isletsim import cache as store
-from isletsim.compiler.emit import LIBRARY
 
-__all__ = ["Loaded", "load_object", "make_object", "read_entry", "surroundings", "write_entry"]
+__all__ = ["LIBRARY", "Loaded", "load_object", "make_object", "read_entry", "surroundings", "write_entry"]
 
 EFFORT = 1  # of LLVM's code generator
+LIBRARY = (
+    "sin",
+    "cos",
+    "asin",
+    "acos",
+    "atan",
+    "sinh",
+    "cosh",
+    "asinh",
+    "acosh",
+    "atanh",
+)  # the C library's, of one number
 FROM_C = (*LIBRARY, "floor", "fma", "memset", "memcpy")  # what generated code may call
 FUNCTIONS = ("prepare", "start", "rhs", "jac", "factor", "solve", "observe", "roots", "act")
 
@@ -60,7 +71,9 @@ def _target() -> Any:
     llvm.initialize_native_asmprinter()
     triple, name, features = _processor()
     target = llvm.Target.from_triple(triple)
-    return target.create_target_machine(cpu=name, features=features, opt=EFFORT, jit=True)
+    return target.create_target_machine(
+        cpu=name, features=features, opt=EFFORT, jit=True, reloc="pic", codemodel="small"
+    )
 
 
 @cache

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from isletsim.compiler.tape import Tape
 
-__all__ = ["Routine", "Step", "Store"]
+__all__ = ["HOT", "Routine", "Step", "Store"]
+
+HOT = ("rhs", "jac", "observe")  # what runs all the time
 
 Store = tuple[str, int, int]  # array, index, instruction
 

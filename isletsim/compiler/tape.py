@@ -12,7 +12,8 @@ Operations and their arguments:
 | scalar | number | the name of an argument of the routine: t, d, amount |
 | load | number | array name, index, and a serial number that keeps loads at different times apart |
 | add sub mul div pow | number | two numbers |
-| neg abs floor sqrt exp log log1p tanh sin cos | number | one number |
+| neg abs floor sqrt exp log tanh sin cos | number | one number |
+| log1p | number | a number from 0 to 1 |
 | asin acos atan sinh cosh asinh acosh atanh | number | one number |
 | select | number | a truth, two numbers |
 | value slope | number | index of a table, a number |
@@ -36,6 +37,7 @@ BLOCKS = frozenset({"block_clear", "block_factor", "block_solve"})
 TRUTHS = frozenset({"true", "false", "less", "less_equal", "equal", "and", "or", "not"}) | BLOCKS
 LEAVES = frozenset({"number", "scalar", "load", "true", "false"}) | BLOCKS
 LARGEST_PRODUCT = 16  # an integer power up to here is written as multiplications
+ROOTS = (0.25, 0.5, 0.75, 1.5, -0.25, -0.5)  # powers written as roots and multiplications
 
 
 class Tape:
@@ -198,12 +200,8 @@ class Tape:
                 return self.number(_power(base, exponent))
             if abs(exponent) <= LARGEST_PRODUCT and exponent == int(exponent):
                 return self._integer_power(a, int(exponent))
-            if exponent == 0.5:
-                return self.unary("sqrt", a)
-            if exponent == -0.5:
-                return self.div(self.one, self.unary("sqrt", a))
-            if exponent == 1.5:
-                return self.mul(a, self.unary("sqrt", a))
+            if exponent in ROOTS:
+                return self._root_power(a, abs(exponent), inverse=exponent < 0)
         elif base == 1:
             return self.one
         return self._binary("pow", a, b)
@@ -219,6 +217,16 @@ class Tape:
             if exponent:
                 square = self.mul(square, square)
         return result
+
+    def _root_power(self, a: int, exponent: float, inverse: bool) -> int:
+        result, root = self.one, a
+        while exponent:
+            if exponent >= 1:
+                result = self.mul(result, root)
+            exponent = 2 * (exponent % 1)
+            if exponent:
+                root = self.unary("sqrt", root)
+        return self.div(self.one, result) if inverse else result
 
     def unary(self, operation: str, a: int) -> int:
         """One of the operations on one number, `neg` apart."""
