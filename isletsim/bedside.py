@@ -9,6 +9,7 @@ from typing import Any
 
 from isletsim.challenge import Finding
 from isletsim.clocks import Rules
+from isletsim.ensemble import alone
 from isletsim.faults import RunError
 from isletsim.places import find_any
 from isletsim.results.files import write_figure
@@ -66,10 +67,11 @@ def examine(wanted: str, test: str, at: str = "0 day") -> list[Seen]:
         units = {symbol.name: LABELS.get(unit.text, unit.text) for symbol, unit in finding.challenge.shown}
         seen.append(Seen(scenario.plan.arms[arm].name, day, finding, units))
 
-    lived = live(ground_of(scenario, Rules(), note), 0)
+    lived = alone(live(ground_of(scenario, Rules(), note), 0))
     if lived.failures:
         raise RunError("\n".join(dict.fromkeys(failure.message for failure in lived.failures)))
-    return seen
+    arms = [arm.name for arm in scenario.plan.arms]
+    return sorted(seen, key=lambda each: arms.index(each.arm))
 
 
 def told(seen: Sequence[Seen]) -> str:

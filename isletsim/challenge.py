@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isletsim.ensemble import Steps
 from isletsim.faults import InputError, RunError
 from isletsim.layers import Composition, Symbol
 from isletsim.lives import Standing, TwoClocks
@@ -187,7 +188,7 @@ def _report(
     return ChallengeReport(name, symbol, unit, begin, end, page.word(report, "about", keys))
 
 
-def challenge(test: Challenge, liver: TwoClocks, standing: Standing, composition: Composition) -> Finding:
+def challenge(test: Challenge, liver: TwoClocks, standing: Standing, composition: Composition) -> Steps[Finding]:
     """Give a test to a patient at the moment where life stands.
 
     Raises
@@ -198,7 +199,7 @@ def challenge(test: Challenge, liver: TwoClocks, standing: Standing, composition
     grid = np.arange(0.0, test.length + 0.5 * test.sample, test.sample)
     marks = sorted({*grid.tolist(), *(each for report in test.reports for each in (report.begin, report.end))})
     times = np.array([mark for mark in marks if mark <= test.length + 1e-12])
-    outcome = liver.tested(standing, test.start, times, test.doses, test.courses, neutral)
+    outcome = yield from liver.tested(standing, test.start, times, test.doses, test.courses, neutral)
     if outcome.reason.failed:
         raise RunError(f"{test.title}: {outcome.reason.name.lower().replace('_', ' ')} at {outcome.time:.4g} day.")
     names = liver.day_model.flat.outputs

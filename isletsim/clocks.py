@@ -27,6 +27,7 @@ from isletsim.bridge import (
     tell_drift,
 )
 from isletsim.days import Day, DayFailed
+from isletsim.ensemble import Run, Steps
 from isletsim.layers.clocks import Clocks
 from isletsim.point import observe
 from isletsim.solver import Outcome, Schedule, solve
@@ -130,7 +131,6 @@ class Walk:
         self.shared = len(clocks.life.parameters) - (1 + 2 * downs + 3 * ups + ups * downs)
         self.width = 0.1 * np.array(clocks.sizes)
         self.tolerances = self.rules.tolerance * np.array(clocks.tolerances)
-        self.atol = 0.01 * self.rtol * np.array(clocks.life.scale)
         place = {name: index for index, name in enumerate(clocks.day.parameters)}
         self.day_places = np.array([place[name] for name in clocks.down], dtype=np.int64)
         self.places = places_of(clocks)
@@ -146,10 +146,10 @@ class Walk:
 
     def _day(
         self, life: NDArray[np.float64], v: NDArray[np.float64], x: NDArray[np.float64], pace: float
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    ) -> Steps[tuple[NDArray[np.float64], NDArray[np.float64], float]]:
         """One real day: summaries, the next midnight, and the worst gap in tolerances."""
         self.counts.days += 1
-        s, following, gaps = self.day.run(self._reads(life, v), x, pace)
+        s, following, gaps = yield from self.day.run(self._reads(life, v), x, pace)
         return s, following, float((gaps / self.tolerances).max(initial=0.0))
 
     def _settled(
@@ -160,10 +160,10 @@ class Walk:
         pace: float,
         least: int,
         most: int,
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ) -> Steps[tuple[NDArray[np.float64], NDArray[np.float64]]]:
         """Real days until one closes."""
         for number in range(1, most + 1):
-            s, x, gap = self._day(life, v, x, pace)
+            s, x, gap = yield from self._day(life, v, x, pace)
             if number >= least and gap < self.rules.gap:
                 break
         return s, x
@@ -175,48 +175,52 @@ class Walk:
         pace = self.day.pace(self._reads(life, v), x)
         return replace(base, pace=base.pace if 0.8 * pace <= base.pace <= 1.08 * pace else pace, paced=v)
 
-    def today(self, life: Life) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def today(self, life: Life) -> Steps[tuple[NDArray[np.float64], NDArray[np.float64]]]:
         """The day's parameters for where life stands, and the midnight such a day begins with."""
         base = life.base
         assert base is not None
         v = self._read(life.state, life.parameters, life.time)
         x = midnight_near(base, v) if base.today is None else base.today.x
         pace = self._paced(life.parameters, base, v, x).pace
-        _, x = self._settled(life.parameters, v, x, pace, 1, 4)
+        _, x = yield from self._settled(life.parameters, v, x, pace, 1, 4)
         return self._reads(life.parameters, v), x
 
     def _renewed(
         self, life: NDArray[np.float64], base: Base, active: NDArray[np.bool_], known: NDArray[np.bool_]
-    ) -> Base:
+    ) -> Steps[Base]:
         """The base with fresh slopes in the active directions; two days where a direction is new."""
         jacobian, orbit = base.jacobian.copy(), base.orbit.copy()
-        fresh_direction = bool(np.any(active & ~known))
-        self.counts.batches += 1
-        before = self.counts.days
-        for j in np.flatnonzero(active):
-            step = 0.01 * self.width[j]
+        directions = np.flatnonzero(active)
+        steps = 0.01 * self.width[directions]
+        mornings = []
+        for j, step in zip(directions, steps, strict=True):
             v = base.v.copy()
             v[j] += step
-            x = midnight_near(base, v)
-            for _ in range(2 if fresh_direction else 1):
-                s, x, _ = self._day(life, v, x, base.pace)
+            mornings.append((self._reads(life, v), midnight_near(base, v)))
+        self.counts.batches += 1
+        for _ in range(2 if bool(np.any(active & ~known)) else 1):
+            days = yield from self.day.runs(mornings, base.pace)
+            mornings = [(reads, x) for (reads, _), (_, x, _) in zip(mornings, days, strict=True)]
+            self.counts.days += len(days)
+            self.counts.perturbed += len(days)
+        for j, step, (s, x, _) in zip(directions, steps, days, strict=True):
             jacobian[:, j] = (s - base.s) / step
             orbit[:, j] = (x - base.x) / step
-        self.counts.perturbed += self.counts.days - before
         return replace(base, jacobian=jacobian, orbit=orbit, fresh=True)
 
     def _missed(self, base: Base, v: NDArray[np.float64], s: NDArray[np.float64]) -> float:
         """How far a real day lies from what was expected of it, in tolerances."""
         return float(np.max(np.abs(s - summaries_near(base, v)) / self.tolerances, initial=0.0))
 
-    def _moved(self, life: Life, v: NDArray[np.float64], s: NDArray[np.float64], x: NDArray[np.float64]) -> Base:
+    def _moved(self, life: Life, v: NDArray[np.float64], s: NDArray[np.float64], x: NDArray[np.float64]) -> Steps[Base]:
         """The base at a new real day: with fresh slopes where it came as a surprise, else with bent ones."""
         base, known = life.base, life.known
         assert base is not None
         assert known is not None
         if self._missed(base, v, s) <= 0.5:
             return bent(base, v, s, x, self.width)
-        return self._renewed(life.parameters, replace(base, v=v, s=s, x=x, today=None), known, known)
+        moved = replace(base, v=v, s=s, x=x, today=None)
+        return (yield from self._renewed(life.parameters, moved, known, known))
 
     # --- the life between real days ---
 
@@ -240,30 +244,16 @@ class Walk:
         return life
 
     def _solve(
-        self,
-        life: Life,
-        begin: float,
-        end: float,
-        save: Sequence[float] | NDArray[np.float64],
-        schedule: Schedule | None = None,
-    ) -> Outcome:
-        outcome = solve(
-            self.model,
-            life.state,
-            life.parameters,
-            span=(begin, end),
-            save=np.asarray(save, dtype=np.float64),
-            schedule=schedule,
-            rtol=self.rtol,
-            atol=self.atol,
-            keep_states=False,
-        )
+        self, life: Life, begin: float, end: float, save: Sequence[float] | NDArray[np.float64]
+    ) -> Steps[Outcome]:
+        times = np.asarray(save, dtype=np.float64)
+        (outcome,) = yield [Run(self.model, life.state, life.parameters, begin, end, times, self.rtol)]
         self.counts.inner += outcome.counts.steps
         return outcome
 
-    def _recorded(self, life: Life, time: float, after: float, save: NDArray[np.float64]) -> Outcome:
+    def _recorded(self, life: Life, time: float, after: float, save: NDArray[np.float64]) -> Steps[Outcome]:
         wanted = save[save <= after + 1e-9]
-        return self._solve(life, time, after, np.minimum(wanted, after))
+        return (yield from self._solve(life, time, after, np.minimum(wanted, after)))
 
     # --- what happens ---
 
@@ -271,11 +261,11 @@ class Walk:
         """The same walk with its counts at zero, and perhaps another midnight to begin with."""
         return replace(self, counts=ClockCounts(), midnight=self.midnight if midnight is None else midnight)
 
-    def opened(self, life: Life, time: float) -> Life:
+    def opened(self, life: Life, time: float) -> Steps[Life]:
         """The life with a first real day."""
         v = self._read(life.state, life.parameters, time)
         pace = self.day.pace(self._reads(life.parameters, v), self.midnight)
-        s, x = self._settled(life.parameters, v, self.midnight, pace, 2, 8)
+        s, x = yield from self._settled(life.parameters, v, self.midnight, pace, 2, 8)
         today = Today(s, x, dawn=x) if self.rules.every_day else None
         slopes = np.zeros((self.ups, self.downs)), np.zeros((len(x), self.downs))
         base = Base(v, s, x, *slopes, pace, paced=v, today=today)
@@ -294,7 +284,16 @@ class Walk:
             indices=np.array([index for _, index, _ in entries], np.int64),
             amounts=np.array([amount for _, _, amount in entries]),
         )
-        outcome = self._solve(life, time, time, np.empty(0), schedule)
+        outcome = solve(
+            self.model,
+            life.state,
+            life.parameters,
+            span=(time, time),
+            save=(),
+            schedule=schedule,
+            rtol=self.rtol,
+            keep_states=False,
+        )
         after = replace(life, state=outcome.state, parameters=outcome.parameters, time=time)
         base = life.base
         if base is None:
@@ -312,7 +311,7 @@ class Walk:
 
     def stretch(
         self, life: Life, begin: float, end: float, save: NDArray[np.float64]
-    ) -> tuple[Life, NDArray[np.float64], Outcome | None]:
+    ) -> Steps[tuple[Life, NDArray[np.float64], Outcome | None]]:
         """The life from one event to the next.
 
         Returns
@@ -326,7 +325,7 @@ class Walk:
             assert life.base is not None
             step = self._macro_step if life.base.today is None else self._one_day
             try:
-                life, time, outcome = step(life, time, end, save[done:])
+                life, time, outcome = yield from step(life, time, end, save[done:])
             except DayFailed as failure:
                 return life, rows[:done], failure.outcome
             life = replace(life, time=time)
@@ -338,7 +337,9 @@ class Walk:
 
     # --- day by day ---
 
-    def _one_day(self, life: Life, time: float, end: float, save: NDArray[np.float64]) -> tuple[Life, float, Outcome]:
+    def _one_day(
+        self, life: Life, time: float, end: float, save: NDArray[np.float64]
+    ) -> Steps[tuple[Life, float, Outcome]]:
         """The life to the next midnight, with the day simulated as it was found at the last one.
 
         Of second order: the life goes to the middle with the summaries of the day before, drawn on; the day runs with
@@ -352,44 +353,44 @@ class Walk:
         after = min(midnight + 1.0, end)
         middle, latest = 0.5 * (time + after), time - yesterday.ago
         tell_drift(self.places, life.parameters, latest, yesterday.s, yesterday.drift)
-        ahead = self._solve(life, time, middle, [middle])
+        ahead = yield from self._solve(life, time, middle, [middle])
         if ahead.reason.failed:
             return life, middle, ahead
         v = self._split(ahead.outputs[-1])[0]
         dawn = yesterday.x if time - midnight < 1e-9 else yesterday.dawn
         base = self._paced(life.parameters, base, v, dawn)
-        s, x, gap = self._day(life.parameters, v, dawn, base.pace)
+        s, x, gap = yield from self._day(life.parameters, v, dawn, base.pace)
         drift = np.zeros(self.ups) if yesterday.drift is None else (s - yesterday.s) / (middle - latest)
         tell_drift(self.places, life.parameters, middle, s, drift)
-        outcome = self._recorded(life, time, after, save)
+        outcome = yield from self._recorded(life, time, after, save)
         self.counts.steps += 1
         today = Today(s, x, dawn, after - middle, drift, max(0, yesterday.left - 1))
         life = replace(life, state=outcome.state, base=replace(base, today=today))
         if not self.rules.every_day and (gap < self.rules.gap or today.left == 0):
-            life = replace(life, base=self._moved(life, v, s, x))
+            life = replace(life, base=(yield from self._moved(life, v, s, x)))
         return life, after, outcome
 
     # --- macro steps ---
 
     def _macro_step(
         self, life: Life, time: float, end: float, save: NDArray[np.float64]
-    ) -> tuple[Life, float, Outcome]:
+    ) -> Steps[tuple[Life, float, Outcome]]:
         """One accepted macro step: predicted, looked at, corrected."""
         rest = end - time
         length = rest / 2.0 if life.step < rest < 2.0 * life.step else min(life.step, rest)
         length = rest if rest < 1.5 else float(max(1.0, min(round(length), math.floor(rest))))
         while True:
-            trial = self._tried(life, time, length)
+            trial = yield from self._tried(life, time, length)
             life = trial.life
             if trial.failed is not None:
                 return life, time + length, trial.failed
             if trial.accepted:
-                return self._corrected(trial, time, time + length, save)
+                return (yield from self._corrected(trial, time, time + length, save))
             if trial.factor < 1.0:
                 self.counts.rejected += 1
                 length = max(self.rules.shortest, float(math.floor(length * trial.factor)))
 
-    def _tried(self, life: Life, time: float, length: float) -> _Trial:
+    def _tried(self, life: Life, time: float, length: float) -> Steps[_Trial]:
         """A macro step, predicted and looked at."""
         base, known = life.base, life.known
         assert base is not None
@@ -397,14 +398,15 @@ class Walk:
         rules, shortest = self.rules, length <= self.rules.shortest
         tell(self.places, life.parameters, base)
         start = self._read(life.state, life.parameters, time)
-        ahead = self._solve(life, time, time + length, [time + 0.5 * length, time + length])
+        ahead = yield from self._solve(life, time, time + length, [time + 0.5 * length, time + length])
         if ahead.reason.failed:
             return _Trial(life, failed=ahead) if shortest else _Trial(life, 0.25)
         (middle_v, v), (middle_s, s_linear) = self._split(ahead.outputs)
         moving = np.abs(v - start) > 1e-7 * self.width
         if np.any(moving & ~known):
             active = known | moving
-            return _Trial(replace(life, base=self._renewed(life.parameters, base, active, known), known=active))
+            base = yield from self._renewed(life.parameters, base, active, known)
+            return _Trial(replace(life, base=base, known=active))
         if not shortest:
             bend = float(np.linalg.norm((middle_v - 0.5 * (start + v)) / self.width))
             if bend > rules.bend:
@@ -416,26 +418,27 @@ class Walk:
         paced = self._paced(life.parameters, base, v, x)
         if paced is not base:
             life, base = replace(life, base=paced), paced
-        s, following = self._settled(life.parameters, v, x, base.pace, 1, 3)
+        s, following = yield from self._settled(life.parameters, v, x, base.pace, 1, 3)
         worst = self._missed(base, v, s)
         if worst > 1.0 and not shortest:
             if not base.fresh:
                 self.counts.rejected += 1
-                return _Trial(replace(life, base=self._renewed(life.parameters, base, known, known)))
+                base = yield from self._renewed(life.parameters, base, known, known)
+                return _Trial(replace(life, base=base))
             return _Trial(life, max(0.25, 0.9 / math.sqrt(worst)))
         return _Trial(life, accepted=True, v=v, s=s, x=following, worst=worst)
 
     def _corrected(
         self, trial: _Trial, time: float, after: float, save: NDArray[np.float64]
-    ) -> tuple[Life, float, Outcome]:
+    ) -> Steps[tuple[Life, float, Outcome]]:
         """The step done again with the summaries bent to what the real day showed; the base moves to that day."""
         life, base = trial.life, trial.life.base
         assert base is not None
         self.counts.steps += 1
         error = trial.s - summaries_near(base, trial.v)
         tell(self.places, life.parameters, base, error, direction_to(base, trial.v, self.width))
-        outcome = self._recorded(life, time, after, save)
-        base = self._moved(life, trial.v, trial.s, trial.x)
+        outcome = yield from self._recorded(life, time, after, save)
+        base = yield from self._moved(life, trial.v, trial.s, trial.x)
         growth = min(3.0, 0.9 / math.sqrt(max(trial.worst, 1e-12)))
         step = min(self.rules.longest, max(self.rules.shortest, (after - time) * growth))
         return replace(life, state=outcome.state, base=base, step=step), after, outcome

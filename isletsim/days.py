@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from isletsim.ensemble import Run, Steps
 from isletsim.layers.clocks import INTEGRAL, Clocks
 from isletsim.point import dense_jacobian
 from isletsim.solver import Outcome, Schedule, longest_stable_step, solve
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from isletsim.compiler import CompiledModel
+
+    Numbers = NDArray[np.float64]
+    Spent = tuple[Numbers, Numbers, Numbers]
 
 __all__ = ["Day", "DayFailed", "share_between"]
 
@@ -108,10 +112,6 @@ class Day:
         return self.model.states - len({summary.of for summary in self.clocks.summaries if summary.kind == "mean"})
 
     @cached_property
-    def _atol(self) -> NDArray[np.float64]:
-        return 0.01 * self.tolerance * np.array(self.model.flat.scale)
-
-    @cached_property
     def _adaptive(self) -> str:
         return "stiff" if any(self.model.flat.algebraic) else self.method
 
@@ -128,11 +128,14 @@ class Day:
         step = min(LONGEST_STEP, MARGIN * longest_stable_step(np.linalg.eigvals(jacobian)))
         return step if step >= SHORTEST_STEP else 0.0
 
-    def run(
-        self, parameters: NDArray[np.float64], start: NDArray[np.float64], pace: float
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """A day from a midnight state: its summaries, the next midnight's state, and how far each summary's source
-        is from closing (its value at the end less that at the beginning).
+    def run(self, parameters: Numbers, start: Numbers, pace: float) -> Steps[Spent]:
+        """A day from a midnight state; see `runs`."""
+        (spent,) = yield from self.runs([(parameters, start)], pace)
+        return spent
+
+    def runs(self, mornings: Sequence[tuple[Numbers, Numbers]], pace: float) -> Steps[list[Spent]]:
+        """Days from their parameters and midnight states: of each its summaries, the next midnight's state, and how
+        far each summary's source is from closing (its value at the end less that at the beginning).
 
         Parameters
         ----------
@@ -140,15 +143,37 @@ class Day:
 
         Raises
         ------
-        DayFailed : the day could not be finished.
+        DayFailed : a day could not be finished.
         """
-        reading = self._reading
-        outcome = self._solved(parameters, start, 1.0, reading.save, self.schedule, pace)
-        if outcome.reason.failed and pace > 0.0:
+        outcomes = list((yield [self._asked(*morning, pace) for morning in mornings]))
+        if pace > 0.0:
             # The pace was chosen at midnight; a day that becomes faster than that is done with steps of its own.
-            outcome = self._solved(parameters, start, 1.0, reading.save, self.schedule)
+            again = [place for place, outcome in enumerate(outcomes) if outcome.reason.failed]
+            if again:
+                slower = yield [self._asked(*mornings[place], 0.0) for place in again]
+                for place, outcome in zip(again, slower, strict=True):
+                    outcomes[place] = outcome
+        return [self._spent(outcome) for outcome in outcomes]
+
+    def _asked(self, parameters: Numbers, start: Numbers, pace: float) -> Run:
+        return Run(
+            model=self.model,
+            start=self._begin(start),
+            parameters=parameters,
+            begin=0.0,
+            end=1.0,
+            save=self._reading.save,
+            rtol=self.tolerance,
+            schedule=self.schedule,
+            method="fixed" if pace > 0.0 else self._adaptive,
+            step=pace,
+        )
+
+    def _spent(self, outcome: Outcome) -> Spent:
+        """What is seen of a day that is over."""
         if outcome.reason.failed:
             raise DayFailed(outcome)
+        reading = self._reading
         outputs = outcome.outputs
         summaries = np.empty(len(reading.columns))
         summaries[reading.means] = outcome.state[reading.integrals]
@@ -202,7 +227,6 @@ class Day:
         end: float,
         save: NDArray[np.float64],
         schedule: Schedule,
-        pace: float = 0.0,
     ) -> Outcome:
         return solve(
             self.model,
@@ -212,9 +236,7 @@ class Day:
             save=save,
             schedule=schedule,
             rtol=self.tolerance,
-            atol=self._atol,
-            method="fixed" if pace > 0.0 else self._adaptive,  # type: ignore[arg-type]
-            step=pace if pace > 0.0 else None,
+            method=self._adaptive,  # type: ignore[arg-type]
             keep_states=False,
         )
 

@@ -16,20 +16,21 @@ import numpy as np
 from isletsim.clocks import ClockCounts, Life, Rules, Walk
 from isletsim.compiler import CompiledModel, compile_model
 from isletsim.days import Day, DayFailed, day_schedule, limits_of
+from isletsim.ensemble import Run, Steps
 from isletsim.faults import Fault, InputError
 from isletsim.layers import Composition
 from isletsim.layers.clocks import Clocks
 from isletsim.point import initial, observe
 from isletsim.regimen import Course, Dose, Stops, stops_of, to_schedule
 from isletsim.simulate import bare_stops, constant_values
-from isletsim.solver import Outcome, Reason, Watch, solve
+from isletsim.solver import Outcome, Reason, Watch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Liver", "OneClock", "Standing", "Stretch", "TwoClocks", "liver_for"]
 
-Pauses = Mapping[float, Callable[["Standing"], None]]
+Pauses = Mapping[float, Callable[["Standing"], Steps[None]]]
 
 LOOK = 90.0  # days between the looks at a condition where every look costs a simulated day
 
@@ -85,7 +86,7 @@ class Liver(Protocol):
         stops: Stops,
         watch: Watch | None = None,
         pauses: Pauses | None = None,
-    ) -> Stretch:
+    ) -> Steps[Stretch]:
         """The life from time 0 until a time; with a watch, until the first midnight that meets it (no rows then).
 
         `pauses` are looks at the life at given times, after what happens there; only two clocks have them.
@@ -138,25 +139,26 @@ class OneClock:
         stops: Stops,
         watch: Watch | None = None,
         pauses: Pauses | None = None,
-    ) -> Stretch:
+    ) -> Steps[Stretch]:
         """The life from time 0 until a time, or a watch."""
         if watch is not None:
             # Every midnight is looked at: dense output costs less than to come back and look closer.
             save = np.arange(1.0, until + 0.5)
         bare = bare_stops(self.compiled, standing.parameters, 0.0, until)
-        outcome = solve(
-            self.compiled,
-            standing.state,
-            standing.parameters,
-            span=(0.0, until),
-            save=save,
-            schedule=to_schedule(stops, bare, 0.0, until),
-            rtol=self.tolerance,
-            atol=0.01 * self.tolerance * np.array(self.composition.flat.scale),
-            method=self.method,  # type: ignore[arg-type]
-            watch=watch,
-            keep_states=False,
-        )
+        (outcome,) = yield [
+            Run(
+                model=self.compiled,
+                start=standing.state,
+                parameters=standing.parameters,
+                begin=0.0,
+                end=until,
+                save=save,
+                rtol=self.tolerance,
+                schedule=to_schedule(stops, bare, 0.0, until),
+                method=self.method,
+                watch=watch,
+            )
+        ]
         return Stretch(
             standing=Standing(outcome.state, outcome.parameters),
             time=outcome.time,
@@ -257,7 +259,7 @@ class TwoClocks:
         stops: Stops,
         watch: Watch | None = None,
         pauses: Pauses | None = None,
-    ) -> Stretch:
+    ) -> Steps[Stretch]:
         """The life from time 0 until a time, or a watch."""
         life = standing.life
         assert life is not None
@@ -273,8 +275,8 @@ class TwoClocks:
         rows = np.full((len(save), len(self.outputs)), np.nan)
         try:
             if life.base is None:
-                life = walk.opened(life, 0.0)
-            return self._through(life, walk, until, save, rows, events, watch, pauses or {})
+                life = yield from walk.opened(life, 0.0)
+            return (yield from self._through(life, walk, until, save, rows, events, watch, pauses or {}))
         except DayFailed as failure:
             return self._stretch(life, 0.0, rows[:0], failure.outcome.reason, walk.counts, failure.outcome, day=True)
 
@@ -286,7 +288,7 @@ class TwoClocks:
         doses: Sequence[Dose],
         courses: Sequence[Course],
         neutral: Mapping[str, float],
-    ) -> Outcome:
+    ) -> Steps[Outcome]:
         """A day like today until a time of day, and from then on what a test gives instead of what the day brings.
 
         Parameters
@@ -298,8 +300,8 @@ class TwoClocks:
         assert life.walk is not None
         walk = life.walk.again()
         if life.base is None:
-            life = walk.opened(life, 0.0)
-        parameters, midnight = walk.today(life)
+            life = yield from walk.opened(life, 0.0)
+        parameters, midnight = yield from walk.today(life)
         morning = walk.day.until(parameters, midnight, start)
         if morning.reason.failed:
             return morning
@@ -321,7 +323,7 @@ class TwoClocks:
         events: list[tuple[float, list[tuple[int, int, float]]]],
         watch: Watch | None,
         pauses: Pauses,
-    ) -> Stretch:
+    ) -> Steps[Stretch]:
         width, time, done = len(self.outputs), 0.0, 0
         marks = sorted({*(at for at, _ in events), *pauses, until} | set(_looks(until) if watch is not None else ()))
         happening = dict(events)
@@ -329,7 +331,7 @@ class TwoClocks:
             rows[0] = observe(self.life_model, 0.0, life.state, life.parameters)[:width]
             done = 1
         if 0.0 in pauses:  # before the first dose, as the record
-            pauses[0.0](self._standing(life))
+            yield from pauses[0.0](self._standing(life))
         if 0.0 in happening:
             life = walk.event(life, 0.0, happening[0.0])
         for mark in marks:
@@ -338,7 +340,7 @@ class TwoClocks:
             before, begun = life, time
             wanted = save[(save > time) & (save <= mark)]
             inside = np.arange(time + 1.0, mark + 0.5) if watch is not None else wanted
-            life, found, failed = walk.stretch(life, time, mark, inside)
+            life, found, failed = yield from walk.stretch(life, time, mark, inside)
             if failed is not None:
                 rows[done : done + len(found)] = found[:, :width]
                 return self._stretch(life, failed.time, rows[: done + len(found)], failed.reason, walk.counts, failed)
@@ -347,7 +349,7 @@ class TwoClocks:
                 if len(hit):
                     end = float(inside[hit[0]])
                     if end < mark:
-                        life, _, failed = walk.stretch(before, begun, end, np.empty(0))
+                        life, _, failed = yield from walk.stretch(before, begun, end, np.empty(0))
                     return self._stretch(life, end, rows[:0], Reason.WATCH, walk.counts, failed)
             else:
                 rows[done : done + len(found)] = found[:, :width]
@@ -358,7 +360,7 @@ class TwoClocks:
                 if len(wanted) and wanted[-1] == mark and watch is None:
                     rows[done - 1] = observe(self.life_model, mark, life.state, life.parameters)[:width]
             if mark in pauses:
-                pauses[mark](self._standing(life))
+                yield from pauses[mark](self._standing(life))
         return self._stretch(life, until, rows[:done], Reason.DONE, walk.counts, None)
 
     def _standing(self, life: Life) -> Standing:

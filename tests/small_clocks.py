@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from isletsim.clocks import Rules
+from isletsim.ensemble import alone
 from isletsim.layers import Composition
 from isletsim.lives import Standing, Stretch, TwoClocks
 from isletsim.regimen import Dose, stops_of
@@ -105,7 +106,7 @@ def lived(liver: TwoClocks, until: float, doses: Any = (), courses: Any = (), **
     neutral = dict(zip(liver.composition.flat.parameters, liver.composition.flat.values, strict=True))
     stops = stops_of(liver.composition, doses, courses, neutral=neutral)
     standing = more.pop("standing", None) or born(liver)
-    return liver.live(standing, until, more.pop("save", np.arange(0.0, until + 0.5)), stops, **more)
+    return alone(liver.live(standing, until, more.pop("save", np.arange(0.0, until + 0.5)), stops, **more))
 
 
 def column(liver: TwoClocks, name: str) -> int:

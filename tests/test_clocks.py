@@ -9,6 +9,7 @@ import pytest
 from small_clocks import CELLS, REPORTS, SUGAR, born, column, lived, liver_of
 
 from isletsim.clocks import Rules
+from isletsim.ensemble import Steps, alone
 from isletsim.lives import Standing, TwoClocks
 from isletsim.point import observe
 from isletsim.regimen import Course, Dose
@@ -88,10 +89,10 @@ def test_every_day_of_the_reference_begins_where_the_last_one_ended(sugar: Any) 
     liver = sugar(every_day=True)
     standing = born(liver)
     walk = standing.life.walk
-    life = walk.opened(standing.life, 0.0)
+    life = alone(walk.opened(standing.life, 0.0))
     for day in range(3):
         before = life.base.today
-        life, _, failed = walk.stretch(life, float(day), day + 1.0, np.empty(0))
+        life, _, failed = alone(walk.stretch(life, float(day), day + 1.0, np.empty(0)))
         assert failed is None
         today = life.base.today
         assert today.dawn.tobytes() == before.x.tobytes()
@@ -162,13 +163,13 @@ def test_days_after_a_dose_are_lived_as_they_come(sugar: Any) -> None:
     liver = sugar()
     standing = born(liver)
     walk = standing.life.walk
-    life, _, _ = walk.stretch(walk.opened(standing.life, 0.0), 0.0, 30.0, np.empty(0))
+    life, _, _ = alone(walk.stretch(alone(walk.opened(standing.life, 0.0)), 0.0, 30.0, np.empty(0)))
     assert life.base.today is None
     action = liver.composition.ports["cells.graft"].add
     entries = [(1, liver.composition.clocks.life_actions[action], 0.4)]
     after = walk.event(life, 30.0, entries)
     assert after.base.today.left == Rules().settling
-    following, _, _ = walk.stretch(after, 30.0, 40.0, np.empty(0))
+    following, _, _ = alone(walk.stretch(after, 30.0, 40.0, np.empty(0)))
     assert following.base.today is None
     small = walk.event(life, 30.0, [(*entries[0][:2], 1e-4)])
     assert small.base is life.base
@@ -195,15 +196,15 @@ def test_a_virtual_test_does_not_disturb_the_life(sugar: Any, every_day: bool) -
     liver = sugar(every_day=every_day)
     peaks = []
 
-    def feast(standing: Standing) -> None:
+    def feast(standing: Standing) -> Steps[None]:
         times = np.linspace(0.0, 0.1, 21)
-        outcome = liver.tested(standing, 0.25, times, [Dose("sugar.meal", 100.0, 0.0)], (), {})
+        outcome = yield from liver.tested(standing, 0.25, times, [Dose("sugar.meal", 100.0, 0.0)], (), {})
         peaks.append(outcome.outputs[:, liver.day_model.flat.outputs.index("sugar.plasma")].max())
 
     plain = lived(liver, 100.0, GRAFTS)
     pauses = dict.fromkeys((0.0, 30.0, 50.0, 100.0), feast)
     watched = lived(liver, 100.0, GRAFTS, pauses=pauses)
-    again = lived(liver, 100.0, GRAFTS, pauses=dict.fromkeys((0.0, 30.0, 50.0, 100.0), lambda _: None))
+    again = lived(liver, 100.0, GRAFTS, pauses=dict.fromkeys((0.0, 30.0, 50.0, 100.0), lambda _: iter(())))
     assert watched.rows.tobytes() == again.rows.tobytes()
     assert watched.rows == pytest.approx(plain.rows, rel=2e-2)  # a pause ends a step
     assert watched.days == again.days
@@ -218,7 +219,8 @@ def test_a_test_is_the_same_in_both_ways_of_living(sugar: Any) -> None:
         liver: TwoClocks = sugar(every_day=every_day)
         standing = lived(liver, 80.0, GRAFTS).standing
         times = np.linspace(0.0, 0.2, 11)
-        found.append(liver.tested(standing, 0.25, times, [Dose("sugar.meal", 100.0, 0.0)], (), {}).outputs)
+        meal = Dose("sugar.meal", 100.0, 0.0)
+        found.append(alone(liver.tested(standing, 0.25, times, [meal], (), {})).outputs)
     assert found[0] == pytest.approx(found[1], rel=2e-3, abs=1e-3)
 
 
@@ -264,7 +266,7 @@ def test_the_work_is_counted(sugar: Any) -> None:
     liver = sugar()
     standing = born(liver)
     walk = standing.life.walk
-    life, _, _ = walk.stretch(walk.opened(standing.life, 0.0), 0.0, 90.0, np.empty(0))
+    life, _, _ = alone(walk.stretch(alone(walk.opened(standing.life, 0.0)), 0.0, 90.0, np.empty(0)))
     counts = walk.counts
     assert counts.days == lived(liver, 90.0).days
     assert 0 < counts.perturbed < counts.days

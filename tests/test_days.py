@@ -11,6 +11,7 @@ from small_clocks import CELLS, MEALS, SUGAR, born, liver_of
 
 from isletsim.compiler import compile_model
 from isletsim.days import Day, DayFailed, day_schedule, limits_of, share_between
+from isletsim.ensemble import alone, answer
 from isletsim.point import constant_values
 from isletsim.solver import Reason
 
@@ -77,7 +78,7 @@ def store(compose: Any) -> tuple[Day, np.ndarray, np.ndarray]:
 
 def test_the_summaries_of_a_day_are_those_of_its_course(store: Any) -> None:
     day, parameters, midnight = store
-    summaries, following, gaps = day.run(parameters, midnight, day.pace(parameters, midnight))
+    summaries, following, gaps = alone(day.run(parameters, midnight, day.pace(parameters, midnight)))
     noon = 8.0 * np.exp(-LOSS / 2) + FILL
     end = noon * np.exp(-LOSS / 2)
     mean = (8.0 + FILL - end) / LOSS
@@ -105,8 +106,8 @@ def test_steps_of_one_length_and_steps_that_follow_the_error_agree(compose: Any)
     parameters = walk._reads(born(liver).life.parameters, np.array([1.0, 0.0]))
     pace = walk.day.pace(parameters, walk.midnight)
     assert pace == pytest.approx(2.5 / 1440)
-    fixed = walk.day.run(parameters, walk.midnight, pace)
-    adaptive = walk.day.run(parameters, walk.midnight, 0.0)
+    fixed = alone(walk.day.run(parameters, walk.midnight, pace))
+    adaptive = alone(walk.day.run(parameters, walk.midnight, 0.0))
     for one, other in zip(fixed, adaptive, strict=True):
         assert one == pytest.approx(other, rel=1e-6, abs=1e-6)
 
@@ -120,7 +121,7 @@ def test_the_summaries_are_smooth_in_what_a_day_reads(compose: Any) -> None:
     kept = [not name.startswith("fraction") for name in walk.clocks.up]  # that one bends where a peak meets a level
 
     def means(mass: float) -> np.ndarray:
-        return walk.day.run(walk._reads(life.parameters, np.array([mass, 0.0])), walk.midnight, pace)[0][kept]
+        return alone(walk.day.run(walk._reads(life.parameters, np.array([mass, 0.0])), walk.midnight, pace))[0][kept]
 
     wide, narrow = ((means(1 + h) - means(1 - h)) / (2 * h) for h in (1e-3, 1e-5))
     assert wide == pytest.approx(narrow, rel=1e-4)
@@ -145,7 +146,7 @@ def test_unknowns_of_a_day_are_left_to_the_stiff_method(compose: Any) -> None:
     day, parameters, midnight = day_of(compose(store=algebraic, watcher=WATCHER))
     parameters[-1] = LOSS
     assert day.pace(parameters, midnight) == 0.0
-    summaries, following, _ = day.run(parameters, np.array([8.0, 8.0]), 0.0)
+    summaries, following, _ = alone(day.run(parameters, np.array([8.0, 8.0]), 0.0))
     assert following[0] == pytest.approx(8.0 * np.exp(-LOSS), rel=1e-6)
     assert summaries[day.clocks.up.index("mean(store.content)")] == pytest.approx(4 * (1 - np.exp(-LOSS)), rel=1e-6)
 
@@ -161,9 +162,10 @@ def test_a_day_that_becomes_faster_than_its_pace_is_done_with_steps_of_its_own(c
     parameters[-1] = LOSS
     midnight = np.array([0.1])
     pace = day.pace(parameters, midnight)
-    _, found, _ = day.run(parameters, midnight, pace)
-    _, expected, _ = replace(day, tolerance=1e-11).run(parameters, midnight, 0.0)
-    assert day._solved(parameters, midnight, 1.0, np.empty(0), day.schedule, pace).reason is Reason.NOT_FINITE
+    _, found, _ = alone(day.run(parameters, midnight, pace))
+    _, expected, _ = alone(replace(day, tolerance=1e-11).run(parameters, midnight, 0.0))
+    (outcome,) = answer([day._asked(parameters, midnight, pace)])
+    assert outcome.reason is Reason.NOT_FINITE
     assert found == pytest.approx(expected, rel=1e-6)
 
 
@@ -174,7 +176,7 @@ def test_a_day_that_cannot_be_simulated_says_why(compose: Any) -> None:
     day, parameters, midnight = day_of(compose(store=wild, watcher=WATCHER))
     parameters[-1] = LOSS
     with pytest.raises(DayFailed) as caught:
-        day.run(parameters, midnight, day.pace(parameters, midnight))
+        alone(day.run(parameters, midnight, day.pace(parameters, midnight)))
     assert caught.value.outcome.reason.failed
     assert caught.value.outcome.time == pytest.approx(1 / 16, rel=1e-3)
 

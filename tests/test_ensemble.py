@@ -18,7 +18,6 @@ from solver_problems import (
     flat,
 )
 
-from isletsim import ensemble
 from isletsim.compiler import CompiledModel, compile_lanes, compile_model
 from isletsim.ensemble import EnsembleOutcome, solve_in_blocks, solve_many
 from isletsim.flat import FlatModel
@@ -185,7 +184,7 @@ def test_a_thousand_subjects_leave_no_more_behind_than_their_ends(monkeypatch):
         made.append(array.nbytes)
         return array
 
-    monkeypatch.setattr(ensemble.np, "zeros", counted)
+    monkeypatch.setattr(np, "zeros", counted)
     compiled = compile_model(TOPP)
     sizes = []
     for count in (100, 1100):

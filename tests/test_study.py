@@ -10,6 +10,7 @@ import isletsim
 from isletsim import cli
 from isletsim.cohort import collect, draw
 from isletsim.compiler import native
+from isletsim.ensemble import alone
 from isletsim.faults import InputError, RunError
 from isletsim.study.subject import live
 
@@ -212,17 +213,19 @@ def live_alone(scenario, subject):
     from isletsim.study.subject import Ground
 
     plan = scenario.plan
-    return live(
-        Ground(
-            plan=plan,
-            composition=scenario.composition,
-            patient=scenario.patient,
-            challenges=scenario.challenges,
-            liver=liver_for(scenario.composition, plan.tolerance, plan.method, Rules()),
-            draws=collect(scenario.composition, scenario.patient),
-            save=np.array(plan.save),
-        ),
-        subject,
+    return alone(
+        live(
+            Ground(
+                plan=plan,
+                composition=scenario.composition,
+                patient=scenario.patient,
+                challenges=scenario.challenges,
+                liver=liver_for(scenario.composition, plan.tolerance, plan.method, Rules()),
+                draws=collect(scenario.composition, scenario.patient),
+                save=np.array(plan.save),
+            ),
+            subject,
+        )
     )
 
 
@@ -332,8 +335,8 @@ def test_an_interrupted_run_leaves_what_was_computed(study, jobs):
     done = np.isfinite(partial.values).all(axis=(0, 2, 3))
     assert told[-1][0] < 200
     assert told[-1][1] == 200
-    assert done[: told[-1][0] + 1].all()
-    assert not done[told[-1][0] + 1 :].any()
+    assert done[0]
+    assert told[-1][0] <= done[1:].sum() < 200
 
 
 def test_progress_is_told_to_the_end(study):

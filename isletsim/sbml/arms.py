@@ -11,6 +11,7 @@ import numpy as np
 
 from isletsim.clocks import Rules
 from isletsim.compiler import CompiledModel, compile_model
+from isletsim.ensemble import Steps, alone
 from isletsim.faults import Fault, InputError, RunError, did_you_mean
 from isletsim.layers import Composition
 from isletsim.library import compose_stack
@@ -136,11 +137,16 @@ def _two_clocks(lives: _Lives, label: str, title: str, until: float) -> Exchange
     clocks = composition.clocks
     assert clocks is not None
     looked: list[Standing] = []
-    liver.live(standing, 1.0, np.array([0.0]), Stops(()), None, {0.0: looked.append})
+
+    def look(stands: Standing) -> Steps[None]:
+        looked.append(stands)
+        yield from ()
+
+    alone(liver.live(standing, 1.0, np.array([0.0]), Stops(()), None, {0.0: look}))
     life = looked[0].life
     assert life is not None
     assert life.walk is not None
-    _, midnight = life.walk.today(life)
+    _, midnight = alone(life.walk.today(life))
     seen = observe(liver.life_model, 0.0, life.state, life.parameters)[-len(clocks.up) :]
     known = constant_values(composition.flat, standing.parameters)
     merged = merge(composition, dict(zip(clocks.up, seen.tolist(), strict=True)), known)

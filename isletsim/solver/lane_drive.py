@@ -191,8 +191,8 @@ def record_due(frame: Integers, due: int) -> int:
     return ended
 
 
-@compiled(types.int64(INTEGERS, types.float64, types.float64))
-def step(frame: Integers, floor: float, maximum: float) -> int:
+@compiled(types.int64(INTEGERS, types.float64))
+def step(frame: Integers, maximum: float) -> int:
     """A step in all lanes. Returns what `judge` says, and lanes with small pivots << 24; -1 where there was none."""
     control = reals(frame[at.CONTROL])
     if frame[at.FIXED] != 0:
@@ -207,7 +207,7 @@ def step(frame: Integers, floor: float, maximum: float) -> int:
         return -1
     choose_ends(control)
     bad = attempt_lanes(frame) & frame[at.ACTIVE]
-    verdict: int = judge(control, frame[at.ACTIVE], floor, maximum) | bad << 24
+    verdict: int = judge(control, frame[at.ACTIVE], maximum) | bad << 24
     return verdict
 
 
@@ -215,13 +215,11 @@ def step(frame: Integers, floor: float, maximum: float) -> int:
 def run_lanes(frame: Integers) -> int:
     """Takes subjects until none are left."""
     control = reals(frame[at.CONTROL])
-    numbers = reals(frame[at.NUMBERS])
-    floor = 1e-6 * (numbers[at.END] - numbers[at.BEGIN])
     maximum = types.float64(frame[at.MAXIMUM_STEPS])
     for lane in range(LANES):
         open_lane(frame, lane)
     while frame[at.ACTIVE] != 0:
-        verdict = step(frame, floor, maximum)
+        verdict = step(frame, maximum)
         if verdict < 0:
             continue
         bad = verdict >> 24

@@ -33,8 +33,8 @@ VALUES = 17
 VALUES_STEP = 18
 SCHEDULES = 19  # rows of six: the number of stops and five addresses
 SCHEDULES_STEP = 20  # in bytes
-SAVE = 21  # with infinity behind the last time
-SAVES = 22
+SAVE = 21  # times of records, list after list, with infinity behind the last of each
+FIRST_ROWS = 22  # address: the row that each subject's records begin with
 MAXIMUM_STEPS = 23
 WATCH_OUTPUT = 24  # -1 where nothing is watched
 WATCH_DIRECTION = 25
@@ -79,9 +79,13 @@ STEPS_STEP = 57  # one for all (0) or one a subject (1)
 SEEN = 58  # how many states a record needs,
 SEEN_ROWS = 59  # and which
 ALL_ROWS = 60  # address of the numbers of all states
-RESULT = 61
-EXCEPTION = 62  # numba's slot for exceptions, never used
-FRAME_SIZE = 63
+FIRST_SAVES = 61  # address: where a subject's list of times begins,
+FIRST_SAVES_STEP = 62  # one for all (0) or one a subject (1)
+SPANS = 63  # address of first and last times, likewise
+SPANS_STEP = 64
+RESULT = 65
+EXCEPTION = 66  # numba's slot for exceptions, never used
+FRAME_SIZE = 67
 
 # Rows of CONTROL.
 TIME = 0
@@ -104,21 +108,22 @@ SIZE = 16
 SPEED = 17
 CURVATURE = 18
 TRIAL = 19
-CONTROL_ROWS = 20
+LAST = 20  # where the run ends
+FLOOR = 21  # what counts as a small time of the run
+CONTROL_ROWS = 22
 
-# Rows of OF_LANE. The addresses of the next row lead on as rows are written.
+# Rows of OF_LANE. The addresses of the next row, and of its time, lead on as rows are written.
 SUBJECT = 0
 ROW = 1
 STOP = 2
 NEXT_OUTPUTS = 3
 NEXT_STATES = 4
-PER_LANE = 5
+NEXT_TIME = 5
+PER_LANE = 6
 
 # The real numbers of a run.
-BEGIN = 0
-END = 1
-RELATIVE = 2
-NUMBERS_SIZE = 3
+RELATIVE = 0
+NUMBERS_SIZE = 1
 
 # Why a subject ended. RETRY: a lane could not do it, the scalar path will.
 DONE = 0

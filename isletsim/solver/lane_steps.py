@@ -81,14 +81,14 @@ def _verdict(lanes: Lanes, control: Any, alive: Any, accepted: Any, trouble: Any
 
 
 @intrinsic
-def judge(typing_context, control, active, floor, maximum):  # type: ignore[no-untyped-def]
+def judge(typing_context, control, active, maximum):  # type: ignore[no-untyped-def]
     """The next STEP of every active lane, and the verdict on the last.
 
-    A step below 3.6e-15 of the time, or of `floor`, moves nothing; `maximum` is how many steps may be tried.
+    A step below 3.6e-15 of the time, or of FLOOR, moves nothing; `maximum` is how many steps may be tried.
     """
 
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        control, active, floor, maximum = arguments
+        control, active, maximum = arguments
         lanes = Lanes(builder)
         pick, mul, test = lanes.pick, lanes.mul, lanes.test
         error, h, step, growth, t = (lanes.load(control, row) for row in (at.ERROR, at.H, at.STEP, at.GROWTH, at.TIME))
@@ -107,12 +107,12 @@ def judge(typing_context, control, active, floor, maximum):  # type: ignore[no-u
         lanes.store(pick(alive, following, step), control, at.STEP)
         lanes.store(pick(alive, grown, growth), control, at.GROWTH)
         taken, refused = _count(lanes, control, accepted)
-        least = mul(lanes.most(lanes.size(t), lanes.spread(floor)), SMALLEST)
+        least = mul(lanes.most(lanes.size(t), lanes.load(control, at.FLOOR)), SMALLEST)
         stuck = builder.and_(builder.not_(accepted), test("<", following, least))
         tired = test(">=", lanes.add(taken, refused), lanes.spread(maximum))
         return _verdict(lanes, control, alive, accepted, builder.or_(stuck, tired))
 
-    return types.int64(REALS, types.int64, types.float64, types.float64), codegen
+    return types.int64(REALS, types.int64, types.float64), codegen
 
 
 @intrinsic

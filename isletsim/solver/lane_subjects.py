@@ -89,7 +89,9 @@ def write_row(frame: Integers, lane: int, point: Reals) -> int:
         mine[at.NEXT_STATES * LANES] = address + 8 * states
     row = mine[at.ROW * LANES] + 1
     mine[at.ROW * LANES] = row
-    reals(frame[at.CONTROL])[at.NEXT_SAVE * LANES + lane] = reals(frame[at.SAVE])[row]
+    address = mine[at.NEXT_TIME * LANES] + 8
+    mine[at.NEXT_TIME * LANES] = address
+    reals(frame[at.CONTROL])[at.NEXT_SAVE * LANES + lane] = reals(address)[0]
     if frame[at.WATCH_OUTPUT] < 0:
         return 0
     level = reals(frame[at.WATCH_LEVELS])[mine[at.SUBJECT * LANES] * frame[at.WATCH_STEP]]
@@ -192,7 +194,7 @@ def arrive(frame: Integers, lane: int) -> int:
         frame[at.RESTART] = frame[at.RESTART] | (1 << lane)
     if record_instant(frame, lane) != 0:
         return at.WATCHED
-    end = reals(frame[at.NUMBERS])[at.END]
+    end = control[at.LAST * LANES + lane]
     if control[at.TIME * LANES + lane] >= end:
         return at.DONE
     control[at.TARGET * LANES + lane] = next_stop(frame, lane, end)
@@ -207,7 +209,8 @@ def begin_subject(frame: Integers, lane: int) -> int:
     """The start of a lane's new subject. Returns -1, or why the subject ends at once."""
     subject = of_lane(frame, at.SUBJECT, lane)
     control, state, values = reals(frame[at.CONTROL]), reals(frame[at.STATE]), reals(frame[at.PARAMETER])
-    begin = reals(frame[at.NUMBERS])[at.BEGIN]
+    span = offset(reals(frame[at.SPANS]), subject * frame[at.SPANS_STEP])
+    begin, end = span[0], span[1]
     given = offset(reals(frame[at.VALUES]), subject * frame[at.VALUES_STEP])
     load_column(values, lane, frame[at.PARAMETERS], given)
     call_one(frame[at.PREPARE], values)
@@ -217,11 +220,15 @@ def begin_subject(frame: Integers, lane: int) -> int:
         call_two(frame[at.START], values, reals(frame[at.POINT]))
         take_column(state, reals(frame[at.POINT]), lane, frame[at.STATES])
     control[at.TIME * LANES + lane] = begin
+    control[at.LAST * LANES + lane] = end
+    control[at.FLOOR * LANES + lane] = 1e-6 * (end - begin)
     control[at.STEP * LANES + lane] = reals(frame[at.STEPS])[subject * frame[at.STEPS_STEP]]
     control[at.ACCEPTED * LANES + lane] = 0.0
     control[at.REJECTED * LANES + lane] = 0.0
-    control[at.NEXT_SAVE * LANES + lane] = reals(frame[at.SAVE])[0]
-    row = subject * frame[at.SAVES]
+    save = frame[at.SAVE] + 8 * integers(frame[at.FIRST_SAVES])[subject * frame[at.FIRST_SAVES_STEP]]
+    set_of_lane(frame, at.NEXT_TIME, lane, save)
+    control[at.NEXT_SAVE * LANES + lane] = reals(save)[0]
+    row = integers(frame[at.FIRST_ROWS])[subject]
     outputs, trajectories = frame[at.SAVED_OUTPUTS], frame[at.SAVED_STATES]
     set_of_lane(frame, at.ROW, lane, 0)
     set_of_lane(frame, at.NEXT_OUTPUTS, lane, outputs + 8 * row * frame[at.OUTPUTS] if outputs != 0 else 0)

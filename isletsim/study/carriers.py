@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from isletsim.ensemble import alone
 from isletsim.layers import Composition
 from isletsim.model import GRADES
 from isletsim.results import Carrier
@@ -89,7 +90,7 @@ def _courses(
     arms = {(number, ""): arm for number, arm in enumerate(plan.arms)}
     arms |= {(number, name): _lowered(ground, plan.arms[number], name) for number, name in varied}
     shortened = replace(plan, arms=tuple(arms.values()), until=until, save=tuple(save), cohort=0, challenges=())
-    lived = live(replace(ground, plan=shortened, save=save, challenges=(), stops={}, seen=None), 0)
+    lived = alone(live(replace(ground, plan=shortened, save=save, challenges=(), stops={}, seen=None), 0))
     failed = {failure.arm for failure in lived.failures}
     return {
         key: lived.rows[place][:, output]

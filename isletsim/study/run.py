@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time as clock
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from threading import Event, Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from isletsim.challenge import Finding
 from isletsim.clocks import Rules
 from isletsim.cohort import collect
+from isletsim.ensemble import WIDTH, Steps, alone, together
 from isletsim.faults import RunError
 from isletsim.lives import liver_for
 from isletsim.results import Carrier, Failure, Result
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["ground_of", "run_study"]
 
 Progress = Callable[[int, int], None]
-BATCH = 16  # subjects that one thread takes at a time, at most
+PATIENCE = 0.1  # seconds between two looks at the progress
 
 
 @dataclass
@@ -51,7 +53,6 @@ class _Gathered:
         self.work.redrawn += lived.redrawn
         self.work.steps += lived.steps
         self.work.days += lived.days
-        self.work.seconds += lived.seconds
 
 
 def run_study(scenario: Scenario, jobs: int | None, progress: Progress | None, rules: Rules) -> Result:
@@ -69,7 +70,7 @@ def run_study(scenario: Scenario, jobs: int | None, progress: Progress | None, r
         )
 
     try:
-        gathered.take(live(ground, 0))
+        gathered.take(alone(live(ground, 0)))
         if gathered.failures:
             told = dict.fromkeys(failure.message for failure in gathered.failures)
             raise RunError("\n".join(told), partial=result())
@@ -103,27 +104,38 @@ def _cores() -> int:
 
 
 def _cohort(ground: Ground, gathered: _Gathered, jobs: int, progress: Progress | None) -> None:
-    total = ground.plan.cohort
-    size = max(1, min(BATCH, total // (4 * jobs)))
-    batches = [range(first, min(first + size, total + 1)) for first in range(1, total + 1, size)]
+    """The lives of all subjects, side by side in each thread."""
+    total, done = ground.plan.cohort, 0
+    subjects, giving, taking, stop = iter(range(1, total + 1)), Lock(), Lock(), Event()
+    width = max(1, min(WIDTH, -(-total // jobs)))
 
-    def batch(subjects: Sequence[int]) -> list[Lived]:
-        return [live(ground, subject) for subject in subjects]
+    def lives() -> Iterator[Steps[Lived]]:
+        while True:
+            with giving:
+                subject = next(subjects, 0)
+            if subject == 0:
+                return
+            yield live(ground, subject)
 
-    def take(lives: list[Lived]) -> None:
-        for lived in lives:
-            gathered.take(lived)
-        if progress is not None:
-            progress(lives[-1].subject, total)
+    def work() -> None:
+        nonlocal done
+        began = clock.perf_counter()
+        for lived in together(lives(), width, stop.is_set):
+            with taking:
+                gathered.take(lived)
+                done += 1
+        with taking:
+            gathered.work.seconds += clock.perf_counter() - began
 
-    if jobs == 1:
-        for subjects in batches:
-            take(batch(subjects))
-        return
     with ThreadPoolExecutor(max_workers=jobs) as pool:
+        waiting: set[Future[None]] = {pool.submit(work) for _ in range(jobs if total else 0)}
         try:
-            for lives in pool.map(batch, batches):
-                take(lives)
+            while waiting:
+                ready, waiting = wait(waiting, PATIENCE, FIRST_COMPLETED)
+                for each in ready:
+                    each.result()
+                if progress is not None:
+                    progress(done, total)
         except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
+            stop.set()
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time as clock
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,6 +11,7 @@ import numpy as np
 
 from isletsim.challenge import Challenge, Finding, challenge
 from isletsim.cohort import Draws, draw
+from isletsim.ensemble import Steps, abreast, alone
 from isletsim.faults import InputError, RunError
 from isletsim.layers import Composition
 from isletsim.lives import Liver, Pauses, Standing, Stretch, TwoClocks
@@ -68,7 +68,6 @@ class Lived:
     redrawn: int = 0
     steps: int = 0
     days: int = 0
-    seconds: float = 0.0
 
     def add(self, stretch: Stretch) -> None:
         """Count the work of a stretch."""
@@ -93,25 +92,34 @@ class _Lost(Exception):
     """A history that failed."""
 
 
-def live(ground: Ground, subject: int) -> Lived:
+def live(ground: Ground, subject: int) -> Steps[Lived]:
     """A subject's whole life; what goes wrong in it is told in `failures`."""
     lived = Lived(subject)
     who = "the reference patient" if subject == 0 else f"subject {subject}"
-    began = clock.perf_counter()
     try:
-        arrival = _arrive(ground, lived, who)
-        for number in range(len(ground.plan.arms)):
-            _arm(ground, lived, number, arrival, who)
+        arrival = yield from _arrive(ground, lived, who)
     except _Lost as lost:
         lived.fail(ground.plan.arms, 0.0, str(lost))
+        return lived
     except (InputError, RunError) as wrong:
-        # A drawn number may ask for what cannot be run; that is the end of this subject, not of the cohort.
-        if subject == 0 and isinstance(wrong, InputError):
-            raise
-        missing = [arm for number, arm in enumerate(ground.plan.arms) if number not in lived.rows]
-        lived.fail(missing, 0.0, f"{who}: {_said(wrong)}")
-    lived.seconds = clock.perf_counter() - began
+        _note(ground.plan.arms, lived, who, wrong)
+        return lived
+    yield from abreast([_tried(ground, lived, number, arrival, who) for number in range(len(ground.plan.arms))])
     return lived
+
+
+def _tried(ground: Ground, lived: Lived, number: int, arrival: _Arrival, who: str) -> Steps[None]:
+    try:
+        yield from _arm(ground, lived, number, arrival, who)
+    except (InputError, RunError) as wrong:
+        _note([ground.plan.arms[number]], lived, who, wrong)
+
+
+def _note(arms: Iterable[ArmPlan], lived: Lived, who: str, wrong: InputError | RunError) -> None:
+    """A drawn number may ask for what cannot be run; that is the end of this subject, not of the cohort."""
+    if lived.subject == 0 and isinstance(wrong, InputError):
+        raise wrong
+    lived.fail(arms, 0.0, f"{who}: {_said(wrong)}")
 
 
 def _said(wrong: InputError | RunError) -> str:
@@ -122,13 +130,13 @@ def _said(wrong: InputError | RunError) -> str:
 # --- history ----------------------------------------------------------------------------------------------------------
 
 
-def _arrive(ground: Ground, lived: Lived, who: str) -> _Arrival:
+def _arrive(ground: Ground, lived: Lived, who: str) -> Steps[_Arrival]:
     """The history of the first draw that arrives."""
     plan, patient = ground.plan, ground.patient
     fixed = plan.parameters.keys() | plan.starts.keys()
     for attempt in range(MOST_ATTEMPTS if lived.subject else 1):
         drawn = draw(ground.draws, plan.seed, lived.subject, attempt, fixed)
-        arrival = _history(ground, lived, drawn, who)
+        arrival = yield from _history(ground, lived, drawn, who)
         if arrival is not None:
             return arrival
         lived.redrawn += 1 if lived.subject else 0
@@ -137,7 +145,7 @@ def _arrive(ground: Ground, lived: Lived, who: str) -> _Arrival:
     raise _Lost(f"{who}: the history never arrives ({ends}); {cure}")
 
 
-def _history(ground: Ground, lived: Lived, drawn: Mapping[str, float], who: str) -> _Arrival | None:
+def _history(ground: Ground, lived: Lived, drawn: Mapping[str, float], who: str) -> Steps[_Arrival | None]:
     """A life until t = 0; None where it never arrives."""
     patient, plan, flat = ground.patient, ground.plan, ground.composition.flat
     parameters = np.array(flat.values, dtype=np.float64)
@@ -153,7 +161,7 @@ def _history(ground: Ground, lived: Lived, drawn: Mapping[str, float], who: str)
     present = set(plan.core)
     for number, leg in enumerate(patient.history):
         present |= set(leg.layers)
-        stretch = _leg(ground, number, leg, standing, running, born, present)
+        stretch = yield from _leg(ground, number, leg, standing, running, born, present)
         lived.add(stretch)
         if stretch.failed is not None:
             where = f"{who}, leg {number + 1} of the history"
@@ -173,12 +181,12 @@ def _leg(
     running: tuple[Course, ...],
     born: NDArray[np.float64],
     present: set[str],
-) -> Stretch:
+) -> Steps[Stretch]:
     stops = _stops(ground, ("leg", number), leg.doses, (*running, *leg.courses), leg.visits, born, present)
     watch = None
     if leg.watch is not None:
         watch = Watch(ground.liver.outputs.index(leg.watch.output), leg.watch.level, leg.watch.direction)
-    return ground.liver.live(standing, leg.longest, np.empty(0), stops, watch)
+    return (yield from ground.liver.live(standing, leg.longest, np.empty(0), stops, watch))
 
 
 def _carried(
@@ -223,7 +231,7 @@ def opening(ground: Ground, number: int) -> tuple[Standing, Stops]:
     RunError : the history failed or never arrives.
     """
     try:
-        return _opening(ground, number, _arrive(ground, Lived(0), "the reference patient"))
+        return _opening(ground, number, alone(_arrive(ground, Lived(0), "the reference patient")))
     except _Lost as lost:
         raise RunError(str(lost)) from None
 
@@ -239,13 +247,13 @@ def _opening(ground: Ground, number: int, arrival: _Arrival) -> tuple[Standing, 
     return replace(arrival.standing, parameters=parameters), stops
 
 
-def _arm(ground: Ground, lived: Lived, number: int, arrival: _Arrival, who: str) -> None:
+def _arm(ground: Ground, lived: Lived, number: int, arrival: _Arrival, who: str) -> Steps[None]:
     plan, arm = ground.plan, ground.plan.arms[number]
     standing, stops = _opening(ground, number, arrival)
     tests = _Tests(
         ground, number, np.full((len(plan.save), sum(len(test.reports) for test in ground.challenges)), np.nan)
     )
-    stretch = ground.liver.live(
+    stretch = yield from ground.liver.live(
         standing,
         plan.until,
         at_instants(ground.save, stops),
@@ -283,14 +291,14 @@ class _Tests:
             column += len(test.reports)
         return {time: self._look(time, tests) for time, tests in given.items()}
 
-    def _look(self, time: float, tests: list[tuple[int, Challenge]]) -> Callable[[Standing], None]:
+    def _look(self, time: float, tests: list[tuple[int, Challenge]]) -> Callable[[Standing], Steps[None]]:
         row = int(np.searchsorted(self.ground.save, time))
         liver = self.ground.liver
         assert isinstance(liver, TwoClocks)
 
-        def look(standing: Standing) -> None:
+        def look(standing: Standing) -> Steps[None]:
             for first, test in tests:
-                finding = challenge(test, liver, standing, self.ground.composition)
+                finding = yield from challenge(test, liver, standing, self.ground.composition)
                 self.found[row, first : first + len(finding.reports)] = list(finding.reports.values())
                 if self.ground.seen is not None:
                     self.ground.seen(self.number, time, finding)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from isletsim.compiler import CompiledModel, LaneFunctions, compile_lanes
+from isletsim.ensemble.lanes import Answers, Asked, clock_of, heads_of, in_lanes
 from isletsim.solver import Reason, Schedule, Watch, solve
 from isletsim.solver import lane_frame as at
-from isletsim.solver.native import lane_driver
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -74,7 +74,6 @@ class _Ensemble:
     starts: NDArray[np.float64] | None
     values: NDArray[np.float64]
     schedules: Sequence[Schedule]
-    heads: NDArray[np.int64]
     span: tuple[float, float]
     save: NDArray[np.float64]
     rtol: float
@@ -136,7 +135,8 @@ def solve_many(
     if functions is None:
         ensemble.outcome.scalar[:] = True
     else:
-        _in_threads(ensemble, jobs, lambda: _lanes(ensemble, functions), progress)
+        asked, answers = _asked(ensemble, functions), _answers(ensemble)
+        _in_threads(ensemble, jobs, lambda: in_lanes(asked, answers), progress)
         ensemble.outcome.steps[:], ensemble.outcome.rejected[:] = ensemble.counts.T
         ensemble.outcome.scalar[:] = ensemble.outcome.reasons == at.RETRY
     left = np.flatnonzero(ensemble.outcome.scalar)
@@ -233,7 +233,6 @@ def _ensemble(
         starts=given,
         values=values,
         schedules=listed,
-        heads=np.array([each.head for each in listed], np.int64),
         span=(begin, end),
         save=times,
         rtol=rtol,
@@ -283,98 +282,37 @@ def _in_threads(
 # In lanes
 
 
-def _lanes(ensemble: _Ensemble, functions: LaneFunctions) -> None:
-    """Subjects in the eight lanes of one thread, until none are left."""
-    model, outcome = ensemble.model, ensemble.outcome
-    states, width = model.states, max(1, functions.width)
-    stride = states | 1  # an odd number, so that stages do not meet in the same lines of the processor's cache
-    lengths = {
-        at.STATE: states,
-        at.NEXT: states,
-        at.POINT: states,
-        at.SPARE: states,
-        at.PARAMETER: width,
-        at.VALUES_COPY: width,
-        at.JACOBIAN: model.nonzeros + states,
-        at.STAGES: 8 * stride,
-        at.LU: model.factor_size,
-        at.OUT: max(1, model.outputs),
-        at.CONTROL: at.CONTROL_ROWS,
-    }
-    work = np.zeros(at.LANES * (sum(lengths.values()) + 1))
-    place = _address(work) + -_address(work) % 64
-    frame = np.zeros(at.FRAME_SIZE, np.int64)
-    for slot, length in lengths.items():
-        frame[slot] = place
-        place += 8 * at.LANES * length
-    numbers = np.array([*ensemble.span, ensemble.rtol])
-    everything = np.arange(states)
-    seen = functions.seen if outcome.trajectories is None else everything
-    recording = outcome.outputs is not None or ensemble.watch is not None
-    save = np.append(ensemble.save if recording else (), np.inf)
-    of_lane = np.zeros((at.PER_LANE, at.LANES), np.int64)
-    counts = {
-        at.STATES: states,
-        at.PARAMETERS: model.parameters,
-        at.OUTPUTS: model.outputs,
-        at.NONZEROS: model.nonzeros,
-        at.PREPARE: functions.prepare,
-        at.START: functions.start,
-        at.RHS: functions.rhs,
-        at.JAC: functions.jac,
-        at.FACTOR: functions.factor,
-        at.SOLVE: functions.solve,
-        at.OBSERVE: functions.observe,
-        at.ACT: functions.act,
-        at.SUBJECTS: ensemble.subjects,
-        at.COUNTER: _address(ensemble.counter),
-        at.STARTS: 0 if ensemble.starts is None else _address(ensemble.starts),
-        at.STARTS_STEP: _step(ensemble.starts),
-        at.VALUES: _address(ensemble.values),
-        at.VALUES_STEP: _step(ensemble.values),
-        at.SCHEDULES: _address(ensemble.heads),
-        at.SCHEDULES_STEP: 8 * _step(ensemble.heads),
-        at.SAVE: _address(save),
-        at.SAVES: len(save) - 1,
-        at.MAXIMUM_STEPS: ensemble.maximum_steps,
-        at.WATCH_OUTPUT: -1 if ensemble.watch is None else ensemble.watch.output,
-        at.WATCH_DIRECTION: 1 if ensemble.watch is None else ensemble.watch.direction,
-        at.WATCH_LEVELS: _address(ensemble.levels),
-        at.WATCH_STEP: 1 if len(ensemble.levels) > 1 else 0,
-        at.NUMBERS: _address(numbers),
-        at.ABSOLUTE: _address(ensemble.atol),
-        at.SAVED_OUTPUTS: 0 if outcome.outputs is None else _address(outcome.outputs),
-        at.SAVED_STATES: 0 if outcome.trajectories is None else _address(outcome.trajectories),
-        at.ROWS_WRITTEN: _address(outcome.rows),
-        at.LAST_TIMES: _address(outcome.times),
-        at.LAST_STATES: _address(outcome.states),
-        at.LAST_VALUES: _address(outcome.parameters) if ensemble.keep_values else 0,
-        at.REASONS: _address(outcome.reasons),
-        at.COUNTS: _address(ensemble.counts),
-        at.STRIDE: stride,
-        at.TIMED: len(functions.timed),
-        at.TIMED_ROWS: _address(functions.timed),
-        at.OF_LANE: _address(of_lane),
-        at.SEEN: len(seen),
-        at.SEEN_ROWS: _address(seen),
-        at.ALL_ROWS: _address(everything),
-        at.FIXED: 1 if ensemble.method == "fixed" else 0,
-        at.STEPS: _address(ensemble.steps),
-        at.STEPS_STEP: 1 if len(ensemble.steps) > 1 else 0,
-    }
-    for slot, value in counts.items():
-        frame[slot] = value
-    own = _address(frame)
-    lane_driver()(own + 8 * at.RESULT, own + 8 * at.EXCEPTION, own)
+def _asked(ensemble: _Ensemble, functions: LaneFunctions) -> Asked:
+    return Asked(
+        model=ensemble.model,
+        functions=functions,
+        starts=ensemble.starts,
+        values=ensemble.values,
+        heads=heads_of(ensemble.schedules),
+        clock=clock_of(ensemble.span, ensemble.save, ensemble.subjects),
+        rtol=ensemble.rtol,
+        atol=ensemble.atol,
+        watch=ensemble.watch,
+        levels=ensemble.levels,
+        maximum_steps=ensemble.maximum_steps,
+        fixed=ensemble.method == "fixed",
+        steps=ensemble.steps,
+        counter=ensemble.counter,
+    )
 
 
-def _address(array: NDArray[Any]) -> int:
-    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
-
-
-def _step(rows: NDArray[Any] | None) -> int:
-    """How many numbers lie between two subjects; 0 where all share one row."""
-    return 0 if rows is None or len(rows) == 1 else rows.shape[1]
+def _answers(ensemble: _Ensemble) -> Answers:
+    outcome = ensemble.outcome
+    return Answers(
+        reasons=outcome.reasons,
+        times=outcome.times,
+        rows=outcome.rows,
+        counts=ensemble.counts,
+        states=outcome.states,
+        values=outcome.parameters if ensemble.keep_values else None,
+        outputs=outcome.outputs,
+        trajectories=outcome.trajectories,
+    )
 
 
 # One by one

@@ -1,0 +1,238 @@
+"""Questions to the solver from many lives at once, answered side by side.
+
+A life that is lived in steps is a generator: it yields what it must know next, a list of `Run`, and is sent the
+outcomes. `together` lives many of them at a time and lays what they ask into the lanes; `alone` lives one. A life's
+numbers do not depend on which: a question has the same answer in any company.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from isletsim.compiler import CompiledModel, LaneFunctions, compile_lanes
+from isletsim.ensemble.lanes import Answers, Asked, Clock, heads_of, in_lanes
+from isletsim.solver import Counts, Outcome, Reason, Schedule, Watch, solve
+from isletsim.solver import lane_frame as at
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.float64]
+
+__all__ = ["WIDTH", "Run", "Steps", "abreast", "alone", "answer", "together"]
+
+WIDTH = 64  # lives that are lived at a time: enough that few lanes stand still
+MAXIMUM_STEPS = 1_000_000
+_NOTHING = Schedule.empty()
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """A question to the solver; the words are those of `isletsim.solver.solve`, the tolerances of all states those of
+    their scales.
+    """
+
+    model: CompiledModel
+    start: Numbers
+    parameters: Numbers
+    begin: float
+    end: float
+    save: Numbers
+    rtol: float
+    schedule: Schedule = _NOTHING
+    method: str = "stiff"
+    step: float = np.nan
+    watch: Watch | None = None
+
+
+Result = TypeVar("Result")
+Steps = Generator["Sequence[Run]", "Sequence[Outcome]", Result]
+
+
+def alone(life: Steps[Result]) -> Result:
+    """The end of one life."""
+    try:
+        asked = next(life)
+        while True:
+            asked = life.send(answer(asked))
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+def abreast(lives: Sequence[Steps[Result]]) -> Steps[list[Result]]:
+    """Lives that know nothing of each other, lived as one; their ends in order."""
+    ends: dict[int, Result] = {}
+    sent: dict[int, Sequence[Outcome] | None] = dict.fromkeys(range(len(lives)))
+    while sent:
+        asked: dict[int, Sequence[Run]] = {}
+        for number, outcomes in sent.items():
+            try:
+                asked[number] = next(lives[number]) if outcomes is None else lives[number].send(outcomes)
+            except StopIteration as end:
+                ends[number] = end.value
+        if asked:
+            found = iter((yield [run for runs in asked.values() for run in runs]))
+        sent = {number: [next(found) for _ in runs] for number, runs in asked.items()}
+    return [ends[number] for number in range(len(lives))]
+
+
+def together(
+    lives: Iterable[Steps[Result]], width: int = WIDTH, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[Result]:
+    """The ends of many lives, as they come; `width` of them are lived at a time, until `stopped`."""
+    waiting = iter(lives)
+    living: list[tuple[Steps[Result], Sequence[Run]]] = []
+    while not stopped():
+        while len(living) < width:
+            life = next(waiting, None)
+            if life is None:
+                break
+            try:
+                living.append((life, next(life)))
+            except StopIteration as end:
+                yield end.value
+        if not living:
+            return
+        outcomes = iter(answer([run for _, asked in living for run in asked]))
+        going = []
+        for life, asked in living:
+            try:
+                going.append((life, life.send([next(outcomes) for _ in asked])))
+            except StopIteration as end:
+                yield end.value
+        living = going
+
+
+# Answers
+
+
+def answer(runs: Sequence[Run]) -> list[Outcome]:
+    """The outcome of every run, in their order; those of one model are solved side by side."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for place, run in enumerate(runs):
+        watched = None if run.watch is None else (run.watch.output, run.watch.direction)
+        groups.setdefault((id(run.model), run.method, run.rtol, watched), []).append(place)
+    outcomes: list[Outcome | None] = [None] * len(runs)
+    for places in groups.values():
+        group = [runs[place] for place in places]
+        functions = compile_lanes(group[0].model) if group[0].method != "explicit" else None
+        found = [_solved(run) for run in group] if functions is None else _side_by_side(group, functions)
+        for place, outcome in zip(places, found, strict=True):
+            outcomes[place] = outcome
+    return outcomes  # type: ignore[return-value]
+
+
+def _solved(run: Run) -> Outcome:
+    """A run by the scalar solver."""
+    return solve(
+        run.model,
+        run.start,
+        run.parameters,
+        span=(run.begin, run.end),
+        save=run.save,
+        schedule=run.schedule,
+        rtol=run.rtol,
+        method=run.method,  # type: ignore[arg-type]
+        step=run.step if run.method == "fixed" else None,
+        watch=run.watch,
+        keep_states=False,
+    )
+
+
+def _side_by_side(group: Sequence[Run], functions: LaneFunctions) -> list[Outcome]:
+    """Runs of one model and one method in lanes; what lanes cannot do is solved once more by the scalar solver."""
+    first, count = group[0], len(group)
+    model, changing = first.model, any(len(run.schedule.kinds) for run in group)
+    clock = _clock(group)
+    total = int(clock.first_rows[-1]) + len(group[-1].save)
+    values = np.array([run.parameters for run in group])
+    answers = Answers(
+        reasons=np.full(count, at.RETRY),
+        times=np.empty(count),
+        rows=np.empty(count, np.int64),
+        counts=np.empty((count, 2), np.int64),
+        states=np.empty((count, model.states)),
+        values=np.empty((count, model.parameters)) if changing else None,
+        outputs=np.empty((total, model.outputs)),
+        trajectories=None,
+    )
+    asked = Asked(
+        model=model,
+        functions=functions,
+        starts=np.array([run.start for run in group]),
+        values=values,
+        heads=heads_of([run.schedule for run in group]),
+        clock=clock,
+        rtol=first.rtol,
+        atol=_tolerances(model, first.rtol),
+        watch=first.watch,
+        levels=np.array([0.0 if run.watch is None else run.watch.level for run in group]),
+        maximum_steps=MAXIMUM_STEPS,
+        fixed=first.method == "fixed",
+        steps=np.array([run.step for run in group]),
+        counter=np.zeros(1, np.int64),
+    )
+    in_lanes(asked, answers)
+    return _outcomes(group, clock, answers, values)
+
+
+def _outcomes(group: Sequence[Run], clock: Clock, answers: Answers, values: Numbers) -> list[Outcome]:
+    found: list[Outcome] = []
+    assert answers.outputs is not None
+    rows, steps = answers.rows.tolist(), answers.counts.tolist()
+    reasons, times, places = answers.reasons.tolist(), answers.times.tolist(), clock.first_rows.tolist()
+    ends = values if answers.values is None else answers.values
+    for number, run in enumerate(group):
+        if reasons[number] == at.RETRY:
+            found.append(_solved(run))
+            continue
+        done, place = rows[number], places[number]
+        taken, refused = steps[number]
+        found.append(
+            Outcome(
+                reason=Reason(reasons[number]),
+                time=times[number],
+                times=run.save[:done],
+                states=None,
+                outputs=answers.outputs[place : place + done],
+                state=answers.states[number],
+                parameters=ends[number],
+                counts=Counts(taken, refused, 0, 0, 0, 0, 0, 0, 0),
+                event=-1,
+                worst=-1,
+            )
+        )
+    return found
+
+
+def _clock(group: Sequence[Run]) -> Clock:
+    """When the runs begin, end and are recorded; lists of times that are the same object stand there once."""
+    known: dict[int, int] = {}
+    pieces: list[Numbers] = []
+    first_saves, first_rows = np.empty(len(group), np.int64), np.empty(len(group), np.int64)
+    length = rows = 0
+    for number, run in enumerate(group):
+        place = known.get(id(run.save))
+        if place is None:
+            place = known[id(run.save)] = length
+            pieces += [run.save, _NEVER]
+            length += len(run.save) + 1
+        first_saves[number], first_rows[number] = place, rows
+        rows += len(run.save)
+    spans = np.array([(run.begin, run.end) for run in group])
+    return Clock(spans, np.concatenate(pieces), first_saves, first_rows)
+
+
+_NEVER = np.array([np.inf])
+_TOLERANCES: dict[tuple[str, float], Numbers] = {}
+
+
+def _tolerances(model: CompiledModel, rtol: float) -> Numbers:
+    key = model.fingerprint, rtol
+    if key not in _TOLERANCES:
+        _TOLERANCES[key] = 0.01 * rtol * np.array(model.flat.scale)
+    return _TOLERANCES[key]
