@@ -35,8 +35,11 @@ from sbml_text import math as mathml
 
 import isletsim
 from isletsim.cli import main
+from isletsim.expressions import Name, Number
 from isletsim.faults import InputError, RunError
 from isletsim.sbml import load_sbml
+from isletsim.sbml.mathml import Function, Translator, Untranslatable
+from isletsim.sbml.nodes import Node
 from isletsim.sbml.suite import find_cases, run_suite, summary, support_page
 
 TIGHT = {"rtol": 1e-10, "atol": 1e-14}
@@ -143,6 +146,19 @@ def test_rate_of_a_diluted_concentration_counts_the_dilution(tmp_path):
     body += rules(rule("rate", "C", cn(1.0)), rule("assignment", "r", f"<apply>{RATE_OF}<ci>S</ci></apply>"))
     got = run(tmp_path, sbml(body))
     np.testing.assert_allclose(got["r"], -4.0 / (1 + got.time) ** 2, rtol=1e-8)
+
+
+def test_rate_of_an_argument_is_that_of_what_the_function_is_given():
+    slope = Function(("x",), Node("function_rate_of", operands=(Node("name", "x"),)))
+    translator = Translator(frozenset({"x", "y"}), {"slope": slope})
+
+    def given(argument: Node):
+        return translator.tree(Node("function", "slope", operands=(argument,)))
+
+    assert given(Node("name", "y")) == Name("rateOf(y)")
+    assert given(Node("real", value=2.0)) == Number(0.0)
+    with pytest.raises(Untranslatable, match="stands for a formula"):
+        given(Node("plus", operands=(Node("name", "x"), Node("name", "y"))))
 
 
 # --- mathematics ------------------------------------------------------------------------------------------------------

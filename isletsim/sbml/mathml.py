@@ -132,7 +132,7 @@ class Translator:
         if kind == "name_time":
             return Name(TIME)
         if kind == "function_rate_of":
-            return self._rate(node)
+            return self._rate(node, scope)
         if kind in _MANY:
             return _MANY[kind](results)
         if kind in _FIXED:
@@ -155,11 +155,17 @@ class Translator:
             raise Untranslatable(f'"{name}" is no quantity of this file')
         return Name(flat_name(name))
 
-    def _rate(self, node: Node) -> Tree:
-        name = node.operands[0].name if len(node.operands) == 1 else ""
-        if name not in self.known:
+    def _rate(self, node: Node, scope: Mapping[str, Tree]) -> Tree:
+        """The rate of change of an identifier, which inside a function may be one of its arguments."""
+        operand = node.operands[0] if len(node.operands) == 1 else node
+        if operand.kind != "name" or operand.name not in {*scope, *self.known}:
             raise Untranslatable("rateOf is given something that is no quantity of this file")
-        return Name(rate_name(flat_name(name)))
+        meant = self._name(operand.name, scope)
+        if isinstance(meant, Number):
+            return Number(0.0)
+        if not isinstance(meant, Name):
+            raise Untranslatable(f'rateOf is given "{operand.name}", which stands for a formula here')
+        return Name(rate_name(meant.name))
 
 
 def sum_of(terms: list[Tree]) -> Tree:
