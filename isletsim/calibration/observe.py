@@ -12,6 +12,7 @@ from isletsim.calibration.records import Comparison, Study
 from isletsim.faults import Fault, InputError, RunError
 from isletsim.model import Note
 from isletsim.patient import BoundPatient, Setting
+from isletsim.places import data_folder
 from isletsim.study import load_scenario
 from isletsim.units import unit
 
@@ -61,9 +62,11 @@ class Bench:
         return replace(scenario, plan=plan, patient=patched(scenario.patient, present)).run()
 
     def scenario(self, study: Study) -> Scenario:
-        """A scenario, loaded once."""
+        """A scenario, loaded once; a name with an ending is a file beside the evidence."""
         if study not in self.scenarios:
-            self.scenarios[study] = load_scenario(study.scenario, dict(study.changed))
+            held = study.scenario.endswith(".toml")
+            place = data_folder("seeds") / study.scenario if held else study.scenario
+            self.scenarios[study] = load_scenario(place, dict(study.changed))
         return self.scenarios[study]
 
 
