@@ -323,6 +323,18 @@ def test_fast_reactions_are_in_balance_from_the_start_and_after_events(tmp_path)
     np.testing.assert_allclose(got["A"] + got["B"], total, rtol=1e-8)
 
 
+def test_a_fast_reaction_that_loses_its_balance_is_named(tmp_path):
+    made = "".join(species(name, f"Amount {start}", amount=True) for name, start in (("A", 3), ("B", 1)))
+    body = compartment() + f"<listOfSpecies>{made}</listOfSpecies>" + parameters(k=1)
+    left = call("minus", cn(2.5), TIME)  # at time 2.5 the law is zero whatever A and B are
+    forward, backward = (call("times", left, ci(name)) for name in "AB")
+    until = call("gt", left, cn(0.0))
+    law = f"<piecewise><piece>{forward}{until}</piece><otherwise>{backward}</otherwise></piecewise>"
+    body += f"<listOfReactions>{reaction('turn', 'A', 'B', law, fast=True)}</listOfReactions>"
+    with pytest.raises(RunError, match=r"fast reactions \(turn\) determine no single balance"):
+        run(tmp_path, sbml(body, level=3, version=1))
+
+
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
@@ -579,8 +591,8 @@ def test_external_definitions_come_from_beside_the_model_only(tmp_path, source):
         load_sbml(write(folder, text))
 
 
-def network(count: int, reactions: int, seed: int = 1) -> str:
-    """A chain of pools with neighbours that exchange: as large as one likes, and sparse."""
+def network(count: int, reactions: int, seed: int = 1, near: bool = True) -> str:
+    """Pools that react in pairs, with neighbours (a sparse Jacobian) or with any other (one that fills up)."""
     dice = np.random.default_rng(seed)
     made = "".join(species(f"S{index}", f"Concentration {dice.random():.3f}") for index in range(count))
     body = compartment() + f"<listOfSpecies>{made}</listOfSpecies><listOfParameters>"
@@ -590,8 +602,9 @@ def network(count: int, reactions: int, seed: int = 1) -> str:
     body += "</listOfParameters><listOfReactions>"
     for index in range(reactions):
         first = int(dice.integers(count - 3))
-        pair = call("times", ci("C"), ci(f"k{index}"), ci(f"S{first}"), ci(f"S{first + 1}"))
-        body += reaction(f"R{index}", f"S{first} S{first + 1}", f"S{first + 2}", pair)
+        one, two, three = (first, first + 1, first + 2) if near else dice.permutation(count)[:3].tolist()
+        pair = call("times", ci("C"), ci(f"k{index}"), ci(f"S{one}"), ci(f"S{two}"))
+        body += reaction(f"R{index}", f"S{one} S{two}", f"S{three}", pair)
     return sbml(body + "</listOfReactions>")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ __all__ = ["SbmlModel", "SbmlTrajectory", "load_sbml"]
 MOST_LOOKS = 100  # at rows in which the base of a power is negative
 ROWS = 200  # records of a run for which nothing else is asked
 _COMPILING = threading.Lock()
+_KEPT = re.compile(r"^(?:(?:slow|amount|extent)\()*")  # how names of states begin that keep a quantity of the file
 
 
 @dataclass(frozen=True)
@@ -287,7 +289,11 @@ class SbmlModel:
             listed = ", ".join(missing[:5]) + (" and others" if len(missing) > 5 else "")
             return f"{name} is undefined at time {outcome.time:g}: the file gives no value to {listed}."
         words = outcome.reason.name.lower().replace("_", " ")
-        return f"{name}: {words} at time {outcome.time:.6g}. {ADVICE[outcome.reason]}"
+        said = f"{_KEPT.sub('', name).rstrip(')')}: {words} at time {outcome.time:.6g}."
+        fast = [each.id for each in self.document.reactions if each.fast]
+        if outcome.reason is Reason.SINGULAR and fast:
+            return f"{said} The fast reactions ({', '.join(fast)}) determine no single balance here."
+        return f"{said} {ADVICE[outcome.reason]}"
 
 
 def _below_zero(values: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """A folder of cases in the layout of the SBML test suite: each is run and judged at the tolerances it asks for.
 
 A case is a folder that holds a model, `settings.txt` and `results.csv`. Its verdict is *pass*, *refused* (with the
-name of what is not supported) or *wrong*: a value is off, or the run broke where it should not have.
+name of what is not supported, or why the run could not go on) or *wrong*: there are values, and one is off.
 """
 
 from __future__ import annotations
