@@ -2,14 +2,17 @@
 
 import math
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import isletsim.calibration.__main__ as script
-from isletsim.calibration import as_page, fit, kept_result, own_table, read_calibration, write_into, writing
+from isletsim.calibration import as_page, fit, kept_result, observe, own_table, read_calibration, write_into, writing
+from isletsim.calibration.observe import patched
 from isletsim.faults import InputError
 from isletsim.places import find
 from isletsim.source import read_page
+from isletsim.study import load_scenario
 from isletsim.units import quantity
 
 TINY = """
@@ -73,6 +76,30 @@ def test_a_fit_is_the_same_twice(tiny):
     assert fit(group, tell=lambda line: None).values == fit(group, tell=lambda line: None).values
 
 
+def test_a_spread_between_people_moves_and_its_middle_stays(tiny):
+    text = TINY.replace(
+        '"insulin_plan.aim_rise" = {}', '"immunity.half_memory" = { bounds = ["1e-4", "1"], spread = ["1.5", "50"] }'
+    )
+    (group,) = read_calibration(tiny(text))
+    middle, spread = group.free
+    assert spread.key == "spread of immunity.half_memory"
+    scenario = load_scenario("t1d_new_onset")
+    found = patched(scenario.patient, {spread.key: 3.0}, {middle.name: middle.value}).parameters[middle.name]
+    assert found.value == middle.value
+    assert (found.varies.low, found.varies.high) == pytest.approx((middle.value / 3, middle.value * 3))
+    line = 'half_memory = { value = "0.03", varies = ["0.01", "0.09"], assumed = "x" }'
+    assert 'varies = ["0.01", "0.09"]' in writing._line(middle, middle.value, line, ["T001"], tiny())
+    assert 'value = "0.03", varies = ["0.005", "0.18"]' in writing._line(spread, 6.0, line, ["T001"], tiny())
+
+
+def test_a_share_moves_between_the_steps_of_a_count():
+    people = np.array([[1.0], [2.0], [3.0], [4.0]])
+    assert observe._share(people, 2.5, above=True) == pytest.approx(0.5)
+    assert observe._share(people, 2.25, above=True) == pytest.approx(0.5625)
+    assert observe._share(people, 2.25, above=False) == pytest.approx(0.4375)
+    assert observe._share(people, 9.0, above=True) == 0
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
@@ -101,11 +128,16 @@ def test_what_is_kept_is_what_the_files_hold(kept):
         for name, told in group["parameters"].items():
             low, value, high = (quantity(text).value for text in (told["bounds"][0], told["value"], told["bounds"][1]))
             assert low <= value <= high
-            file, _, key = name.partition(".")
-            holders = [read_page(find("patient", each)).data["set"][name] for each in told["patients"]]
+            number = name.removeprefix("spread of ")
+            file, _, key = number.partition(".")
+            holders = [read_page(find("patient", each)).data["set"][number] for each in told["patients"]]
             holders = holders or [read_page(find("model", file)).data["parameters"][key]]
             for entry in holders:
-                assert math.isclose(quantity(entry["value"]).value, value, rel_tol=1e-9), name
+                if number == name:
+                    assert math.isclose(quantity(entry["value"]).value, value, rel_tol=1e-9), name
+                else:
+                    least, most = (quantity(end).value for end in entry["varies"])
+                    assert math.isclose(math.sqrt(most / least), value, rel_tol=0.01), name
 
 
 def test_the_page_is_written_from_the_kept_result(kept):

@@ -1,13 +1,14 @@
 """The fit of a group: weighted least squares in the logarithms of its numbers, with a weak prior at what they are.
 
 A row about a population is held against the reference patient plus what the cohort differs from it; that difference
-is measured before each round, since it moves far less than the row itself.
+is measured before each round, since it moves far less than the row itself. Where spreads between people are fitted,
+the cohort itself is asked at every point.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,12 +41,13 @@ def fit(group: Group, cohort: int | None = None, keep: bool = False, tell: Calla
     """
     size = group.cohort if cohort is None else cohort
     bench = Bench()
-    before = {each.name: each.value for each in group.free}
+    spreads = size > 0 and any(each.spread for each in group.free)
+    before = {each.key: each.value for each in group.free}
     first = _reached(bench, group, before, size)
     values, errors, last = before, dict.fromkeys(before, math.nan), first
-    for number in range(0 if keep or not group.free else ROUNDS if size else 1):
-        near = _offsets(bench, group, values, last) if size else {}
-        values, errors = _round(bench, group, values, near)
+    for number in range(0 if keep or not group.free else ROUNDS if size and not spreads else 1):
+        near = _offsets(bench, group, values, last) if size and not spreads else {}
+        values, errors = _round(bench, group, values, near, size if spreads else 0)
         last = _reached(bench, group, values, size)
         tell(f"{group.name}: round {number + 1}, misfit {misfit(first):.4g} to {misfit(last):.4g}, {bench.runs} runs")
     rows = tuple(Reached(each, first[each], last[each]) for each in group.comparisons)
@@ -69,7 +71,7 @@ def settled(free: Free, value: float) -> float:
 
 
 def _round(
-    bench: Bench, group: Group, start: Mapping[str, float], near: Found
+    bench: Bench, group: Group, start: Mapping[str, float], near: Found, cohort: int
 ) -> tuple[dict[str, float], dict[str, float]]:
     from scipy.optimize import least_squares
 
@@ -80,8 +82,8 @@ def _round(
 
     def residuals(point: NDArray[np.float64]) -> NDArray[np.float64]:
         if point.tobytes() not in seen:
-            values = {each.name: float(math.exp(at)) for each, at in zip(group.free, point, strict=True)}
-            found = bench.observe(fitted, values)
+            values = {each.key: float(math.exp(at)) for each, at in zip(group.free, point, strict=True)}
+            found = _asked(bench, fitted, values, cohort)
             rows = [residual(each, found[each] + near.get(each, 0.0)) for each in fitted]
             seen[point.tobytes()] = np.concatenate([rows, (point - centre) / widths])
         return seen[point.tobytes()]
@@ -97,7 +99,7 @@ def _round(
         return np.array(columns).T
 
     lower, upper = (np.log([getattr(each, end) for each in group.free]) for end in ("low", "high"))
-    begin = np.log([start[each.name] for each in group.free])
+    begin = np.log([start[each.key] for each in group.free])
     room = 1e-6 * (upper - lower)
     found = least_squares(
         residuals,
@@ -110,19 +112,24 @@ def _round(
         ftol=1e-3,
     )
     spread = np.sqrt(np.diag(np.linalg.inv(found.jac.T @ found.jac)))
-    values = {each.name: settled(each, math.exp(at)) for each, at in zip(group.free, found.x, strict=True)}
-    return values, {each.name: float(error) for each, error in zip(group.free, spread, strict=True)}
+    values = {each.key: settled(each, math.exp(at)) for each, at in zip(group.free, found.x, strict=True)}
+    return values, {each.key: float(error) for each, error in zip(group.free, spread, strict=True)}
 
 
 def _reached(bench: Bench, group: Group, values: Mapping[str, float], cohort: int) -> dict[Comparison, float]:
     """What every row says; only rows about a population are asked of a cohort, and shares of nothing else."""
-    alone = [each for each in group.comparisons if each.people == "reference"]
-    together = [each for each in group.comparisons if each.people != "reference"]
-    found = bench.observe(alone, values)
-    if cohort:
-        return found | bench.observe(together, values, cohort)
-    asked = [each for each in together if each.statistic != "share"]
-    return found | bench.observe(asked, values) | {each: math.nan for each in together if each not in asked}
+    asked = [each for each in group.comparisons if cohort or each.statistic != "share"]
+    return _asked(bench, asked, values, cohort) | {each: math.nan for each in group.comparisons if each not in asked}
+
+
+def _asked(
+    bench: Bench, comparisons: Iterable[Comparison], values: Mapping[str, float], cohort: int
+) -> dict[Comparison, float]:
+    """What rows say, those about a population by a cohort if there is one; no scenario is run twice."""
+    known = list(comparisons)
+    crowds = {each.study for each in known if cohort and each.people != "reference"}
+    found = bench.observe([each for each in known if each.study in crowds], values, cohort)
+    return found | bench.observe([each for each in known if each.study not in crowds], values)
 
 
 def _offsets(bench: Bench, group: Group, values: Mapping[str, float], last: Found) -> dict[Comparison, float]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isletsim.calibration.records import Comparison, Study
+from isletsim.calibration.records import Comparison, Study, spread_key
 from isletsim.faults import Fault, InputError, RunError
-from isletsim.model import Note
+from isletsim.model import Note, Spread
 from isletsim.patient import BoundPatient, Setting
 from isletsim.places import data_folder
 from isletsim.study import load_scenario
@@ -56,10 +56,11 @@ class Bench:
     def run(self, study: Study, values: Mapping[str, float], cohort: int) -> Result:
         """A scenario with these numbers."""
         scenario = self.scenario(study)
-        present = {name: value for name, value in values.items() if name in scenario.composition.symbols}
+        symbols = scenario.composition.symbols
+        middles = {name: symbol.value for name, symbol in symbols.items() if symbol.value is not None}
         plan = replace(scenario.plan, cohort=cohort)
         self.runs += 1
-        return replace(scenario, plan=plan, patient=patched(scenario.patient, present)).run()
+        return replace(scenario, plan=plan, patient=patched(scenario.patient, values, middles)).run()
 
     def scenario(self, study: Study) -> Scenario:
         """A scenario, loaded once; a name with an ending is a file beside the evidence."""
@@ -70,10 +71,18 @@ class Bench:
         return self.scenarios[study]
 
 
-def patched(patient: BoundPatient, values: Mapping[str, float]) -> BoundPatient:
-    """A patient with other numbers; how a number varies between people moves along with it."""
+def patched(patient: BoundPatient, values: Mapping[str, float], middles: Mapping[str, float]) -> BoundPatient:
+    """A patient with other numbers; how a number varies between people moves along with it.
+
+    Parameters
+    ----------
+    values : by the keys of numbers that may move (`Free.key`); those of files that are not there change nothing.
+    middles : numbers of the model files, for spreads of what the patient does not set.
+    """
     parameters = dict(patient.parameters)
     for name, value in values.items():
+        if name not in middles:
+            continue
         known = parameters.get(name)
         if known is None:
             parameters[name] = Setting(name, value, Note(assumed="under calibration"))
@@ -83,6 +92,11 @@ def patched(patient: BoundPatient, values: Mapping[str, float]) -> BoundPatient:
         if varies is not None:
             varies = replace(varies, low=varies.low * ratio, high=varies.high * ratio)
         parameters[name] = replace(known, value=value, varies=varies)
+    for name, middle in middles.items():
+        factor = values.get(spread_key(name))
+        if factor is not None:
+            held = parameters.get(name) or Setting(name, middle, Note(assumed="under calibration"))
+            parameters[name] = replace(held, varies=Spread(held.value / factor, held.value * factor))
     return replace(patient, parameters=parameters)
 
 
@@ -102,6 +116,13 @@ def statistic(wanted: Comparison, result: Result, people: bool) -> float:
             return float(np.polyfit(days, values, 1)[0])
         return float(np.expm1(np.polyfit(days / YEAR, np.log(np.maximum(values, 1e-9)), 1)[0]))
     return _at(course, wanted.times[0])
+
+
+def _share(people: NDArray[np.float64], level: float, above: bool) -> NDArray[np.float64]:
+    """The share of people beyond a level at each time, between the steps of a count, so that a fit sees its slope."""
+    ranks = (np.arange(len(people)) + 0.5) / len(people)
+    below = np.array([np.interp(level, column, ranks, left=0.0, right=1.0) for column in np.sort(people, axis=0).T])
+    return 1.0 - below if above else below
 
 
 def _at(course: tuple[NDArray[np.float64], NDArray[np.float64]], time: float) -> float:
@@ -130,7 +151,7 @@ def _course(
     else:
         lived = rows[1:][np.isfinite(rows[1:]).all(axis=1)]
         if wanted.statistic == "share":
-            course = np.mean(lived < wanted.below, axis=0)
+            course = _share(lived, wanted.level, wanted.above)
         elif wanted.people == "geometric":
             course = np.exp(np.mean(np.log(np.maximum(lived, 1e-9)), axis=0))
         else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,10 @@ __all__ = ["own_table", "read_calibration"]
 
 NORMAL = 1.959963984540054
 QUARTILE = 0.674489750196082
-FREE = ("patients", "bounds", "note")
+FREE = ("patients", "bounds", "spread", "note")
 ROW = (
     "target", "value", "issue", "wanted", "tolerance", "within", "scenario", "change", "arm", "against", "variable",
-    "statistic", "people", "at", "from", "until", "below", "weight", "shown", "why",
+    "statistic", "people", "at", "from", "until", "below", "above", "weight", "shown", "why",
 )  # fmt: skip
 
 
@@ -56,7 +58,7 @@ def _group(page: Page, name: str, table: Mapping[str, Any], evidence: Evidence) 
     return Group(
         name=name,
         about=" ".join(page.word(table, "about", keys).split()),
-        free=tuple(each for each in free if each is not None),
+        free=tuple(each for some in free for each in some),
         comparisons=kept,
         cohort=page.integer(table, "cohort", keys, 0, 0, 100_000),
         reasons={row.target: row.why for row in kept},
@@ -66,7 +68,8 @@ def _group(page: Page, name: str, table: Mapping[str, Any], evidence: Evidence) 
 # --- numbers that may move --------------------------------------------------------------------------------------------
 
 
-def _free(page: Page, keys: Keys, name: str, table: Mapping[str, Any]) -> Free | None:
+def _free(page: Page, keys: Keys, name: str, table: Mapping[str, Any]) -> tuple[Free, ...]:
+    """A number, and how far it differs between people where the table says within what that may move."""
     page.only(table, FREE, keys)
     file, _, key = name.partition(".")
     try:
@@ -74,32 +77,55 @@ def _free(page: Page, keys: Keys, name: str, table: Mapping[str, Any]) -> Free |
         symbol = compose_stack([find("model", file)], (), follow=True).symbols[name]
     except (InputError, KeyError):
         page.fault(keys, f'there is no number "{name}".', "Write FILE.PARAMETER.")
-        return None
+        return ()
     entry = holder.get("parameters", {}).get(key)
     patients = page.names(table, "patients", keys)
     held = [read_page(find("patient", each)).data.get("set", {}).get(name) for each in patients]
     wrong = next((each for each, value in zip(patients, held, strict=True) if not isinstance(value, dict)), "")
     if wrong or not isinstance(entry, dict):
         page.fault(keys, f'"{wrong or file}" does not set it with a reason.')
-        return None
+        return ()
     entries = held or [entry]
     if any(each.get("source") for each in entries) or (not patients and symbol.source):
         page.fault(keys, "has a published source; such a number is not fitted.")
-        return None
+        return ()
     values = {quantity(each["value"], symbol.unit.dimension, symbol.of).value for each in entries}
     if len(values) > 1:
         page.fault(keys, "its patients do not agree on it.", "Fit them apart, or write the same value into each.")
-        return None
+        return ()
     ends = table.get("bounds") or entry.get("uncertain")
     if not isinstance(ends, list) or len(ends) != 2:
         page.fault(keys, "has no range that says how far it may move.", 'Write bounds = ["low", "high"].')
-        return None
+        return ()
     low, high = (page.quantity(end, keys, symbol.unit.dimension, symbol.of) for end in ends)
     value = values.pop()
     if low is None or high is None or not 0 < low.value <= value <= high.value:
         page.fault(keys, "its value does not lie within its bounds, or they are not positive.")
-        return None
-    return Free(name, patients, symbol.unit, value, low.value, high.value, page.place(keys))
+        return ()
+    found = Free(name, patients, symbol.unit, value, low.value, high.value, page.place(keys))
+    return (found, *_free_spread(page, keys, found, table, [each.get("varies") for each in entries]))
+
+
+def _free_spread(page: Page, keys: Keys, free: Free, table: Mapping[str, Any], varies: list[Any]) -> tuple[Free, ...]:
+    """How far a number differs between people, as the factor either way that 95 % lie within."""
+    if "spread" not in table:
+        return ()
+    ends = [page.quantity(end, (*keys, "spread")) for end in page.listing(table, "spread", keys)]
+    factors = set()
+    for each in varies:
+        if isinstance(each, list) and len(each) == 2:
+            low, high = (quantity(end, free.unit.dimension).value for end in each)
+            factors.add(round(math.sqrt(high / low), 2))
+    if len(factors) != 1 or (len(varies) > 1 and None in varies):
+        page.fault(keys, "has no range between people, or its patients do not agree on it.", "Write varies there.")
+        return ()
+    value = factors.pop()
+    if len(ends) != 2 or None in ends or not 1 < ends[0].value <= value <= ends[1].value:  # type: ignore[union-attr]
+        page.fault((*keys, "spread"), f"its spread, {value:g}, does not lie within.", 'Write spread = ["2", "5"].')
+        return ()
+    pure = quantity("1").unit
+    low, high = (each.value for each in ends if each is not None)
+    return (replace(free, unit=pure, value=value, low=low, high=high, spread=True),)
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
@@ -115,7 +141,8 @@ def _row(page: Page, keys: Keys, row: Mapping[str, Any], evidence: Evidence) -> 
     weight = float(row.get("weight", 1.0))
     wanted = _wanted(page, keys, row, evidence, weight)
     times = _times(page, keys, row, statistic)
-    below = page.quantity(row["below"], (*keys, "below")) if "below" in row else None
+    side = "above" if "above" in row else "below"
+    level = page.quantity(row[side], (*keys, side)) if side in row else None
     for key in ("scenario", "arm", "variable"):
         if not page.word(row, key, keys):
             page.fault(keys, f"has no {key}.")
@@ -140,8 +167,9 @@ def _row(page: Page, keys: Keys, row: Mapping[str, Any], evidence: Evidence) -> 
         spread=spread,
         low=low,
         high=high,
-        below=below.value if below is not None else 0.0,
-        weight=0.0 if statistic == "share" else weight,
+        level=level.value if level is not None else 0.0,
+        above=side == "above",
+        weight=weight,
         unit=unit,
         why=page.word(row, "why", keys),
         place=page.place(keys),

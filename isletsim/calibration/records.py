@@ -7,17 +7,25 @@ from dataclasses import dataclass, field
 
 from isletsim.units import Unit
 
-__all__ = ["PEOPLE", "STATISTICS", "Comparison", "Free", "Group", "Outcome", "Reached", "Study"]
+__all__ = ["PEOPLE", "STATISTICS", "Comparison", "Free", "Group", "Outcome", "Reached", "Study", "spread_key"]
 
 # What is compared: a value at a time; a value over that at t = 0; what is missing of 1; the slope in time; the relative
-# change a year of an exponential fall; the value of an arm less that of another; the share of people below a level.
+# change a year of an exponential fall; the value of an arm less that of another; the share of people beyond a level.
 STATISTICS = ("value", "kept", "missing", "slope", "yearly", "difference", "share")
 PEOPLE = ("reference", "mean", "geometric")  # whom a row is about: one patient, or a mean over a cohort
 
 
+def spread_key(name: str) -> str:
+    """The key of how far a number differs between people."""
+    return f"spread of {name}"
+
+
 @dataclass(frozen=True)
 class Free:
-    """A number that may move: its name, the patients that hold it (none: its model file), and within what."""
+    """A number that may move: its name, the patients that hold it (none: its model file), and within what.
+
+    With `spread` it is how far the number differs between people: the factor, up and down, that 95 % lie within.
+    """
 
     name: str
     patients: tuple[str, ...]
@@ -26,6 +34,12 @@ class Free:
     low: float
     high: float
     place: str = field(repr=False)
+    spread: bool = False
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other number that may move."""
+        return spread_key(self.name) if self.spread else self.name
 
     @property
     def prior_width(self) -> float:
@@ -51,6 +65,7 @@ class Comparison:
     ----------
     wanted, spread : base units; `spread` is one standard deviation of what counts as agreement.
     low, high : within these the row is reached.
+    level, above : a share is of those below this level, or above it.
     weight : of the squared residual; 0 shows a row without fitting it.
     """
 
@@ -67,7 +82,8 @@ class Comparison:
     spread: float
     low: float
     high: float
-    below: float
+    level: float
+    above: bool
     weight: float
     unit: Unit
     why: str
@@ -102,7 +118,7 @@ class Reached:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the fit of a group gave: values and relative standard errors by name, rows, and the work done."""
+    """What the fit of a group gave: values and relative standard errors by key, rows, and the work done."""
 
     group: Group
     values: Mapping[str, float]

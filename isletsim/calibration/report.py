@@ -45,11 +45,11 @@ def as_data(outcome: Outcome) -> dict[str, Any]:
         "cohort": outcome.cohort,
         "misfit": {"before": _short(misfit(before)), "after": _short(misfit(after))},
         "parameters": {
-            each.name: {
-                "value": printed(outcome.values[each.name], each.unit),
+            each.key: {
+                "value": printed(outcome.values[each.key], each.unit),
                 "before": printed(each.value, each.unit),
                 "bounds": [printed(each.low, each.unit), printed(each.high, each.unit)],
-                "relative_error": _short(outcome.errors[each.name], 2),
+                "relative_error": _short(outcome.errors[each.key], 2),
                 "patients": list(each.patients),
             }
             for each in outcome.group.free

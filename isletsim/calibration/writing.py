@@ -29,13 +29,14 @@ def changes(outcome: Outcome) -> list[tuple[Path, Keys, str, str]]:
     rows = dict.fromkeys(row.comparison.target for row in outcome.rows if row.comparison.weight > 0)
     if all(math.isnan(error) for error in outcome.errors.values()):
         return []
-    found = []
+    found: dict[tuple[Path, Keys], tuple[str, str]] = {}
     for free in outcome.group.free:
         for path, keys in _holders(free):
             page = read_page(path)
             line = page.text.split("\n")[page.lines[keys] - 1]
-            found.append((path, keys, line, _line(free, outcome.values[free.name], line, rows, path)))
-    return [each for each in found if each[2] != each[3]]
+            old, now = found.get((path, keys), (line, line))
+            found[path, keys] = (old, _line(free, outcome.values[free.key], now, rows, path))
+    return [(*place, old, new) for place, (old, new) in found.items() if old != new]
 
 
 def write_into(outcome: Outcome) -> list[Path]:
@@ -67,6 +68,10 @@ def _line(free: Free, value: float, line: str, rows: Iterable[str], path: Path) 
     here = _VALUE.search(line)
     if here is None:
         raise InputError(Fault(str(path), f"the line of {free.name} holds no value in quotes."))
+    if free.spread:
+        middle = quantity(here.group(2))
+        ends = ", ".join(f'"{printed(end, middle.unit, 3)}"' for end in (middle.value / value, middle.value * value))
+        return _VARIES.sub(lambda old: f"{old.group(1)}{ends}{old.group(4)}", line)
     new = printed(value, free.unit)
     ratio = value / free.value
     text = line[: here.start()] + f'{here.group(1)}"{new}"' + line[here.end() :]
