@@ -247,7 +247,8 @@ class Walk:
         self, life: Life, begin: float, end: float, save: Sequence[float] | NDArray[np.float64]
     ) -> Steps[Outcome]:
         times = np.asarray(save, dtype=np.float64)
-        (outcome,) = yield [Run(self.model, life.state, life.parameters, begin, end, times, self.rtol)]
+        answers = yield [Run(self.model, life.state, life.parameters, begin, end, times, self.rtol)]
+        outcome: Outcome = answers[0]
         self.counts.inner += outcome.counts.steps
         return outcome
 
@@ -397,11 +398,10 @@ class Walk:
         assert known is not None
         rules, shortest = self.rules, length <= self.rules.shortest
         tell(self.places, life.parameters, base)
-        start = self._read(life.state, life.parameters, time)
-        ahead = yield from self._solve(life, time, time + length, [time + 0.5 * length, time + length])
+        ahead = yield from self._solve(life, time, time + length, [time, time + 0.5 * length, time + length])
         if ahead.reason.failed:
             return _Trial(life, failed=ahead) if shortest else _Trial(life, 0.25)
-        (middle_v, v), (middle_s, s_linear) = self._split(ahead.outputs)
+        (start, middle_v, v), (_, middle_s, s_linear) = self._split(ahead.outputs)
         moving = np.abs(v - start) > 1e-7 * self.width
         if np.any(moving & ~known):
             active = known | moving

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isletsim.ensemble import Run, Steps
+from isletsim.ensemble import Reader, Run, Steps
 from isletsim.layers.clocks import INTEGRAL, Clocks
 from isletsim.point import dense_jacobian
 from isletsim.solver import Outcome, Schedule, longest_stable_step, solve
@@ -145,15 +145,18 @@ class Day:
         ------
         DayFailed : a day could not be finished.
         """
-        outcomes = list((yield [self._asked(*morning, pace) for morning in mornings]))
+        spent = list((yield [self._asked(*morning, pace) for morning in mornings]))
         if pace > 0.0:
             # The pace was chosen at midnight; a day that becomes faster than that is done with steps of its own.
-            again = [place for place, outcome in enumerate(outcomes) if outcome.reason.failed]
+            again = [place for place, each in enumerate(spent) if isinstance(each, Outcome)]
             if again:
                 slower = yield [self._asked(*mornings[place], 0.0) for place in again]
-                for place, outcome in zip(again, slower, strict=True):
-                    outcomes[place] = outcome
-        return [self._spent(outcome) for outcome in outcomes]
+                for place, each in zip(again, slower, strict=True):
+                    spent[place] = each
+        for each in spent:
+            if isinstance(each, Outcome):
+                raise DayFailed(each)
+        return spent
 
     def _asked(self, parameters: Numbers, start: Numbers, pace: float) -> Run:
         return Run(
@@ -167,27 +170,30 @@ class Day:
             schedule=self.schedule,
             method="fixed" if pace > 0.0 else self._adaptive,
             step=pace,
+            reader=self._reader,
         )
 
-    def _spent(self, outcome: Outcome) -> Spent:
-        """What is seen of a day that is over."""
-        if outcome.reason.failed:
-            raise DayFailed(outcome)
+    def _seen(self, outputs: Numbers, states: Numbers) -> list[Spent]:
+        """What is seen of days that are over."""
         reading = self._reading
-        outputs = outcome.outputs
-        summaries = np.empty(len(reading.columns))
-        summaries[reading.means] = outcome.state[reading.integrals]
-        summaries[reading.moments] = outputs[reading.moment_rows, reading.moment_columns]
+        summaries = np.empty((len(states), len(reading.columns)))
+        summaries[:, reading.means] = states[:, reading.integrals]
+        summaries[:, reading.moments] = outputs[:, reading.moment_rows, reading.moment_columns]
         for index, kind, limits, column in reading.courses:
-            course = outputs[reading.sampled, column]
+            # Row by row in memory: the order of a sum must not depend on how many days there are.
+            course = np.ascontiguousarray(outputs[:, reading.sampled, column])
             if kind == "max":
-                summaries[index] = course.max()
+                summaries[:, index] = course.max(axis=1)
             elif kind == "min":
-                summaries[index] = course.min()
+                summaries[:, index] = course.min(axis=1)
             else:
-                summaries[index] = share_between(course, *limits)
-        ends = outputs[-1] - outputs[0]
-        return summaries, outcome.state[: self._kept], np.abs(ends[reading.columns])
+                summaries[:, index] = share_between(course, *limits)
+        gaps = np.abs(outputs[:, -1] - outputs[:, 0])[:, reading.columns]
+        return list(zip(summaries, states[:, : self._kept], gaps, strict=True))
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return self._seen
 
     def until(self, parameters: NDArray[np.float64], start: NDArray[np.float64], end: float) -> Outcome:
         """The day from midnight until a time of it; what falls on that time does not happen."""
@@ -244,13 +250,16 @@ class Day:
 _GRID = np.linspace(0.0, 1.0, SAMPLES + 1)
 
 
-def share_between(course: NDArray[np.float64], low: float, high: float) -> float:
-    """The share of the time in which a course of samples, joined by straight lines, is between two levels."""
+def share_between(course: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """The share of the time in which a course of samples, joined by straight lines, is between two levels.
+
+    The last axis is time.
+    """
     inside = np.minimum(np.maximum(course, low), high)
-    rise = course[1:] - course[:-1]
-    share = (inside[1:] == course[1:]).astype(float)  # of a level piece: all or nothing
-    np.divide(inside[1:] - inside[:-1], rise, out=share, where=rise != 0.0)
-    return float(share.mean())
+    rise = np.diff(course)
+    share = (inside[..., 1:] == course[..., 1:]).astype(float)  # of a level piece: all or nothing
+    np.divide(np.diff(inside), rise, out=share, where=rise != 0.0)
+    return np.asarray(share.mean(axis=-1))
 
 
 def limits_of(clocks: Clocks, known: Mapping[str, float]) -> tuple[tuple[float, ...], ...]:

@@ -32,6 +32,7 @@ __all__ = ["Liver", "OneClock", "Standing", "Stretch", "TwoClocks", "liver_for"]
 
 Pauses = Mapping[float, Callable[["Standing"], Steps[None]]]
 
+MOST_PROTOCOLS = 1000  # days that are remembered, since most subjects live alike
 LOOK = 90.0  # days between the looks at a condition where every look costs a simulated day
 
 
@@ -187,7 +188,7 @@ class TwoClocks:
     composition: Composition
     tolerance: float
     rules: Rules
-    protocols: dict[int, Day] = field(default_factory=dict)
+    protocols: dict[tuple[object, ...], Day] = field(default_factory=dict)
 
     @cached_property
     def life_model(self) -> CompiledModel:
@@ -228,13 +229,22 @@ class TwoClocks:
         morning[[places[name] for name in clocks.down]] = down
         midnight = _start(self.day_model, morning, starts)[: self._midnight_states]
         known = constant_values(self.composition.flat, parameters)
-        protocol = Day(self.day_model, clocks, self._protocol(day), limits_of(clocks, known), 1e-6, "explicit")
+        protocol = self._day_of(tuple(day), limits_of(clocks, known))
         walk = Walk(self.life_model, clocks, protocol, self.rules, self.tolerance, midnight)
         return Standing(state, parameters, Life(state, whole, walk=walk))
 
     @cached_property
     def _midnight_states(self) -> int:
         return sum(1 for name in self._clocks.day.states if not name.startswith("integral("))
+
+    def _day_of(self, day: tuple[Dose, ...], limits: tuple[tuple[float, ...], ...]) -> Day:
+        """The day of all subjects who live by the same protocol and the same limits."""
+        known = self.protocols.get((day, limits))
+        if known is None:
+            known = Day(self.day_model, self._clocks, self._protocol(day), limits, 1e-6, "explicit")
+            if len(self.protocols) < MOST_PROTOCOLS:
+                self.protocols[day, limits] = known
+        return known
 
     def _protocol(self, day: Sequence[Dose]):  # type: ignore[no-untyped-def]
         clocks = self._clocks

@@ -1,7 +1,7 @@
 """Many subjects side by side in vector lanes: of one question (`solve_many`), or of many (`answer`, `together`)."""
 
 from isletsim.ensemble.many import EnsembleOutcome, Keep, Method, People, solve_in_blocks, solve_many
-from isletsim.ensemble.together import WIDTH, Run, Steps, abreast, alone, answer, together
+from isletsim.ensemble.questions import WIDTH, Reader, Run, Steps, abreast, alone, answer, together
 
 __all__ = [
     "WIDTH",
@@ -9,6 +9,7 @@ __all__ = [
     "Keep",
     "Method",
     "People",
+    "Reader",
     "Run",
     "Steps",
     "abreast",

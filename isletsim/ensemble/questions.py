@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-__all__ = ["WIDTH", "Run", "Steps", "abreast", "alone", "answer", "together"]
+__all__ = ["WIDTH", "Reader", "Run", "Steps", "abreast", "alone", "answer", "together"]
 
 WIDTH = 64  # lives that are lived at a time: enough that few lanes stand still
 MAXIMUM_STEPS = 1_000_000
@@ -32,8 +32,10 @@ _NOTHING = Schedule.empty()
 
 @dataclass(slots=True, eq=False)
 class Run:
-    """A question to the solver; the words are those of `isletsim.solver.solve`, the tolerances of all states those of
-    their scales.
+    """A question to the solver; the words are those of `isletsim.solver.solve`.
+
+    The tolerances of all states are those of their scales. The answer is the outcome of the run; with a reader, which
+    many runs may share, what that makes of a run that did not fail.
     """
 
     model: CompiledModel
@@ -47,10 +49,21 @@ class Run:
     method: str = "stiff"
     step: float = np.nan
     watch: Watch | None = None
+    reader: Reader | None = None
+
+
+class Reader(Protocol):
+    """Reads runs that were recorded at the same times and ended well, all at once.
+
+    `outputs` has a row a run, a record and an output, `states` are the last ones; one answer a run.
+    """
+
+    def __call__(self, outputs: Numbers, states: Numbers) -> Sequence[Any]:
+        """What the runs say."""
 
 
 Result = TypeVar("Result")
-Steps = Generator["Sequence[Run]", "Sequence[Outcome]", Result]
+Steps = Generator["Sequence[Run]", "Sequence[Any]", Result]
 
 
 def alone(life: Steps[Result]) -> Result:
@@ -66,7 +79,7 @@ def alone(life: Steps[Result]) -> Result:
 def abreast(lives: Sequence[Steps[Result]]) -> Steps[list[Result]]:
     """Lives that know nothing of each other, lived as one; their ends in order."""
     ends: dict[int, Result] = {}
-    sent: dict[int, Sequence[Outcome] | None] = dict.fromkeys(range(len(lives)))
+    sent: dict[int, Sequence[Any] | None] = dict.fromkeys(range(len(lives)))
     while sent:
         asked: dict[int, Sequence[Run]] = {}
         for number, outcomes in sent.items():
@@ -110,20 +123,27 @@ def together(
 # Answers
 
 
-def answer(runs: Sequence[Run]) -> list[Outcome]:
-    """The outcome of every run, in their order; those of one model are solved side by side."""
+def answer(runs: Sequence[Run]) -> list[Any]:
+    """The answer to every run, in their order; those of one model are solved side by side."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for place, run in enumerate(runs):
         watched = None if run.watch is None else (run.watch.output, run.watch.direction)
-        groups.setdefault((id(run.model), run.method, run.rtol, watched), []).append(place)
-    outcomes: list[Outcome | None] = [None] * len(runs)
+        groups.setdefault((id(run.model), run.method, run.rtol, watched, id(run.reader)), []).append(place)
+    answers: list[Any] = [None] * len(runs)
     for places in groups.values():
         group = [runs[place] for place in places]
         functions = compile_lanes(group[0].model) if group[0].method != "explicit" else None
-        found = [_solved(run) for run in group] if functions is None else _side_by_side(group, functions)
-        for place, outcome in zip(places, found, strict=True):
-            outcomes[place] = outcome
-    return outcomes  # type: ignore[return-value]
+        found = [_read(run, _solved(run)) for run in group] if functions is None else _side_by_side(group, functions)
+        for place, each in zip(places, found, strict=True):
+            answers[place] = each
+    return answers
+
+
+def _read(run: Run, outcome: Outcome) -> Any:
+    """What a run says by itself."""
+    if run.reader is None or outcome.reason.failed:
+        return outcome
+    return run.reader(outcome.outputs[None], outcome.state[None])[0]
 
 
 def _solved(run: Run) -> Outcome:
@@ -143,7 +163,7 @@ def _solved(run: Run) -> Outcome:
     )
 
 
-def _side_by_side(group: Sequence[Run], functions: LaneFunctions) -> list[Outcome]:
+def _side_by_side(group: Sequence[Run], functions: LaneFunctions) -> list[Any]:
     """Runs of one model and one method in lanes; what lanes cannot do is solved once more by the scalar solver."""
     first, count = group[0], len(group)
     model, changing = first.model, any(len(run.schedule.kinds) for run in group)
@@ -177,7 +197,16 @@ def _side_by_side(group: Sequence[Run], functions: LaneFunctions) -> list[Outcom
         counter=np.zeros(1, np.int64),
     )
     in_lanes(asked, answers)
-    return _outcomes(group, clock, answers, values)
+    reader = first.reader
+    if reader is None:
+        return _outcomes(group, clock, answers, values)
+    assert answers.outputs is not None
+    good = answers.reasons != at.RETRY
+    outputs = answers.outputs.reshape(count, -1, model.outputs)
+    if good.all():
+        return list(reader(outputs, answers.states))
+    read = iter(reader(outputs[good], answers.states[good]))
+    return [next(read) if fine else _read(run, _solved(run)) for run, fine in zip(group, good, strict=True)]
 
 
 def _outcomes(group: Sequence[Run], clock: Clock, answers: Answers, values: Numbers) -> list[Outcome]:
