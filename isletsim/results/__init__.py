@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from isletsim.results.files import write
-from isletsim.results.record import ArmInfo, Carrier, Failure, FigureSpec, Result, Variable
+from isletsim.results.record import ArmInfo, Carrier, Failure, FigureSpec, Response, Result, Trait, Variable
 from isletsim.results.sheet import sheet
 from isletsim.results.summary import summarise
 from isletsim.results.table import render_table
@@ -16,7 +16,9 @@ __all__ = [
     "Carrier",
     "Failure",
     "FigureSpec",
+    "Response",
     "Result",
+    "Trait",
     "Variable",
     "render_table",
     "sheet",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["NOTICE", "ArmInfo", "Carrier", "Failure", "FigureSpec", "Result", "Variable"]
+__all__ = ["NOTICE", "ArmInfo", "Carrier", "Failure", "FigureSpec", "Response", "Result", "Trait", "Variable"]
 
 NOTICE = "For research and teaching; no treatment decisions."
 
@@ -78,6 +78,25 @@ class FigureSpec:
 
 
 @dataclass(frozen=True)
+class Response:
+    """What counts as an answer to a therapy: of what, the least difference from the control (its sign is the wanted
+    direction, its unit that of the variable), and the covariates to look at besides histories; all reports where empty.
+    """
+
+    of: str
+    least: float | None = None
+    by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trait:
+    """What separates the people of a cohort: a number that was drawn, or how long a leg of their history was."""
+
+    name: str
+    drawn: bool
+
+
+@dataclass(frozen=True)
 class Failure:
     """A subject of an arm whose run ended early; its rows after `time` are NaN."""
 
@@ -85,6 +104,12 @@ class Failure:
     subject: int
     time: float
     message: str
+
+
+def _nobody() -> NDArray[np.float64]:
+    import numpy as np
+
+    return np.empty((0, 0))
 
 
 @dataclass(frozen=True)
@@ -101,6 +126,8 @@ class Result:
         share of assumed parameters, skipped layers. Reports read these keys where they are there: ``isletsim`` (the
         version), ``seed``, ``assumed`` (a mapping with ``share``, 0 to 1), ``warnings`` (texts) and ``flags`` (mappings
         with ``id``, ``severity`` and ``text``).
+    traits, people : what separates people, and its values by subject and trait: base units, legs of a history in days.
+    response : what the study counts as an answer.
     """
 
     scenario: str
@@ -113,6 +140,9 @@ class Result:
     figures: tuple[FigureSpec, ...] = ()
     failures: tuple[Failure, ...] = ()
     run: Mapping[str, Any] = field(default_factory=dict)
+    traits: tuple[Trait, ...] = ()
+    people: NDArray[np.float64] = field(default_factory=_nobody)
+    response: Response | None = None
 
     @property
     def cohort(self) -> int:

@@ -134,8 +134,10 @@ def summarise(result: Result) -> dict[str, Any]:
     Per arm and clinical name a list of records, one a time: `at`, `time_day` (of the row that was taken), `patient`
     (the reference patient), and of the cohort `mean`, `median`, `p5`, `p95`, `n`. Without a cohort the patient is its
     own mean and median. Per arm other than the control the same of the paired differences, and `mean_low`, `mean_high`:
-    the 95 % confidence interval of the mean difference.
+    the 95 % confidence interval of the mean difference. `responders` says who answers, of a cohort.
     """
+    from isletsim.results.responders import responders  # which reads what stands above
+
     names = [arm.name for arm in result.arms]
     control = names[result.control]
     levels: dict[str, dict[str, Any]] = {name: {} for name in names}
@@ -161,6 +163,7 @@ def summarise(result: Result) -> dict[str, Any]:
         "cohort": result.cohort,
         "arms": levels,
         "differences": differences,
+        "responders": responders(result),
         "failures": failures_by_arm(result),
     }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from isletsim.results.badges import badge, carried, must_know
 from isletsim.results.record import NOTICE, ArmInfo, Result
+from isletsim.results.responders import told as told_of
 from isletsim.results.summary import summarise
 
 __all__ = ["dose_phrase", "label_of", "provenance", "render_table"]
@@ -41,7 +42,7 @@ def render_table(result: Result, width: int = 100) -> str:
         unit = next(arm[name]["unit"] for arm in found["arms"].values() if name in arm)
         lines.append(f"{name} [{unit}]" if unit else name)
         lines += [_line(text, cells, chosen, widths, first) for text, cells in blocks[name]]
-    return "\n".join(line.rstrip() for line in [*lines, "", *_foot(result, width)])
+    return "\n".join(line.rstrip() for line in [*lines, "", *_foot(result, found, width)])
 
 
 # --- the numbers ------------------------------------------------------------------------------------------------------
@@ -143,13 +144,15 @@ def _head(result: Result, width: int) -> list[str]:
     return [*lines, *textwrap.wrap(what, width), ""]
 
 
-def _foot(result: Result, width: int) -> list[str]:
+def _foot(result: Result, found: Mapping[str, Any], width: int) -> list[str]:
     lines: list[str] = []
     for arm in result.arms:
         evidence = badge(arm)
         parts = [dose_phrase(arm), f"evidence: {evidence}" if evidence else "", carried(arm)]
         if any(parts):
             lines += textwrap.wrap(f"{arm.name}: {'; '.join(filter(None, parts))}", width, subsequent_indent="  ")
+    for line in told_of(found["responders"]):
+        lines += textwrap.wrap(line, width, subsequent_indent="  ")
     for failure in result.failures[:SHOWN_FAILURES]:
         told = f"FAILED: {failure.arm}, subject {failure.subject}, day {failure.time:.6g}: {failure.message}"
         lines += textwrap.wrap(told, width, subsequent_indent="  ")

@@ -12,8 +12,9 @@ from isletsim.layers import Composition, Symbol
 from isletsim.lookup import SETTABLE, STARTABLE, dotted, file_word, find_symbol, flat_names, values_by_symbol
 from isletsim.patient import NO_PATIENT, BoundPatient
 from isletsim.regimen import Course, Dose, describe_dose, read_courses, read_doses, read_time
-from isletsim.results import FigureSpec
+from isletsim.results import FigureSpec, Response
 from isletsim.scenario.reading import ScenarioFile
+from isletsim.scenario.response import read_response
 from isletsim.source import Keys, Page
 from isletsim.units import Unit, convert
 
@@ -48,6 +49,7 @@ class Plan:
     parameters, starts : what ``--set`` gives every subject, by name in the flat model; it does not vary.
     record : flat or whole names of what is recorded besides reports.
     challenges : virtual tests and their times.
+    response : what counts as an answer to a therapy.
     warnings : what a person might not expect, in sentences.
     """
 
@@ -70,6 +72,7 @@ class Plan:
     figures: tuple[FigureSpec, ...]
     challenges: tuple[tuple[str, tuple[float, ...]], ...] = ()
     warnings: tuple[str, ...] = ()
+    response: Response | None = None
 
 
 def plan_scenario(
@@ -100,6 +103,8 @@ def plan_scenario(
     tested = {time for _, times in challenges for time in times}
     figures = page.table(data, "figures", ())
     panels = tuple(_figure(page, name, value, composition, found or {}) for name, value in figures.items())
+    response = read_response(page, data, composition, found or {})
+    shown = [*(panel.show for panel in panels), *((response.of, *response.by) if response is not None else ())]
     parameters, starts = _overridden(page, scenario.overrides, composition)
     plan = Plan(
         name=scenario.name,
@@ -117,10 +122,11 @@ def plan_scenario(
         seed=page.integer(cohort, "seed", ("cohort",), 1, 0, 2**63 - 1),
         parameters=parameters,
         starts=starts,
-        record=_recorded(page, [panel.show for panel in panels], composition),
+        record=_recorded(page, shown, composition),
         figures=panels,
         challenges=challenges,
         warnings=tuple(_warnings(plans, until)),
+        response=response,
     )
     page.finish()
     return plan

@@ -13,8 +13,8 @@ from isletsim.source import Page, read_page
 
 __all__ = ["ScenarioFile", "read_scenario", "scenario_of"]
 
-_KEYS = "title about note core patient until save method tolerance control visits arms cohort figures record challenges"
-KEYS = tuple(_KEYS.split())
+_KEYS = "title about note core patient until save method tolerance control visits arms cohort figures record"
+KEYS = (*_KEYS.split(), "challenges", "response")
 ARM = ("about", "layers", "doses", "courses", "stop", "set", "note")
 
 

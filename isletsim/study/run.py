@@ -6,7 +6,7 @@ import os
 import time as clock
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,11 @@ from isletsim.cohort import collect
 from isletsim.ensemble import WIDTH, Steps, alone, together
 from isletsim.faults import RunError
 from isletsim.lives import liver_for
-from isletsim.results import Carrier, Failure, Result
+from isletsim.results import Carrier, Failure, Result, Trait
 from isletsim.study.carriers import carriers_of
 from isletsim.study.record import Work, make_result
 from isletsim.study.subject import Ground, Lived, live
+from isletsim.study.traits import traits_of, traits_row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +41,8 @@ class _Gathered:
 
     values: NDArray[np.float64]
     found: NDArray[np.float64]
+    traits: tuple[Trait, ...]
+    people: NDArray[np.float64]
     failures: list[Failure] = field(default_factory=list)
     work: Work = field(default_factory=Work)
     carriers: list[tuple[Carrier, ...]] = field(default_factory=list)
@@ -49,6 +52,7 @@ class _Gathered:
         for arm, rows in lived.rows.items():
             self.values[arm, lived.subject, : len(rows)] = rows
             self.found[arm, lived.subject] = lived.found[arm]
+        self.people[lived.subject] = traits_row(self.traits, lived)
         self.failures += lived.failures
         self.work.redrawn += lived.redrawn
         self.work.steps += lived.steps
@@ -61,13 +65,20 @@ def run_study(scenario: Scenario, jobs: int | None, progress: Progress | None, r
     plan, ground = scenario.plan, ground_of(scenario, rules)
     shape = (len(plan.arms), plan.cohort + 1, len(plan.save))
     reports = sum(len(test.reports) for test in scenario.challenges)
-    gathered = _Gathered(np.full((*shape, len(ground.liver.outputs)), np.nan), np.full((*shape, reports), np.nan))
+    traits = traits_of(scenario.patient, ground.draws)
+    gathered = _Gathered(
+        np.full((*shape, len(ground.liver.outputs)), np.nan),
+        np.full((*shape, reports), np.nan),
+        traits,
+        np.full((plan.cohort + 1, len(traits)), np.nan),
+    )
 
     def result() -> Result:
         gathered.work.wall = clock.perf_counter() - began
-        return make_result(
+        made = make_result(
             scenario, ground.liver, gathered.values, gathered.found, gathered.failures, gathered.work, gathered.carriers
         )
+        return replace(made, traits=traits, people=gathered.people, response=plan.response)
 
     try:
         gathered.take(alone(live(ground, 0)))

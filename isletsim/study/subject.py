@@ -59,12 +59,17 @@ class Ground:
 
 @dataclass
 class Lived:
-    """What one subject's life gave: per arm the recorded rows and the reports of virtual tests, and the work done."""
+    """What one subject's life gave: per arm the recorded rows and the reports of virtual tests, and the work done.
+
+    `drawn` is what was drawn for it, `legs` how many days each leg of its history took.
+    """
 
     subject: int
     rows: dict[int, NDArray[np.float64]] = field(default_factory=dict)
     found: dict[int, NDArray[np.float64]] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    drawn: Mapping[str, float] = field(default_factory=dict)
+    legs: tuple[float, ...] = ()
     redrawn: int = 0
     steps: int = 0
     days: int = 0
@@ -138,6 +143,7 @@ def _arrive(ground: Ground, lived: Lived, who: str) -> Steps[_Arrival]:
         drawn = draw(ground.draws, plan.seed, lived.subject, attempt, fixed)
         arrival = yield from _history(ground, lived, drawn, who)
         if arrival is not None:
+            lived.drawn = drawn
             return arrival
         lived.redrawn += 1 if lived.subject else 0
     ends = " then ".join(leg.watch.text for leg in patient.history if leg.watch)
@@ -159,6 +165,7 @@ def _history(ground: Ground, lived: Lived, drawn: Mapping[str, float], who: str)
     born = parameters.copy()
     running: tuple[Course, ...] = ()
     present = set(plan.core)
+    lived.legs = ()
     for number, leg in enumerate(patient.history):
         present |= set(leg.layers)
         stretch = yield from _leg(ground, number, leg, standing, running, born, present)
@@ -169,6 +176,7 @@ def _history(ground: Ground, lived: Lived, drawn: Mapping[str, float], who: str)
         if leg.watch is not None and stretch.reason is not Reason.WATCH:
             return None
         standing = stretch.standing
+        lived.legs += (stretch.time,)
         running = _carried(ground.composition, leg.doses, (*running, *leg.courses), stretch.time)
     return _Arrival(standing, born, running)
 
