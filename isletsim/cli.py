@@ -284,15 +284,17 @@ def check(files: tuple[str, ...]) -> None:
 
 
 @commands.command()
-@click.argument("name", metavar="MODEL|SCENARIO")
+@click.argument("name", metavar="MODEL|SCENARIO|FILE.THING")
 @click.option("--source", is_flag=True, help="The equations as plain NumPy, the reference of the compiled code.")
 def show(name: str, source: bool) -> None:
-    """Show equations, units, sources and grades."""
-    from isletsim.places import find_any
-    from isletsim.show import show_file, show_source
+    """Show equations, units, sources and grades.
 
-    kind, path = find_any(name)
-    click.echo(show_source(kind, path) if source else show_file(kind, path))
+    Of a file, or of one thing of a model, such as beta_cells.apoptosis.
+    """
+    from isletsim.places import find_any
+    from isletsim.show import show_named, show_source
+
+    click.echo(show_source(*find_any(name)) if source else show_named(name))
 
 
 @commands.command()

@@ -13,7 +13,7 @@ from isletsim.faults import InputError
 from isletsim.model import read_model
 from isletsim.places import find, listing
 from isletsim.references import read
-from isletsim.show import citations, cite, show_file, show_model, show_source, sources
+from isletsim.show import citations, cite, show_file, show_model, show_named, show_source, sources
 from isletsim.show.typeset import inline, letters, number, powers, typeset
 
 WIDTH = 100
@@ -316,6 +316,32 @@ def test_a_study_is_shown_with_its_plan_patient_and_equations():
     assert "\nHistory\n" in text
     assert "Steinebach2023: " in text
     assert max(len(line) for line in text.splitlines()) <= WIDTH
+
+
+def test_a_student_finds_apoptosis_by_its_name_alone():
+    with pytest.raises(InputError, match=r"isletsim show beta_cells\.apoptosis"):
+        show_named("apoptosis")
+    text = show_named("beta_cells.apoptosis", colour=False)
+    assert text.startswith("beta_cells.apoptosis: a rate of ")
+    assert "− apoptosis −" in text
+    assert "      = apM·b\n" in text
+    assert "   of exosomes\n" in text
+    with pytest.raises(InputError, match='Did you mean "apoptosis"'):
+        show_named("beta_cells.apotosis")
+
+
+def test_a_thing_is_shown_with_those_who_read_it_and_what_it_borrows():
+    text = show_named("beta_cells.native", colour=False)
+    assert re.search(r"\n  immunity\.antigen +quantity +antigen of beta cells", text)
+    assert re.search(r"\n  glycaemia\.excess +quantity ", show_named("beta_cells.apoptosis_hazard", colour=False))
+    assert "      = (d₀ + r₂·G²)·B\n" in show_named("topp2000.apoptosis", colour=False)
+
+
+def test_a_map_names_only_what_is_in_the_stack():
+    text = show_file("scenario", find("scenario", "t2d_progression"), colour=False)
+    feeds = text.partition("Who feeds whom")[2].partition("One thing by itself")[0]
+    assert re.search(r"\n  metformin +→ glucose +× production\n", feeds)
+    assert "yildirim2023" not in feeds
 
 
 def test_the_source_is_plain_numpy():

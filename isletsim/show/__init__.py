@@ -15,16 +15,34 @@ from isletsim.checks import surroundings
 from isletsim.faults import Fault, InputError, did_you_mean
 from isletsim.layers import superpose
 from isletsim.model import ModelFile
-from isletsim.places import find
+from isletsim.places import find, find_any
+from isletsim.places import listing as files_of
 from isletsim.references import citation, read
 from isletsim.show.listing import Ink, paragraph
 from isletsim.show.pages import PAGES, model_pages, models_of
+from isletsim.show.thing import holders, thing_page
 from isletsim.source import read_page
 from isletsim.study import load_scenario
 
-__all__ = ["citations", "cite", "show_file", "show_model", "show_source", "sources"]
+__all__ = ["citations", "cite", "show_file", "show_model", "show_named", "show_source", "sources"]
 
 METHODS = {"stiff": "Steinebach2023", "explicit": "Hairer1993"}  # whose methods integrate
+
+
+def show_named(name: str, colour: bool | None = None) -> str:
+    """What a name or path means, as text: a file, or a thing of a model as FILE.THING; `colour` as in `show_model`."""
+    file, _, thing = name.rpartition(".")
+    path = dict(files_of("model")).get(file)
+    if path is not None:
+        return "\n".join(thing_page(path, thing, _ink(colour)))
+    try:
+        return show_file(*find_any(name), colour)
+    except InputError:
+        places = holders(name)
+        if not places:
+            raise
+        cure = "Say which: " + ", ".join(f"isletsim show {each}" for each in places) + "."
+        raise InputError(Fault(name, "This is no file; files hold something of this name.", cure)) from None
 
 
 def show_file(kind: str, path: Path, colour: bool | None = None) -> str:

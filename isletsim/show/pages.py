@@ -55,7 +55,7 @@ def _map(shelf: Shelf, shown: set[str]) -> Iterator[str]:
             for target, _ in contributions:
                 other, _, name = target.partition(".")
                 feeds.setdefault((file.name, other), []).append(mark + name)
-    feeds = {pair: names for pair, names in feeds.items() if shown & set(pair)}
+    feeds = {pair: names for pair, names in feeds.items() if shown & set(pair) and set(pair) <= set(shelf.files)}
     if not feeds:
         return
     yield shelf.ink.heading("Who feeds whom") + shelf.ink.aside("   (read;  + joins a law;  × scales one)")
@@ -64,7 +64,11 @@ def _map(shelf: Shelf, shown: set[str]) -> Iterator[str]:
         left = f"  {giver:<{widths[0]}} → {taker:<{widths[1]}}  "
         first, *rest = [line.replace("~", " ") for line in paragraph(", ".join(names), len(left))]
         yield from (left + first.lstrip(), *rest)
-    yield ""
+    yield from (
+        "",
+        shelf.ink.aside("  One thing by itself: isletsim show FILE.THING, such as beta_cells.apoptosis"),
+        "",
+    )
 
 
 def _title(ink: Ink, name: str, title: str) -> Iterator[str]:
