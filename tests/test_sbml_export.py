@@ -1,5 +1,6 @@
 """What goes out as SBML is valid, says where its numbers come from, and gives the same curves when it comes back."""
 
+import os
 import re
 import zipfile
 from dataclasses import replace
@@ -9,10 +10,13 @@ import pytest
 from sbml_text import call, ci, cn, parameters, reaction, rule, sbml, species, write
 
 from isletsim.cli import main
+from isletsim.compiler import compile_model
 from isletsim.expressions import Name, Number, Table, parse
 from isletsim.expressions.tree import apply
 from isletsim.faults import InputError
+from isletsim.library import compose_stack
 from isletsim.places import listing
+from isletsim.point import derivatives, initial
 from isletsim.regimen import bare_stops, stops_of, to_schedule
 from isletsim.sbml import load_sbml
 from isletsim.sbml.antimony import antimony_text
@@ -67,7 +71,7 @@ def test_every_file_of_the_core_and_every_therapy_is_valid_without_a_warning(nam
     assert complaints(sbml_text(export_model(name).exchange)) == []
 
 
-@pytest.mark.parametrize("name", [name for name in PUBLISHED if name != "dallaman2007"])
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_a_model_that_comes_back_gives_the_same_trajectories(tmp_path, name):
     model = load_model(name)
     flat = model.composition.flat
@@ -94,6 +98,39 @@ def test_a_model_that_comes_back_gives_the_same_trajectories(tmp_path, name):
     for report in model.composition.reports:
         column = ours.outputs[:, flat.outputs.index(f"report.{report}")]
         assert apart(column, theirs[ids[f"report.{report}"]], 1e-300) < 1e-9, report
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CORE if os.environ.get("ISLETSIM_SBML_CROSS") == "all" else CORE[::12])
+def test_a_file_that_comes_back_with_all_it_uses_has_the_same_slopes(tmp_path, monkeypatch, name):
+    given = {}
+
+    def watched(composition, **more):
+        given.update(more)
+        return exchange_of(composition, **more)
+
+    monkeypatch.setattr("isletsim.sbml.arms.exchange_of", watched)
+    exported = export_model(name)
+    flat = given["merged"].flat if "merged" in given else compose_stack([name]).flat  # of two clocks, or of one
+    compiled = compile_model(flat)
+    values = given.get("values", np.array(flat.values))
+    start = given.get("start", initial(compiled, values))
+    ids = {each.name: each.id for each in exported.exchange.measures}
+    back = load_sbml(write(tmp_path, sbml_text(exported.exchange)))
+    begin = initial(back.compiled, np.array(back.flat.values))
+    for factor in (1.0, 1.1):  # at the start, and away from it
+        state = factor * start
+        ours = derivatives(compiled, 0.3, state, values)
+        known = dict(zip((ids[each] for each in flat.states), state, strict=True))
+        theirs = derivatives(
+            back.compiled,
+            0.3,
+            np.array([known.get(each, value) for each, value in zip(back.flat.states, begin, strict=True)]),
+            np.array(back.flat.values),
+        )
+        slopes = dict(zip(back.flat.states, theirs, strict=True))
+        for each, slope, size in zip(flat.states, ours, flat.scale, strict=True):
+            assert slopes[ids[each]] == pytest.approx(slope, rel=1e-11, abs=1e-12 * size), each
 
 
 def test_numbers_carry_units_sources_and_terms():

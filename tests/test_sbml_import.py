@@ -499,6 +499,7 @@ HOSTILE = {
     "a foreign document type": '<!DOCTYPE sbml SYSTEM "http://localhost:1/x.dtd">' + sbml("").partition("?>")[2],
     "too deep": sbml(parameters(x=None) + f"<listOfRules>{rule('assignment', 'x', DEEP)}</listOfRules>"),
     "too broad": sbml(parameters(x=None) + f"<listOfRules>{rule('assignment', 'x', BROAD)}</listOfRules>"),
+    "many attributes": sbml("", " ".join(f'a{index}="1"' for index in range(100_000))),
     "a long name": sbml(parameters(**{"x" * 20_000_000: 1})),
     "no version": sbml("").replace('level="3" version="2"', 'level="2" version="abc"'),
     "another name space": sbml("").replace("level3/version2/core", "level3/version1/comp/version1"),

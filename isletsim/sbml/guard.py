@@ -20,6 +20,7 @@ LARGEST_FILE = 64_000_000  # bytes
 DEEPEST = 1_000  # elements one inside another
 MOST_ELEMENTS = 1_000_000
 LONGEST_ATTRIBUTE = 100_000  # letters
+MOST_ATTRIBUTES = 1_000  # of one element
 MOST_OPERANDS = 10_000  # of one operator; libSBML takes them one inside another
 SPACES = {("2", "1"): "http://www.sbml.org/sbml/level2"}
 SPACES |= {("2", version): f"http://www.sbml.org/sbml/level2/version{version}" for version in "2345"}
@@ -41,6 +42,8 @@ class _Scan:
             self.root = name
             self.level = (attributes.get("level", ""), attributes.get("version", ""))
         self.elements += 1
+        if len(attributes) > MOST_ATTRIBUTES:
+            raise _TooMuch(f"an element has more than {MOST_ATTRIBUTES} attributes")
         if any(len(value) > LONGEST_ATTRIBUTE for value in attributes.values()):
             raise _TooMuch(f"an attribute has more than {LONGEST_ATTRIBUTE} letters")
         if self.path:
