@@ -87,6 +87,21 @@ def test_the_slope_is_that_of_a_straight_line_in_the_printed_unit(check, result)
     assert found.unit.text == "percent_NGSP/year"
 
 
+def test_an_association_is_the_line_through_people_that_made_them(check, result):
+    found = measure(check(statistic="mean", since="0 day", over="association", per="hba1c", fold=1.5), result)
+    means = np.trapezoid(courses(result, "hba1c")[:, : DAY + 1], dx=1 / DAY, axis=1)
+    steps = np.log(courses(result, "hba1c")[:, 0]) / math.log(1.5)
+    line, covariance = np.polyfit(steps, means, 1, cov=True)
+    assert found.value == pytest.approx(line[0])
+    assert found.high - found.value == pytest.approx(student(len(steps) - 1) * math.sqrt(covariance[0, 0]))
+
+
+@pytest.mark.parametrize("keys", [{"over": "association"}, {"per": "hba1c", "fold": 1.5}])
+def test_half_an_association_is_refused(check, keys):
+    with pytest.raises(InputError, match="whole association"):
+        check(**keys)
+
+
 def test_shares_have_exact_intervals(check, result):
     found = measure(check("T051", "diet", measure="hba1c < 7", over="share"), result)
     below = courses(result, "hba1c")[:, DAY] < 7

@@ -39,13 +39,13 @@ STATISTICS = (
     "ever",
     "until",  # days from `since` until a condition holds
 )
-OVERS = ("patient", "mean", "median", "geometric_mean", "share")
+OVERS = ("patient", "mean", "median", "geometric_mean", "share", "association")
 COMPARES = ("difference", "ratio")
 STANDINGS = ("flagship", "published", "teaching")
 
 _KEYS = (
     *("target", "value", "scenario", "arm", "measure", "unit", "of", "at", "since", "statistic", "over"),
-    *("against", "compare", "within", "least", "because", "note"),
+    *("against", "compare", "within", "least", "because", "note", "per", "fold"),
 )
 _STUDY = ("about", "standing", "file", "scenario", "set")
 
@@ -76,6 +76,7 @@ class Check:
     ----------
     within : half-width of what agrees, in the unit of the value, where none was published; `because` says why.
     least : the smallest departure from no change that counts, in the unit of the measure, for a direction.
+    per, fold : an association across people is what goes with `fold` times as much of `per` at `since`.
     """
 
     name: str
@@ -99,6 +100,8 @@ class Check:
     because: str
     note: str
     place: str = field(repr=False)
+    per: str = ""
+    fold: float = math.nan
 
     def wrong(self, key: str, message: str, cure: str = "") -> InputError:
         """The fault of this check that only a run shows."""
@@ -215,6 +218,8 @@ def _check(
         because=page.word(table, "because", keys),
         note=page.word(table, "note", keys),
         place=page.place(keys),
+        per=page.word(table, "per", keys),
+        fold=_size(page, table, "fold", keys) or math.nan,
     )
 
 
@@ -226,6 +231,10 @@ def _sound(page: Page, check: Check, keys: Keys) -> None:
         page.fault((*keys, "compare"), "has nothing to compare with.", 'Write against = "usual".')
     if check.statistic != "level" and check.at <= check.since:
         page.fault((*keys, "at"), "lies not after since.", 'Write at = "1 year".')
+    associated = check.over == "association"
+    if (associated or check.per) and not (associated and check.per and check.fold > 1 and not check.compare):
+        cure = 'Write over = "association", per = "NAME", fold = 1.5, and no arm against.'
+        page.fault(keys, "is no whole association.", cure)
     if check.within is not None and check.value.spread is not None:
         page.fault((*keys, "within"), "an interval was published; that one counts.")
     if check.within is not None and not check.because:

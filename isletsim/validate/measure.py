@@ -63,7 +63,9 @@ def measure(check: Check, result: Result) -> Simulated:
     """The number that a run gives for a check; raises `InputError` where the check does not fit the run."""
     window = _window(check, result, check.arm)
     own = _group(check, _STATISTICS[check.statistic](window, check))
-    if not check.compare:
+    if check.over == "association":
+        numbers = _association(check, own, _group(check, _beside(check, result)))
+    elif not check.compare:
         numbers = _summary(check, own)
     else:
         other_window = _window(check, result, check.against)
@@ -210,6 +212,35 @@ def _summary(check: Check, numbers: Array) -> tuple[float, float, float]:
     return (value, math.nan, math.nan)
 
 
+def _beside(check: Check, result: Result) -> Array:
+    """What people are told apart by in an association, by subject, at the beginning of the window."""
+    known = [each.name for each in result.variables]
+    if check.per not in known:
+        cure = did_you_mean(check.per, known) or f"Recorded: {', '.join(known)}."
+        raise check.wrong("per", f'{result.scenario} records no "{check.per}".', cure)
+    arm = [each.name for each in result.arms].index(check.arm)
+    block = result.values[arm][:, :, known.index(check.per)]
+    there = np.flatnonzero(np.isfinite(block).any(axis=0))
+    if not there.size:
+        raise check.wrong("per", f"{check.per} was never recorded in {check.arm} of {result.scenario}.")
+    return np.asarray(block[:, there[_nearest(check, "since", result.time[there], check.since)]])
+
+
+def _association(check: Check, numbers: Array, beside: Array) -> tuple[float, float, float]:
+    """The slope of a straight line through people, per `fold` times as much, with its 95 % confidence interval."""
+    known = np.isfinite(numbers) & (beside > 0)
+    count = int(known.sum())
+    if count < FEWEST:
+        return (math.nan, math.nan, math.nan)
+    steps = np.log(beside[known]) / math.log(check.fold)
+    centred = steps - steps.mean()
+    spread = float(centred @ centred)
+    value = float(numbers[known] @ centred) / spread
+    rest = numbers[known] - numbers[known].mean() - value * centred
+    half = student(count - 1) * math.sqrt(float(rest @ rest) / (count - 2) / spread)
+    return (value, value - half, value + half)
+
+
 def _geometric(numbers: Array, shift: float) -> float:
     positive = numbers + shift
     return float(np.exp(np.log(positive).mean())) - shift if (positive > 0).all() else math.nan
@@ -254,7 +285,7 @@ def _unit(check: Check, result: Result) -> tuple[Unit, bool]:
     if check.statistic == "slope":
         dimension: Dimension = times(own.dimension, TIME, -1.0)
         return Unit(f"{own.text}/day", own.factor, 0.0, dimension), False
-    return own, check.statistic != "change" and not check.compare
+    return own, check.statistic != "change" and not check.compare and check.over != "association"
 
 
 def _measure_unit(check: Check, result: Result) -> Unit:
