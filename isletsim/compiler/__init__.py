@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from isletsim.compiler import emit, native
 from isletsim.compiler.division import with_reciprocals
+from isletsim.compiler.elementary import LANES
 from isletsim.compiler.fingerprint import fingerprint_of
 from isletsim.compiler.lanes import LANE_FUNCTIONS, lane_program
 from isletsim.compiler.program import assemble
@@ -130,10 +131,10 @@ def compile_model(flat: FlatModel) -> CompiledModel:
 
 @dataclass(frozen=True)
 class LaneFunctions:
-    """Addresses of the same functions for eight lanes (see `lanes`); they live as long as `engine`.
+    """Addresses of the same functions for eight lanes, or one (see `lanes`); they live as long as `engine`.
 
-    `width` is the length of `p` here, `timed` are the states whose derivative depends on time itself, and `seen` those
-    that outputs depend on (int64).
+    `lanes` is how many, `width` the length of `p` here; `timed` are the states whose derivative depends on time itself,
+    and `seen` those that outputs depend on (int64).
     """
 
     prepare: int
@@ -144,6 +145,7 @@ class LaneFunctions:
     solve: int
     observe: int
     act: int
+    lanes: int
     width: int
     timed: NDArray[np.int64]
     seen: NDArray[np.int64]
@@ -153,8 +155,8 @@ class LaneFunctions:
 _LANES: dict[str, LaneFunctions] = {}
 
 
-def compile_lanes(model: CompiledModel) -> LaneFunctions | None:
-    """The functions of a model for eight lanes, from the cache when they were made before.
+def compile_lanes(model: CompiledModel, lanes: int = LANES) -> LaneFunctions | None:
+    """The functions of a model for eight lanes, or for one, from the cache when they were made before.
 
     None for a model that lanes cannot do: with algebraic unknowns, events or kinks, or without sparse factors.
     """
@@ -162,12 +164,12 @@ def compile_lanes(model: CompiledModel) -> LaneFunctions | None:
 
     if model.roots or model.functions.factor == 0 or not model.mass.all():
         return None
-    known = _LANES.get(model.fingerprint)
+    name = f"{model.fingerprint}-{lanes}"
+    known = _LANES.get(name)
     if known is None:
-        name = f"{model.fingerprint}-lanes"
         entry = native.read_entry(name)
         if entry is None:
-            program = lane_program(assemble(model.flat))
+            program = lane_program(assemble(model.flat), lanes)
             sizes: dict[str, Any] = {"width": program.width, "timed": program.timed, "seen": program.seen}
             data = native.make_object(program.text)
             native.write_entry(name, sizes, data)
@@ -176,12 +178,13 @@ def compile_lanes(model: CompiledModel) -> LaneFunctions | None:
         loaded = native.load_object(data, LANE_FUNCTIONS)
         known = LaneFunctions(
             **loaded.addresses,
+            lanes=lanes,
             width=sizes["width"],
             timed=np.array(sizes["timed"], np.int64),
             seen=np.array(sizes["seen"], np.int64),
             engine=loaded.engine,
         )
-        _LANES[model.fingerprint] = known
+        _LANES[name] = known
     return known
 
 

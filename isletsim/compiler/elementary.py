@@ -15,10 +15,12 @@ import struct
 from collections.abc import Callable, Sequence
 from functools import cache
 
-__all__ = ["FARTHEST", "INTRINSICS", "LANES", "OWN", "VECTOR", "elementary", "inlined", "number", "splat"]
+__all__ = ["FARTHEST", "INTRINSICS", "LANES", "OWN", "VECTOR", "VECTORS", "elementary", "inlined", "number", "splat"]
 
 LANES = 8
 VECTOR = f"<{LANES} x double>"
+# The types that functions are written for, and what LLVM calls them.
+VECTORS = (("double", "f64"), *((f"<{lanes} x double>", f"v{lanes}f64") for lanes in (2, 4, LANES)))
 
 FARTHEST = 1e9  # how far sin and cos go
 
@@ -375,14 +377,17 @@ OWN = tuple(_WRITERS)
 INTRINSICS = (("fabs", 1), ("floor", 1), ("sqrt", 1), ("copysign", 2), ("fma", 3))  # of LLVM, with their operands
 
 
-def elementary(name: str, lanes: int = LANES) -> str:
-    """The definition of one of the functions `OWN`, called `own_` and its name."""
+def elementary(name: str, lanes: int = LANES, farther: bool = False) -> str:
+    """The definition of one of the functions `OWN`, called `own_` and its name.
+
+    One number may go `farther` than a lane: beyond `FARTHEST` the C library is asked.
+    """
     code = _Code(lanes, "%v")
     kind = code.real_type
     given = ["%x", "%y"] if name == "pow" else ["%x"]
     result = _WRITERS[name](code, *given)
     lines = [*code.lines, f"  ret {kind} {result}"]
-    if lanes == 1 and name in ("sin", "cos"):
+    if farther and name in ("sin", "cos"):
         lines = [
             "  %size = call double @llvm.fabs.f64(double %x)",
             f"  %far = fcmp ogt double %size, {number(FARTHEST)}",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from isletsim.compiler.block import LLVM_BLOCK, NUMPY_BLOCK, SMALLEST_PIVOT
-from isletsim.compiler.elementary import INTRINSICS, OWN, elementary, number
+from isletsim.compiler.elementary import INTRINSICS, OWN, VECTORS, elementary, number
 from isletsim.compiler.native import LIBRARY
 from isletsim.compiler.packs import pack_text, packs_of
 from isletsim.compiler.program import Program
@@ -181,8 +181,7 @@ def llvm_text(program: Program) -> str:
     """A program as a module of LLVM IR."""
     parts = [f"declare double @{name}(double) nounwind memory(none)" for name in LIBRARY]
     for name, count in INTRINSICS:
-        for kind, suffix in (("double", "f64"), *((f"<{lanes} x double>", f"v{lanes}f64") for lanes in (2, 4, 8))):
-            parts.append(f"declare {kind} @llvm.{name}.{suffix}({', '.join([kind] * count)})")
+        parts += [f"declare {kind} @llvm.{name}.{suffix}({', '.join([kind] * count)})" for kind, suffix in VECTORS]
     parts += table_text(program)
     sizes = block_sizes(program.routines)
     if sizes:
@@ -190,7 +189,7 @@ def llvm_text(program: Program) -> str:
         parts.append(f"@sizes = private constant [{len(sizes)} x double] [{listed}]")
         parts.append(LLVM_BLOCK.replace("SMALLEST", LLVM.number(SMALLEST_PIVOT)))
     text = "\n".join([*map(_llvm_function, (*program.routines, *program.actions)), _llvm_act(len(program.actions))])
-    parts += [elementary(name, 1) for name in OWN if f"@own_{name}(" in text]
+    parts += [elementary(name, 1, farther=True) for name in OWN if f"@own_{name}(" in text]
     return "\n".join([*parts, text]) + "\n"
 
 

@@ -4,19 +4,20 @@ Element k of an array is a vector, one number a lane; so are the time, d and the
 addresses too. Nothing crosses from lane to lane. Some routines differ from the scalar flavour, for the stepping loop:
 `rhs` adds its result to `dy`; `jac` leaves out explicit time derivatives that vanish, and writes behind the others the
 derivatives themselves, whose common terms cost nothing there; `factor` answers with one bit a lane, set where a pivot
-is too small.
+is too small. The same code for one lane serves a subject alone, to whom it gives the same numbers bit for bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from isletsim.compiler.block import SMALLEST_PIVOT
 from isletsim.compiler.division import live, with_fewer_divisions
-from isletsim.compiler.elementary import INTRINSICS, LANES, OWN, VECTOR, elementary, inlined, splat
+from isletsim.compiler.elementary import INTRINSICS, LANES, OWN, VECTOR, VECTORS, elementary, inlined, number, splat
 from isletsim.compiler.emit import SCALARS, Dialect, block_sizes, body, table_text
-from isletsim.compiler.lane_block import LANE_BLOCK
+from isletsim.compiler.lane_block import lane_block
 from isletsim.compiler.native import LIBRARY
 from isletsim.compiler.program import Program
 from isletsim.compiler.routine import HOT, Routine, Step, Store
@@ -26,57 +27,77 @@ __all__ = ["LANE_FUNCTIONS", "LaneProgram", "lane_program"]
 # What the stepping loop of the lanes calls.
 LANE_FUNCTIONS = ("prepare", "start", "rhs", "jac", "factor", "solve", "observe", "act")
 
-TRUTHS = f"<{LANES} x i1>"
-_TRUE = f"<{', '.join(['i1 true'] * LANES)}>"
-_PLACE = "  {0}a = getelementptr " + VECTOR + ", ptr %{1}, i64 {2}\n"
-_STORED = "  %s{3} = getelementptr " + VECTOR + ", ptr %{0}, i64 {1}\n"
 
-LANE = Dialect(
-    operations={
-        "add": f"  {{0}} = fadd contract {VECTOR} {{1}}, {{2}}",
-        "sub": f"  {{0}} = fsub contract {VECTOR} {{1}}, {{2}}",
-        "mul": f"  {{0}} = fmul contract {VECTOR} {{1}}, {{2}}",
-        "div": f"  {{0}} = fdiv {VECTOR} {{1}}, {{2}}",
-        "neg": f"  {{0}} = fneg {VECTOR} {{1}}",
-        "pow": f"  {{0}} = call {VECTOR} @own_pow({VECTOR} {{1}}, {VECTOR} {{2}})",
-        "abs": f"  {{0}} = call {VECTOR} @llvm.fabs.v{LANES}f64({VECTOR} {{1}})",
-        "floor": f"  {{0}} = call {VECTOR} @llvm.floor.v{LANES}f64({VECTOR} {{1}})",
-        "sqrt": f"  {{0}} = call {VECTOR} @llvm.sqrt.v{LANES}f64({VECTOR} {{1}})",
-        "select": f"  {{0}} = select {TRUTHS} {{1}}, {VECTOR} {{2}}, {VECTOR} {{3}}",
-        "less": f"  {{0}} = fcmp olt {VECTOR} {{1}}, {{2}}",
-        "less_equal": f"  {{0}} = fcmp ole {VECTOR} {{1}}, {{2}}",
-        "equal": f"  {{0}} = fcmp oeq {VECTOR} {{1}}, {{2}}",
-        "and": f"  {{0}} = and {TRUTHS} {{1}}, {{2}}",
-        "or": f"  {{0}} = or {TRUTHS} {{1}}, {{2}}",
-        "not": f"  {{0}} = xor {TRUTHS} {{1}}, {_TRUE}",
-        "value": f"  {{0}} = call {VECTOR} @lanes_value_{{1}}({VECTOR} {{2}})",
-        "slope": f"  {{0}} = call {VECTOR} @lanes_slope_{{1}}({VECTOR} {{2}})",
-        "block_clear": f"  {{0}}p = getelementptr {VECTOR}, ptr %LU, i64 {{1}}\n"
-        f"  {{0}} = call {TRUTHS} @block_clear(ptr {{0}}p, i64 {{2}}, i64 {{3}})",
-        "block_factor": f"  {{0}}p = getelementptr {VECTOR}, ptr %LU, i64 {{1}}\n"
-        f"  {{0}} = call {TRUTHS} @block_factor(ptr {{0}}p, i64 {{2}}, i64 {{3}}, ptr @sizes)",
-        "block_solve": f"  {{0}}p = getelementptr {VECTOR}, ptr %LU, i64 {{1}}\n"
-        f"  {{0}} = call {TRUTHS} @block_solve(ptr {{0}}p, ptr %x, i64 {{2}}, i64 {{3}})",
-    }
-    | {name: f"  {{0}} = call {VECTOR} @own_{name}({VECTOR} {{1}})" for name in OWN if name != "pow"}
-    | {name: f"  {{0}} = call {VECTOR} @lanes_{name}({VECTOR} {{1}})" for name in LIBRARY if name not in OWN},
-    number=splat,
-    name="%v{0}",
-    scalar="%{0}",
-    load=_PLACE + "  {0} = load " + VECTOR + ", ptr {0}a, align 64",
-    store=_STORED + "  store " + VECTOR + " {2}, ptr %s{3}, align 64",
-    truth=f"  {{0}} = fcmp une {VECTOR} {{1}}, zeroinitializer",
-    constants=(_TRUE, "zeroinitializer"),
-)
+class _Shape:
+    """How vectors of so many lanes are written; a vector of one lane is a number."""
 
-# What runs all the time has the instructions of elementary functions inside: a call would save all registers.
-_HOT = replace(LANE, operations=LANE.operations | {name: inlined(name, LANES) for name in OWN})
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        self.single = lanes == 1
+        self.kind, self.truths = (each if self.single else f"<{lanes} x {each}>" for each in ("double", "i1"))
+        self.true = "true" if self.single else f"<{', '.join(['i1 true'] * lanes)}>"
+        self.suffix = "f64" if self.single else f"v{lanes}f64"
 
-_ADDING = replace(
-    _HOT,
-    store=f"{_STORED}  %o{{3}} = load {VECTOR}, ptr %s{{3}}, align 64\n"
-    f"  %n{{3}} = fadd contract {VECTOR} %o{{3}}, {{2}}\n  store {VECTOR} %n{{3}}, ptr %s{{3}}, align 64",
-)
+    def number(self, value: float) -> str:
+        """A constant with the same number in every lane."""
+        return number(value) if self.single else splat(value, self.lanes)
+
+
+@cache
+def _dialects(shape: _Shape) -> tuple[Dialect, Dialect, Dialect]:
+    """How routines are written: those that run now and then, those that run all the time, and `rhs`, which adds."""
+    kind, truths, align = shape.kind, shape.truths, 8 * shape.lanes
+    lanes_of = "" if shape.single else "lanes_"
+    place = "  {0}a = getelementptr " + kind + ", ptr %{1}, i64 {2}\n"
+    stored = "  %s{3} = getelementptr " + kind + ", ptr %{0}, i64 {1}\n"
+    plain = Dialect(
+        operations={name: f"  {{0}} = f{name} contract {kind} {{1}}, {{2}}" for name in ("add", "sub", "mul")}
+        | {
+            "div": f"  {{0}} = fdiv {kind} {{1}}, {{2}}",
+            "neg": f"  {{0}} = fneg {kind} {{1}}",
+            "pow": f"  {{0}} = call {kind} @own_pow({kind} {{1}}, {kind} {{2}})",
+            "abs": f"  {{0}} = call {kind} @llvm.fabs.{shape.suffix}({kind} {{1}})",
+            "floor": f"  {{0}} = call {kind} @llvm.floor.{shape.suffix}({kind} {{1}})",
+            "sqrt": f"  {{0}} = call {kind} @llvm.sqrt.{shape.suffix}({kind} {{1}})",
+            "select": f"  {{0}} = select {truths} {{1}}, {kind} {{2}}, {kind} {{3}}",
+            "less": f"  {{0}} = fcmp olt {kind} {{1}}, {{2}}",
+            "less_equal": f"  {{0}} = fcmp ole {kind} {{1}}, {{2}}",
+            "equal": f"  {{0}} = fcmp oeq {kind} {{1}}, {{2}}",
+            "and": f"  {{0}} = and {truths} {{1}}, {{2}}",
+            "or": f"  {{0}} = or {truths} {{1}}, {{2}}",
+            "not": f"  {{0}} = xor {truths} {{1}}, {shape.true}",
+            "value": f"  {{0}} = call {kind} @{lanes_of}value_{{1}}({kind} {{2}})",
+            "slope": f"  {{0}} = call {kind} @{lanes_of}slope_{{1}}({kind} {{2}})",
+            "block_clear": f"  {{0}}p = getelementptr {kind}, ptr %LU, i64 {{1}}\n"
+            f"  {{0}} = call {truths} @block_clear(ptr {{0}}p, i64 {{2}}, i64 {{3}})",
+            "block_factor": f"  {{0}}p = getelementptr {kind}, ptr %LU, i64 {{1}}\n"
+            f"  {{0}} = call {truths} @block_factor(ptr {{0}}p, i64 {{2}}, i64 {{3}}, ptr @sizes)",
+            "block_solve": f"  {{0}}p = getelementptr {kind}, ptr %LU, i64 {{1}}\n"
+            f"  {{0}} = call {truths} @block_solve(ptr {{0}}p, ptr %x, i64 {{2}}, i64 {{3}})",
+        }
+        | {name: f"  {{0}} = call {kind} @own_{name}({kind} {{1}})" for name in OWN if name != "pow"}
+        | {name: f"  {{0}} = call {kind} @{lanes_of}{name}({kind} {{1}})" for name in LIBRARY if name not in OWN},
+        number=shape.number,
+        name="%v{0}",
+        scalar="%{0}",
+        load=f"{place}  {{0}} = load {kind}, ptr {{0}}a, align {align}",
+        store=f"{stored}  store {kind} {{2}}, ptr %s{{3}}, align {align}",
+        truth=f"  {{0}} = fcmp une {kind} {{1}}, zeroinitializer",
+        constants=(shape.true, "zeroinitializer"),
+        packs=False,
+    )
+    # What runs all the time has the instructions of elementary functions inside: a call would save all registers.
+    within = {name: inlined(name, shape.lanes) for name in OWN}
+    hot = replace(plain, operations=plain.operations | within, packs=shape.single)
+    adding = replace(
+        hot,
+        store=f"{stored}  %o{{3}} = load {kind}, ptr %s{{3}}, align {align}\n"
+        f"  %n{{3}} = fadd contract {kind} %o{{3}}, {{2}}\n  store {kind} %n{{3}}, ptr %s{{3}}, align {align}",
+    )
+    return plain, hot, adding
+
+
+_SHAPES = {lanes: _Shape(lanes) for lanes in (1, LANES)}
 
 
 @dataclass(frozen=True)
@@ -92,8 +113,8 @@ class LaneProgram:
     seen: tuple[int, ...]
 
 
-def lane_program(program: Program) -> LaneProgram:
-    """A program as a module of LLVM IR for eight lanes; it needs `factor` and `solve`."""
+def lane_program(program: Program, lanes: int = LANES) -> LaneProgram:
+    """A program as a module of LLVM IR for eight lanes or for one; it needs `factor` and `solve`."""
     known = {routine.name: routine for routine in program.routines}
     count, nonzeros = len(known["rhs"].steps[0].stores), len(program.rows)
     stores = known["jac"].steps[0].stores
@@ -101,7 +122,7 @@ def lane_program(program: Program) -> LaneProgram:
     known["jac"] = _linearisation(known["jac"], kept, known["rhs"], nonzeros + count)
     program = with_fewer_divisions(replace(program, routines=tuple(known.values())))
     timed = tuple(index - nonzeros for _, index, _ in kept if index >= nonzeros)
-    return LaneProgram(_text(program), program.width, timed, _seen(program))
+    return LaneProgram(_text(program, _SHAPES[lanes]), program.width, timed, _seen(program))
 
 
 def _seen(program: Program) -> tuple[int, ...]:
@@ -111,18 +132,21 @@ def _seen(program: Program) -> tuple[int, ...]:
     return tuple(sorted(index for array, index in loads if array == "y"))
 
 
-def _text(program: Program) -> str:
+def _text(program: Program, shape: _Shape) -> str:
     known = {routine.name: routine for routine in program.routines}
     chosen = [known[name] for name in LANE_FUNCTIONS if name != "act"]
-    functions = [_function(routine) for routine in (*chosen, *program.actions)]
+    functions = [_function(routine, shape) for routine in (*chosen, *program.actions)]
     functions.append(_act(len(program.actions)))
     sizes = block_sizes(program.routines)
     if sizes:
-        listed = ", ".join(f"{VECTOR} {splat(each)}" for each in sizes)
-        functions.append(f"@sizes = private constant [{len(sizes)} x {VECTOR}] [{listed}]")
-        functions.append(LANE_BLOCK.replace("SMALLEST", splat(SMALLEST_PIVOT)))
+        listed = ", ".join(f"{shape.kind} {shape.number(each)}" for each in sizes)
+        functions.append(f"@sizes = private constant [{len(sizes)} x {shape.kind}] [{listed}]")
+        functions.append(lane_block(shape.lanes).replace("SMALLEST", shape.number(SMALLEST_PIVOT)))
     text = "\n".join(functions)
-    return "\n".join([*_declarations(text), *table_text(program), *_helpers(program, text), text]) + "\n"
+    helpers = [elementary(name, shape.lanes) for name in OWN if f"@own_{name}(" in text]
+    singles = [*LIBRARY, *(f"{kind}_{index}" for index in range(len(program.tables)) for kind in ("value", "slope"))]
+    helpers += [_lane_by_lane(name) for name in singles if f"@lanes_{name}(" in text]
+    return "\n".join([*_declarations(), *table_text(program), *helpers, text]) + "\n"
 
 
 def _linearisation(jac: Routine, kept: Sequence[Store], rhs: Routine, first: int) -> Routine:
@@ -131,22 +155,12 @@ def _linearisation(jac: Routine, kept: Sequence[Store], rhs: Routine, first: int
     return replace(jac, steps=(Step(stores=(*kept, *more)),))
 
 
-def _declarations(text: str) -> Iterator[str]:
+def _declarations() -> Iterator[str]:
     for name, count in INTRINSICS:
-        yield f"declare {VECTOR} @llvm.{name}.v{LANES}f64({', '.join([VECTOR] * count)})"
+        for kind, suffix in VECTORS:
+            yield f"declare {kind} @llvm.{name}.{suffix}({', '.join([kind] * count)})"
     for name in LIBRARY:
-        if f"@lanes_{name}(" in text:
-            yield f"declare double @{name}(double) nounwind memory(none)"
-
-
-def _helpers(program: Program, text: str) -> Iterator[str]:
-    """The functions that the routines call: our own, and those that take the lanes one by one."""
-    yield from (elementary(name) for name in OWN if f"@own_{name}(" in text)
-    singles = [name for name in LIBRARY if name not in OWN]
-    singles += [f"{kind}_{index}" for index in range(len(program.tables)) for kind in ("value", "slope")]
-    for name in singles:
-        if f"@lanes_{name}(" in text:
-            yield _lane_by_lane(name)
+        yield f"declare double @{name}(double) nounwind memory(none)"
 
 
 def _lane_by_lane(name: str) -> str:
@@ -160,21 +174,23 @@ def _lane_by_lane(name: str) -> str:
     return "\n".join([*lines, f"  ret {VECTOR} {total}", "}"])
 
 
-def _function(routine: Routine) -> str:
+def _function(routine: Routine, shape: _Shape) -> str:
     if routine.parts:
-        return "\n".join([*map(_function, routine.parts), _parts(routine)])
-    lines, written = body(routine, _ADDING if routine.name == "rhs" else _HOT if routine.name in HOT else LANE)
-    head = []
+        return "\n".join([*(_function(part, shape) for part in routine.parts), _parts(routine)])
+    plain, hot, adding = _dialects(shape)
+    lines, written = body(routine, adding if routine.name == "rhs" else hot if routine.name in HOT else plain)
+    head, align = [], 8 * shape.lanes
     if routine.scratch:
-        head.append(f"  %x = alloca [{routine.scratch} x {VECTOR}], align 64")
+        head.append(f"  %x = alloca [{routine.scratch} x {shape.kind}], align 64")
     numbers = [each for each in routine.arguments if each in SCALARS]
-    head += [f"  %{each} = load {VECTOR}, ptr %at_{each}, align 64" for each in numbers]
+    head += [f"  %{each} = load {shape.kind}, ptr %at_{each}, align {align}" for each in numbers]
     if routine.check is None:
         kind, last = "void", ["  ret void"]
     else:
         kind = "i32"
-        last = [f"  %good = bitcast {TRUTHS} {written[routine.check]} to i{LANES}"]
-        last += [f"  %small = xor i{LANES} %good, -1", f"  %bad = zext i{LANES} %small to i32", "  ret i32 %bad"]
+        last = [f"  %good = bitcast {shape.truths} {written[routine.check]} to i{shape.lanes}"]
+        last += [f"  %small = xor i{shape.lanes} %good, -1", f"  %bad = zext i{shape.lanes} %small to i32"]
+        last.append("  ret i32 %bad")
     private = "private " if "_" in routine.name else ""
     stored = {array for step in routine.steps for array, _, _ in step.stores}
     listed = ", ".join(_argument(each, each in stored) for each in routine.arguments)

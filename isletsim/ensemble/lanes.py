@@ -136,7 +136,7 @@ def in_lanes(asked: Asked, answers: Answers) -> None:
     }.items():
         frame[slot] = value
     own = _address(frame)
-    lane_driver()(own + 8 * at.RESULT, own + 8 * at.EXCEPTION, own)
+    lane_driver(functions.lanes)(own + 8 * at.RESULT, own + 8 * at.EXCEPTION, own)
 
 
 _NEVER = np.array([np.inf])
@@ -195,14 +195,14 @@ def _make_bench(functions: LaneFunctions, model: CompiledModel) -> _Bench:
         at.OUT: max(1, model.outputs),
         at.CONTROL: at.CONTROL_ROWS,
     }
-    work = np.zeros(at.LANES * (sum(lengths.values()) + 1))
+    work = np.zeros(functions.lanes * sum(lengths.values()) + at.LANES)
     place = _address(work) + -_address(work) % 64
     frame = np.zeros(at.FRAME_SIZE, np.int64)
     for slot, length in lengths.items():
         frame[slot] = place
-        place += 8 * at.LANES * length
+        place += 8 * functions.lanes * length
     everything = np.arange(states)
-    of_lane = np.zeros((at.PER_LANE, at.LANES), np.int64)
+    of_lane = np.zeros((at.PER_LANE, functions.lanes), np.int64)
     for slot, value in {
         at.STATES: states,
         at.PARAMETERS: model.parameters,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["WIDTH", "Reader", "Run", "Steps", "abreast", "alone", "answer", "together"]
 
 WIDTH = 64  # lives that are lived at a time: enough that few lanes stand still
+FEW = 2  # so many runs are quicker one after the other in a single lane than side by side in eight
 MAXIMUM_STEPS = 1_000_000
 _NOTHING = Schedule.empty()
 
@@ -132,7 +133,8 @@ def answer(runs: Sequence[Run]) -> list[Any]:
     answers: list[Any] = [None] * len(runs)
     for places in groups.values():
         group = [runs[place] for place in places]
-        functions = compile_lanes(group[0].model) if group[0].method != "explicit" else None
+        lanes = 1 if len(group) <= FEW else at.LANES
+        functions = compile_lanes(group[0].model, lanes) if group[0].method != "explicit" else None
         found = [_read(run, _solved(run)) for run in group] if functions is None else _side_by_side(group, functions)
         for place, each in zip(places, found, strict=True):
             answers[place] = each

@@ -15,13 +15,26 @@ from isletsim.solver.kernels import CONTRACT, DOUBLE, INT32, INT64, Codegen, cgu
 
 __all__ = ["Lanes", "each_vector"]
 
-VECTOR = ir.VectorType(DOUBLE, at.LANES)
-TRUTHS = ir.VectorType(ir.IntType(1), at.LANES)
+
+def _vector(kind: Any) -> Any:
+    """So many of a kind; one of it where there is one lane."""
+    return kind if at.LANES == 1 else ir.VectorType(kind, at.LANES)
+
+
+VECTOR = _vector(DOUBLE)
+TRUTHS = _vector(ir.IntType(1))
 BITS = ir.IntType(at.LANES)
-WORDS = ir.VectorType(INT64, at.LANES)
-HALVES = ir.VectorType(INT32, at.LANES)
+WORDS = _vector(INT64)
+HALVES = _vector(INT32)
+ALIGNED = 8 * at.LANES
+SUFFIX = "f64" if at.LANES == 1 else f"v{at.LANES}f64"
 
 ROOT_SEED = 0x4CB8A400  # of the high half of a double: the first guess of x ** (-1 / 5)
+
+
+def _constant(kind: Any, value: float) -> Any:
+    """A vector full of a number known now."""
+    return ir.Constant(kind, value if at.LANES == 1 else [ir.Constant(kind.element, value)] * at.LANES)
 
 
 class Lanes:
@@ -32,13 +45,15 @@ class Lanes:
 
     def full(self, value: Any) -> Any:
         """A number as a vector; vectors stay as they are."""
-        return ir.Constant(VECTOR, [ir.Constant(DOUBLE, value)] * at.LANES) if isinstance(value, float) else value
+        return _constant(VECTOR, value) if isinstance(value, float) else value
 
     def spread(self, value: Any) -> Any:
         """A vector full of a number known at run time."""
+        if at.LANES == 1:
+            return value
         one = self.builder.insert_element(ir.Constant(VECTOR, ir.Undefined), value, INT32(0))
         nothing = ir.Constant(VECTOR, ir.Undefined)
-        return self.builder.shuffle_vector(one, nothing, ir.Constant(HALVES, [INT32(0)] * at.LANES))
+        return self.builder.shuffle_vector(one, nothing, _constant(HALVES, 0))
 
     def place(self, pointer: Any, index: Any) -> Any:
         """The address of a vector."""
@@ -47,11 +62,13 @@ class Lanes:
 
     def load(self, pointer: Any, index: Any) -> Any:
         """A vector from memory."""
-        return self.builder.load(self.place(pointer, index), align=64)
+        return self.builder.load(self.place(pointer, index), align=ALIGNED)
 
     def collect(self, pointer: Any, row: int) -> Any:
         """A vector put together from numbers that were just written one by one; to load it whole would have to wait."""
         builder = self.builder
+        if at.LANES == 1:
+            return self.load(pointer, row)
         total = ir.Constant(VECTOR, ir.Undefined)
         for lane in range(at.LANES):
             # Atomic loads are ordinary ones here, but LLVM does not join them again.
@@ -61,7 +78,7 @@ class Lanes:
 
     def store(self, value: Any, pointer: Any, index: Any) -> None:
         """A vector into memory."""
-        self.builder.store(self.full(value), self.place(pointer, index), align=64)
+        self.builder.store(self.full(value), self.place(pointer, index), align=ALIGNED)
 
     def add(self, a: Any, b: Any) -> Any:
         """a + b"""
@@ -85,7 +102,7 @@ class Lanes:
 
     def _one(self, name: str, a: Any) -> Any:
         kind = ir.FunctionType(VECTOR, [VECTOR])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.v{at.LANES}f64")
+        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.{SUFFIX}")
         return self.builder.call(function, [a])
 
     def size(self, a: Any) -> Any:
@@ -123,10 +140,10 @@ class Lanes:
     def root(self, x: Any) -> Any:
         """x ** (-1 / 5) to five digits: a guess from the exponent, and two steps of Newton's method."""
         b = self.builder
-        high = b.lshr(b.bitcast(x, WORDS), ir.Constant(WORDS, [INT64(32)] * at.LANES))
-        fifth = b.udiv(b.trunc(high, HALVES), ir.Constant(HALVES, [INT32(5)] * at.LANES))
-        guess = b.zext(b.sub(ir.Constant(HALVES, [INT32(ROOT_SEED)] * at.LANES), fifth), WORDS)
-        y = b.bitcast(b.shl(guess, ir.Constant(WORDS, [INT64(32)] * at.LANES)), VECTOR)
+        high = b.lshr(b.bitcast(x, WORDS), _constant(WORDS, 32))
+        fifth = b.udiv(b.trunc(high, HALVES), _constant(HALVES, 5))
+        guess = b.zext(b.sub(_constant(HALVES, ROOT_SEED), fifth), WORDS)
+        y = b.bitcast(b.shl(guess, _constant(WORDS, 32)), VECTOR)
         for _ in range(2):
             square = self.mul(y, y)
             fourth = self.mul(square, square)

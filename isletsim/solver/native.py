@@ -30,18 +30,18 @@ def driver() -> Driver:
         return _driver("drive", "run")
 
 
-def lane_driver() -> Driver:
-    """The compiled loop `lane_drive.run_lanes`, likewise."""
+def lane_driver(lanes: int) -> Driver:
+    """The compiled loop `lane_drive.run_lanes` for so many lanes, likewise."""
     with _LOCK:
-        return _driver("lane_drive", "run_lanes")
+        return _driver("lane_drive", "run_lanes", lanes)
 
 
 @cache
-def _driver(module: str, function: str) -> Driver:
-    name = _fingerprint(function)
+def _driver(module: str, function: str, lanes: int = 0) -> Driver:
+    name = _fingerprint(f"{function} {lanes}" if lanes else function)
     address = _load(store.load("driver", name))
     if address is None:
-        symbol, data, fallback = _compile(module, function)
+        symbol, data, fallback = _compile(module, function, lanes)
         head = json.dumps({"symbol": symbol, "checksum": hashlib.sha256(data).hexdigest()})
         entry = head.encode() + b"\n" + data
         address = _load(entry)
@@ -65,14 +65,35 @@ def _fingerprint(function: str) -> str:
     return store.fingerprint(function, *sources, *versions, *processor)
 
 
-def _compile(module: str, function: str) -> tuple[str, bytes, Callable[[], int]]:
+def _compile(module: str, function: str, lanes: int) -> tuple[str, bytes, Callable[[], int]]:
     """Name, object code, and a way to the address within numba itself."""
-    run: Any = getattr(import_module(f"isletsim.solver.{module}"), function)
+    run: Any = getattr(_lane_module(module, lanes) if lanes else import_module(f"isletsim.solver.{module}"), function)
     (compiled,) = run.overloads.values()
     symbol, library = compiled.fndesc.llvm_func_name, compiled.library
     _KEPT.append(library)
     data = library.serialize_using_object_code()[2][0]
     return symbol, bytes(data), lambda: int(library.get_pointer_to_function(symbol))
+
+
+def _lane_module(module: str, lanes: int) -> Any:
+    """A module of the lanes, imported anew: how many lanes there are is a constant in all of them."""
+    package = import_module("isletsim.solver")
+    kept = {name: sys.modules.pop(f"isletsim.solver.{name}") for name in _lane_modules()}
+    try:
+        import_module("isletsim.solver.lane_frame").LANES = lanes  # type: ignore[attr-defined]
+        return import_module(f"isletsim.solver.{module}")
+    finally:
+        for name in _lane_modules():
+            del sys.modules[f"isletsim.solver.{name}"]
+        for name, known in kept.items():
+            sys.modules[f"isletsim.solver.{name}"] = known
+            setattr(package, name, known)
+
+
+def _lane_modules() -> list[str]:
+    """The modules of the lanes that are imported now."""
+    start = "isletsim.solver.lane_"
+    return [name.removeprefix("isletsim.solver.") for name in sys.modules if name.startswith(start)]
 
 
 def _load(entry: bytes | None) -> int | None:

@@ -1,0 +1,42 @@
+"""A subject alone, in a lane of its own width: the same numbers as in eight."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from machine_code import random_model
+from test_lanes import LANES, Eight, call
+
+from isletsim.compiler import compile_lanes
+
+
+def column(count: int) -> np.ndarray:
+    """Zeros for one lane."""
+    return np.zeros((count, 1))
+
+
+@pytest.mark.parametrize("states", [6, 12, 40])
+def test_one_lane_computes_the_same_bytes_as_eight(states):
+    eight = Eight(random_model(states))
+    compiled, functions = eight.compiled, eight.functions
+    single = compile_lanes(compiled, 1)
+    assert single is not None
+    call(functions, "jac", eight.t, eight.y, eight.p, eight.jacobian)
+    call(functions, "rhs", eight.t, eight.y, eight.p, eight.dy)
+    assert call(functions, "factor", eight.jacobian, eight.d, eight.lu) == 0
+    call(functions, "solve", eight.lu, eight.dy)
+    eight.observed()
+    for lane in range(LANES):
+        p, y, dy = column(single.width), column(states), column(states)
+        jacobian, lu, out = (column(len(each)) for each in (eight.jacobian, eight.lu, eight.out))
+        t, d = (np.ascontiguousarray(each[:, [lane]]) for each in (eight.t, eight.d))
+        p[: compiled.parameters, 0] = eight.p[: compiled.parameters, lane]
+        y[:, 0] = eight.y[:, lane]
+        call(single, "prepare", p)
+        call(single, "jac", t, y, p, jacobian)
+        call(single, "rhs", t, y, p, dy)
+        assert call(single, "factor", jacobian, d, lu) == 0
+        call(single, "solve", lu, dy)
+        call(single, "observe", t, y, p, out)
+        for mine, theirs in ((p, eight.p), (jacobian, eight.jacobian), (dy, eight.dy), (out, eight.out)):
+            assert mine[:, 0].tobytes() == theirs[:, lane].tobytes()
