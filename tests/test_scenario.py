@@ -106,6 +106,12 @@ def test_doses_that_are_not_given_are_told(plan):
     assert cut.warnings == ("pills: 1 infusions go on after the end of the run and are given in part",)
 
 
+def test_what_an_arm_takes_for_granted_is_told_with_the_run(plan):
+    taken = STUDY.replace("[arms.none]\n", '[arms.none]\nassumed = "nobody has measured it"\n')
+    assert taken != STUDY
+    assert plan(taken).warnings == ("none: assumed: nobody has measured it",)
+
+
 def test_a_plan_can_be_printed(plan, stack):
     text = printed(plan(STUDY.replace("[arms.twin]", '[arms.twin]\nset = { "sugar.gain" = "2 mg/day" }')), stack[0])
     for line in (

@@ -125,7 +125,7 @@ def plan_scenario(
         record=_recorded(page, shown, composition),
         figures=panels,
         challenges=challenges,
-        warnings=tuple(_warnings(plans, until)),
+        warnings=(*_warnings(plans, until), *_assumptions(page, arms)),
         response=response,
     )
     page.finish()
@@ -203,6 +203,14 @@ def _warnings(arms: Iterable[ArmPlan], until: float) -> Iterable[str]:
             yield f"{arm.name}: {late} of {len(arm.doses)} doses lie after the end of the run and are not given"
         if cut:
             yield f"{arm.name}: {cut} infusions go on after the end of the run and are given in part"
+
+
+def _assumptions(page: Page, arms: Mapping[str, Any]) -> Iterable[str]:
+    """What an arm takes for granted and says so: that therapies nobody has given together join as their files say."""
+    for name, arm in arms.items():
+        reason = page.word(arm, "assumed", ("arms", name)) if isinstance(arm, dict) else ""
+        if reason:
+            yield f"{name}: assumed: {reason}"
 
 
 # --- times ------------------------------------------------------------------------------------------------------------
