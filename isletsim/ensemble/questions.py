@@ -15,6 +15,7 @@ import numpy as np
 
 from isletsim.compiler import CompiledModel, LaneFunctions, compile_lanes
 from isletsim.ensemble.lanes import Answers, Asked, Clock, heads_of, in_lanes
+from isletsim.ensemble.single import in_one_lane
 from isletsim.solver import Counts, Outcome, Reason, Schedule, Watch, solve
 from isletsim.solver import lane_frame as at
 
@@ -133,9 +134,12 @@ def answer(runs: Sequence[Run]) -> list[Any]:
     answers: list[Any] = [None] * len(runs)
     for places in groups.values():
         group = [runs[place] for place in places]
-        lanes = 1 if len(group) <= FEW else at.LANES
-        functions = compile_lanes(group[0].model, lanes) if group[0].method != "explicit" else None
-        found = [_read(run, _solved(run)) for run in group] if functions is None else _side_by_side(group, functions)
+        few = len(group) <= FEW
+        functions = compile_lanes(group[0].model, 1 if few else at.LANES) if group[0].method != "explicit" else None
+        if functions is None or few:
+            found = [_read(run, _one(run, functions)) for run in group]
+        else:
+            found = _side_by_side(group, functions)
         for place, each in zip(places, found, strict=True):
             answers[place] = each
     return answers
@@ -146,6 +150,27 @@ def _read(run: Run, outcome: Outcome) -> Any:
     if run.reader is None or outcome.reason.failed:
         return outcome
     return run.reader(outcome.outputs[None], outcome.state[None])[0]
+
+
+def _one(run: Run, functions: LaneFunctions | None) -> Outcome:
+    """A run in a lane of its own; what that cannot do is solved once more by the scalar solver."""
+    outcome = None
+    if functions is not None:
+        outcome = in_one_lane(
+            functions,
+            run.model,
+            run.start,
+            run.parameters,
+            span=(run.begin, run.end),
+            save=run.save,
+            schedule=run.schedule,
+            rtol=run.rtol,
+            atol=_tolerances(run.model, run.rtol),
+            fixed=run.method == "fixed",
+            step=run.step,
+            watch=run.watch,
+        )
+    return _solved(run) if outcome is None else outcome
 
 
 def _solved(run: Run) -> Outcome:
