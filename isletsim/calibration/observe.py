@@ -60,7 +60,7 @@ class Bench:
         middles = {name: symbol.value for name, symbol in symbols.items() if symbol.value is not None}
         plan = replace(scenario.plan, cohort=cohort)
         self.runs += 1
-        return replace(scenario, plan=plan, patient=patched(scenario.patient, values, middles)).run()
+        return replace(scenario, plan=plan, patient=patched(scenario.patient, values, middles)).run(explain=False)
 
     def scenario(self, study: Study) -> Scenario:
         """A scenario, loaded once; a name with an ending is a file beside the evidence."""

@@ -49,6 +49,7 @@ class Scenario:
         jobs: int | None = None,
         progress: Callable[[int, int], None] | None = None,
         every_day: bool = False,
+        explain: bool = True,
     ) -> Result:
         """Every arm for the reference patient (subject 0) and the cohort.
 
@@ -57,13 +58,14 @@ class Scenario:
         jobs : threads; as many as cores when not given. The numbers do not depend on it.
         progress : is told how many subjects of how many are done.
         every_day : simulate every day of a model with two clocks, the slow reference of the default scheme.
+        explain : find out which numbers carry the effect of each arm, which takes a short run a number.
 
         Raises
         ------
         RunError : the reference patient could not be simulated; `partial` is the result as far as it came.
         """
         plan = self.plan if seed is None else replace(self.plan, seed=seed)
-        return run_study(replace(self, plan=plan), jobs, progress, Rules(every_day=every_day))
+        return run_study(replace(self, plan=plan), jobs, progress, Rules(every_day=every_day), explain=explain)
 
 
 def load_scenario(

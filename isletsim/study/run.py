@@ -59,7 +59,9 @@ class _Gathered:
         self.work.days += lived.days
 
 
-def run_study(scenario: Scenario, jobs: int | None, progress: Progress | None, rules: Rules) -> Result:
+def run_study(
+    scenario: Scenario, jobs: int | None, progress: Progress | None, rules: Rules, *, explain: bool = True
+) -> Result:
     """Every arm of a scenario for the reference patient and the cohort; see `Scenario.run`."""
     began = clock.perf_counter()
     plan, ground = scenario.plan, ground_of(scenario, rules)
@@ -85,7 +87,8 @@ def run_study(scenario: Scenario, jobs: int | None, progress: Progress | None, r
         if gathered.failures:
             told = dict.fromkeys(failure.message for failure in gathered.failures)
             raise RunError("\n".join(told), partial=result())
-        gathered.carriers = carriers_of(ground)
+        if explain:
+            gathered.carriers = carriers_of(ground)
         _cohort(ground, gathered, jobs or _cores(), progress)
     except KeyboardInterrupt as stop:
         stop.partial = result()  # type: ignore[attr-defined]
