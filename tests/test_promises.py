@@ -162,6 +162,79 @@ def test_a_layer_at_zero_dose_leaves_the_core_as_it_was(name):
             np.testing.assert_allclose(native, plain, rtol=1e-9, atol=1e-12 * np.abs(plain).max())
 
 
+# --- every pair of layers ---------------------------------------------------------------------------------------------
+
+
+def together(name, other):
+    """The stacks in which two layers stand together on one core; none where their cores share nothing."""
+    return [
+        tuple(sorted({*stack, *beside}))
+        for stack in stacks(name)
+        for beside in stacks(other)
+        if set(stack) & set(beside) & _core()
+    ]
+
+
+def without(stack, layer):
+    """A stack without a layer and without what needs it; what only acts on it stays."""
+    gone, before = {layer}, set()
+    while gone != before:
+        before = set(gone)
+        gone |= {name for name in stack if gone & set(_file(name).uses)}
+    return tuple(name for name in stack if name not in gone)
+
+
+@cache
+def plain_machine(stack):
+    """A stack by its reference alone, with the model's own start."""
+    flat = opened(composed(stack).flat)
+    known = dict(zip(flat.parameters, flat.values, strict=True))
+    for name, tree in flat.constants:
+        known[name] = evaluate(tree, known)
+    start = [evaluate(tree, known) for tree in flat.start]
+    return flat, reference(flat), start
+
+
+def plain_rates(stack, still):
+    """dy/dt by name at a point where everything is moved, doses given and courses open, except in one layer."""
+    flat, plain, start = plain_machine(stack)
+    state = np.array(start)
+    for index, (name, scale) in enumerate(zip(flat.states, flat.scale, strict=True)):
+        drawn = random.Random(name)
+        if name.partition(".")[0] != still:
+            state[index] = (
+                start[index] * drawn.lognormvariate(0.0, 0.3) if start[index] else 0.2 * scale * drawn.random()
+            )
+    padded = np.zeros(plain.width)
+    padded[: len(flat.values)] = flat.values
+    for place, name in enumerate(flat.parameters):
+        file, _, key = name.partition(".")
+        entry = _file(file).entries.get(key) if file in MODELS else None
+        if entry is not None and entry.kind == "input" and file in LAYERS and file != still:
+            padded[place] += 0.5
+    plain.prepare(padded)
+    found = np.empty(len(flat.states))
+    plain.rhs(0.3, state, padded, found)
+    return dict(zip(flat.states, found, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LAYERS)
+def test_any_two_layers_come_in_either_order_and_either_is_neutral_beside_the_other_at_work(name):
+    met = 0
+    for other in LAYERS:
+        for stack in together(name, other) if other != name else ():
+            met += 1
+            files = [_file(each) for each in stack]
+            assert name > other or superpose(files[::-1]) == composed(stack)
+            found = plain_rates(stack, still=name)
+            alone = plain_rates(without(stack, name), still=name)
+            assert np.isfinite(list(found.values())).all()
+            for state, rate in alone.items():
+                assert found[state] == pytest.approx(rate, rel=1e-12, abs=1e-300), f"{state}, beside {other}"
+    assert met or len(LAYERS) < 2 or name == "msc_published"  # which has a core of its own, with one other drug
+
+
 # --- matter -----------------------------------------------------------------------------------------------------------
 
 
