@@ -6,7 +6,7 @@ day reads of the life, v; `isletsim.layers.clocks` has the form in which they st
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,7 +77,8 @@ class Base:
 
 def summaries_near(base: Base, v: Vector) -> Vector:
     """The summaries of a day that reads v."""
-    return np.asarray(base.s + base.jacobian @ (v - base.v))
+    near: Vector = base.s + base.jacobian @ (v - base.v)
+    return near
 
 
 def midnight_near(base: Base, v: Vector) -> Vector:
@@ -93,17 +94,20 @@ def direction_to(base: Base, v: Vector, width: Vector) -> Vector | None:
     return weighted / size if size > 1e-8 else None
 
 
-def bent(base: Base, v: Vector, s: Vector, x: Vector, width: Vector) -> Base:
+def bent(base: Base, v: Vector, s: Vector, x: Vector, error: Vector, direction: Vector | None) -> Base:
     """The base moved to a real day at v, with slopes that follow the bend seen on the way (a Broyden update).
 
     The factor 2 makes them the slopes at the end of the way, not its mean: they are those of the parabola.
+
+    Parameters
+    ----------
+    error : how far the summaries lie from `summaries_near`. direction : see `direction_to`.
     """
     jacobian, orbit = base.jacobian, base.orbit
-    direction = direction_to(base, v, width)
     if direction is not None:
-        jacobian = jacobian + 2.0 * np.outer(s - summaries_near(base, v), direction)
-        orbit = orbit + 2.0 * np.outer(x - base.x - orbit @ (v - base.v), direction)
-    return replace(base, v=v, s=s, x=x, jacobian=jacobian, orbit=orbit, fresh=False, today=None)
+        jacobian = jacobian + 2.0 * (error[:, None] * direction)
+        orbit = orbit + 2.0 * ((x - base.x - orbit @ (v - base.v))[:, None] * direction)
+    return Base(v, s, x, jacobian, orbit, base.pace, base.paced)
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Life:
 _NONE = np.empty(0)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Trial:
     """A macro step that was tried: accepted with what its last day showed, or to be tried again at `factor` of it."""
 
@@ -105,7 +105,12 @@ class _Trial:
     v: NDArray[np.float64] = field(default_factory=lambda: _NONE)
     s: NDArray[np.float64] = field(default_factory=lambda: _NONE)
     x: NDArray[np.float64] = field(default_factory=lambda: _NONE)
+    error: NDArray[np.float64] = field(default_factory=lambda: _NONE)
     worst: float = 0.0
+
+
+def _length(vector: NDArray[np.float64]) -> float:
+    return math.sqrt(float(vector @ vector))
 
 
 @dataclass
@@ -130,6 +135,7 @@ class Walk:
         self.downs, self.ups = downs, ups
         self.shared = len(clocks.life.parameters) - (1 + 2 * downs + 3 * ups + ups * downs)
         self.width = 0.1 * np.array(clocks.sizes)
+        self.still = 1e-7 * self.width
         self.tolerances = self.rules.tolerance * np.array(clocks.tolerances)
         place = {name: index for index, name in enumerate(clocks.day.parameters)}
         self.day_places = np.array([place[name] for name in clocks.down], dtype=np.int64)
@@ -170,7 +176,7 @@ class Walk:
 
     def _paced(self, life: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]) -> Base:
         """The base with a pace that suits days that read v; looked at again only where they have become others."""
-        if float(np.linalg.norm((v - base.paced) / self.width)) <= 1.0:
+        if _length((v - base.paced) / self.width) <= 1.0:
             return base
         pace = self.day.pace(self._reads(life, v), x)
         return replace(base, pace=base.pace if 0.8 * pace <= base.pace <= 1.08 * pace else pace, paced=v)
@@ -208,17 +214,25 @@ class Walk:
             orbit[:, j] = (x - base.x) / step
         return replace(base, jacobian=jacobian, orbit=orbit, fresh=True)
 
-    def _missed(self, base: Base, v: NDArray[np.float64], s: NDArray[np.float64]) -> float:
+    def _missed(self, error: NDArray[np.float64]) -> float:
         """How far a real day lies from what was expected of it, in tolerances."""
-        return float(np.max(np.abs(s - summaries_near(base, v)) / self.tolerances, initial=0.0))
+        return float((np.abs(error) / self.tolerances).max(initial=0.0))
 
-    def _moved(self, life: Life, v: NDArray[np.float64], s: NDArray[np.float64], x: NDArray[np.float64]) -> Steps[Base]:
+    def _moved(
+        self,
+        life: Life,
+        v: NDArray[np.float64],
+        s: NDArray[np.float64],
+        x: NDArray[np.float64],
+        error: NDArray[np.float64],
+        direction: NDArray[np.float64] | None,
+    ) -> Steps[Base]:
         """The base at a new real day: with fresh slopes where it came as a surprise, else with bent ones."""
         base, known = life.base, life.known
         assert base is not None
         assert known is not None
-        if self._missed(base, v, s) <= 0.5:
-            return bent(base, v, s, x, self.width)
+        if self._missed(error) <= 0.5:
+            return bent(base, v, s, x, error, direction)
         moved = replace(base, v=v, s=s, x=x, today=None)
         return (yield from self._renewed(life.parameters, moved, known, known))
 
@@ -303,7 +317,7 @@ class Walk:
         if today is None:
             before = self._read(life.state, life.parameters, time)
             moved = (self._read(after.state, after.parameters, time) - before) / self.width
-            if float(np.linalg.norm(moved)) <= self.rules.jump:
+            if _length(moved) <= self.rules.jump:
                 return after
             x = midnight_near(base, before)  # of the days until now
             today = Today(summaries_near(base, before), x, dawn=x)
@@ -329,7 +343,8 @@ class Walk:
                 life, time, outcome = yield from step(life, time, end, save[done:])
             except DayFailed as failure:
                 return life, rows[:done], failure.outcome
-            life = replace(life, time=time)
+            if life.time != time:
+                life = replace(life, time=time)
             rows[done : done + len(outcome.outputs)] = outcome.outputs
             done += len(outcome.outputs)
             if outcome.reason.failed:
@@ -368,7 +383,8 @@ class Walk:
         today = Today(s, x, dawn, after - middle, drift, max(0, yesterday.left - 1))
         life = replace(life, state=outcome.state, base=replace(base, today=today))
         if not self.rules.every_day and (gap < self.rules.gap or today.left == 0):
-            life = replace(life, base=(yield from self._moved(life, v, s, x)))
+            error, direction = s - summaries_near(base, v), direction_to(base, v, self.width)
+            life = replace(life, base=(yield from self._moved(life, v, s, x, error, direction)))
         return life, after, outcome
 
     # --- macro steps ---
@@ -401,17 +417,17 @@ class Walk:
         ahead = yield from self._solve(life, time, time + length, [time, time + 0.5 * length, time + length])
         if ahead.reason.failed:
             return _Trial(life, failed=ahead) if shortest else _Trial(life, 0.25)
-        (start, middle_v, v), (_, middle_s, s_linear) = self._split(ahead.outputs)
-        moving = np.abs(v - start) > 1e-7 * self.width
-        if np.any(moving & ~known):
+        (start, middle_v, v), ahead_s = self._split(ahead.outputs)
+        moving = np.abs(v - start) > self.still
+        if (moving > known).any():
             active = known | moving
             base = yield from self._renewed(life.parameters, base, active, known)
             return _Trial(replace(life, base=base, known=active))
         if not shortest:
-            bend = float(np.linalg.norm((middle_v - 0.5 * (start + v)) / self.width))
+            bend = _length((middle_v - 0.5 * (start + v)) / self.width)
             if bend > rules.bend:
                 return _Trial(life, max(0.3, 0.9 * rules.bend / bend))
-            far = max(float(np.max(np.abs(s - base.s) / self.tolerances)) for s in (middle_s, s_linear))
+            far = float((np.abs(ahead_s - base.s) / self.tolerances).max())
             if far > rules.trust / rules.tolerance:
                 return _Trial(life, max(0.25, 0.8 * rules.trust / rules.tolerance / far))
         x = midnight_near(base, v)
@@ -419,14 +435,15 @@ class Walk:
         if paced is not base:
             life, base = replace(life, base=paced), paced
         s, following = yield from self._settled(life.parameters, v, x, base.pace, 1, 3)
-        worst = self._missed(base, v, s)
+        error = s - summaries_near(base, v)
+        worst = self._missed(error)
         if worst > 1.0 and not shortest:
             if not base.fresh:
                 self.counts.rejected += 1
                 base = yield from self._renewed(life.parameters, base, known, known)
                 return _Trial(replace(life, base=base))
             return _Trial(life, max(0.25, 0.9 / math.sqrt(worst)))
-        return _Trial(life, accepted=True, v=v, s=s, x=following, worst=worst)
+        return _Trial(life, 1.0, True, None, v, s, following, error, worst)
 
     def _corrected(
         self, trial: _Trial, time: float, after: float, save: NDArray[np.float64]
@@ -435,10 +452,10 @@ class Walk:
         life, base = trial.life, trial.life.base
         assert base is not None
         self.counts.steps += 1
-        error = trial.s - summaries_near(base, trial.v)
-        tell(self.places, life.parameters, base, error, direction_to(base, trial.v, self.width))
+        direction = direction_to(base, trial.v, self.width)
+        tell(self.places, life.parameters, base, trial.error, direction)
         outcome = yield from self._recorded(life, time, after, save)
-        base = yield from self._moved(life, trial.v, trial.s, trial.x)
+        base = yield from self._moved(life, trial.v, trial.s, trial.x, trial.error, direction)
         growth = min(3.0, 0.9 / math.sqrt(max(trial.worst, 1e-12)))
         step = min(self.rules.longest, max(self.rules.shortest, (after - time) * growth))
-        return replace(life, state=outcome.state, base=base, step=step), after, outcome
+        return Life(outcome.state, life.parameters, base, step, life.known, life.walk, after), after, outcome

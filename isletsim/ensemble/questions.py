@@ -30,6 +30,7 @@ WIDTH = 64  # lives that are lived at a time: enough that few lanes stand still
 FEW = 2  # so many runs are quicker one after the other in a single lane than side by side in eight
 MAXIMUM_STEPS = 1_000_000
 _NOTHING = Schedule.empty()
+_REASONS = tuple(Reason)
 
 
 @dataclass(slots=True, eq=False)
@@ -250,16 +251,16 @@ def _outcomes(group: Sequence[Run], clock: Clock, answers: Answers, values: Numb
         taken, refused = steps[number]
         found.append(
             Outcome(
-                reason=Reason(reasons[number]),
-                time=times[number],
-                times=run.save[:done],
-                states=None,
-                outputs=answers.outputs[place : place + done],
-                state=answers.states[number],
-                parameters=ends[number],
-                counts=Counts(taken, refused, 0, 0, 0, 0, 0, 0, 0),
-                event=-1,
-                worst=-1,
+                _REASONS[reasons[number]],
+                times[number],
+                run.save if done == len(run.save) else run.save[:done],
+                None,
+                answers.outputs[place : place + done],
+                answers.states[number],
+                ends[number],
+                Counts(taken, refused, 0, 0, 0, 0, 0, 0, 0),
+                -1,
+                -1,
             )
         )
     return found
