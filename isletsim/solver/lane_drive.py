@@ -27,6 +27,7 @@ from isletsim.solver.lane_kernels import (
     call_lane_factor,
     call_lanes,
     clear_rows,
+    copy_rows,
     difference,
     estimate,
     fixed_end,
@@ -47,7 +48,7 @@ from isletsim.solver.lane_steps import (
     record_moments,
     short_step,
 )
-from isletsim.solver.lane_subjects import arrive, open_lane, replace, take_column, write_row
+from isletsim.solver.lane_subjects import do_stops, go_on, open_lane, replace, take_column, write_row
 
 __all__ = ["run_lanes"]
 
@@ -121,8 +122,9 @@ def attempt_fixed(frame: Integers) -> None:
     count, stride = frame[at.STATES], frame[at.STRIDE]
     control, state, values = reals(frame[at.CONTROL]), reals(frame[at.STATE]), reals(frame[at.PARAMETER])
     argument, stages = reals(frame[at.NEXT]), reals(frame[at.STAGES])
-    clear_rows(count, stages)
-    call_lanes(frame[at.RHS], offset(control, at.TIME * LANES), state, values, stages)
+    if frame[at.READY] == 0:
+        clear_rows(count, stages)
+        call_lanes(frame[at.RHS], offset(control, at.TIME * LANES), state, values, stages)
     for stage in range(1, FIXED_STAGES):
         fixed_stage(count, stage, argument, state, stages, stride, control)
         stage_time(control, fixed_node(stage))
@@ -135,16 +137,22 @@ def attempt_fixed(frame: Integers) -> None:
 def attend(frame: Integers, attention: int, bad: int, ended: int) -> None:
     """The lanes that are at their target, have ended, or cannot go on."""
     control = reals(frame[at.CONTROL])
+    arrived = 0
+    for lane in range(LANES):
+        if control[at.TIME * LANES + lane] >= control[at.TARGET * LANES + lane]:
+            arrived |= 1 << lane
+    arrived &= attention & ~bad & ~ended
+    frame[at.RESTART] = frame[at.RESTART] | do_stops(frame, arrived)
     for lane in range(LANES):
         bit = 1 << lane
         if attention & bit == 0:
             continue
         if ended & bit != 0:
             replace(frame, lane, at.WATCHED)
-        elif bad & bit != 0 or control[at.TIME * LANES + lane] < control[at.TARGET * LANES + lane]:
+        elif arrived & bit == 0:
             replace(frame, lane, at.RETRY)
         else:
-            reason = arrive(frame, lane)
+            reason = go_on(frame, lane)
             if reason >= 0:
                 replace(frame, lane, reason)
 
@@ -216,6 +224,7 @@ def run_lanes(frame: Integers) -> int:
     """Takes subjects until none are left."""
     control = reals(frame[at.CONTROL])
     maximum = types.float64(frame[at.MAXIMUM_STEPS])
+    frame[at.READY] = 0
     for lane in range(LANES):
         open_lane(frame, lane)
     while frame[at.ACTIVE] != 0:
@@ -228,8 +237,14 @@ def run_lanes(frame: Integers) -> int:
         due = (verdict >> 16) & 255 & ~bad
         ended = record_due(frame, due) if due != 0 else 0
         accepted &= ~ended
+        frame[at.READY] = 0
         if accepted == frame[at.ACTIVE]:
             frame[at.STATE], frame[at.NEXT] = frame[at.NEXT], frame[at.STATE]
+            if frame[at.FIXED] != 0 and due != 0 and attention == 0:
+                # The derivatives at the end of the step, found for its records, are those that the next begins with.
+                stages = reals(frame[at.STAGES])
+                copy_rows(frame[at.STATES], stages, offset(stages, FIXED_STAGES * frame[at.STRIDE] * LANES))
+                frame[at.READY] = 1
         else:
             take_lanes(frame[at.STATES], reals(frame[at.STATE]), reals(frame[at.NEXT]), accepted)
         take_lanes(1, offset(control, at.TIME * LANES), offset(control, at.END_OF_STEP * LANES), accepted)

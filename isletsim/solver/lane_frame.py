@@ -83,9 +83,10 @@ FIRST_SAVES = 61  # address: where a subject's list of times begins,
 FIRST_SAVES_STEP = 62  # one for all (0) or one a subject (1)
 SPANS = 63  # address of first and last times, likewise
 SPANS_STEP = 64
-RESULT = 65
-EXCEPTION = 66  # numba's slot for exceptions, never used
-FRAME_SIZE = 67
+READY = 65  # 1 where the first of equal stages is known from the end of the step before
+RESULT = 66
+EXCEPTION = 67  # numba's slot for exceptions, never used
+FRAME_SIZE = 68
 
 # Rows of CONTROL.
 TIME = 0
@@ -119,7 +120,9 @@ STOP = 2
 NEXT_OUTPUTS = 3
 NEXT_STATES = 4
 NEXT_TIME = 5
-PER_LANE = 6
+ENTRY = 6  # of the schedule, while those of a stop are done
+LAST_ENTRY = 7
+PER_LANE = 8
 
 # The real numbers of a run.
 RELATIVE = 0

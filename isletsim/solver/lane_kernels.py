@@ -29,6 +29,7 @@ __all__ = [
     "interpolate_lanes",
     "later_stage",
     "next_subject",
+    "renew_lanes",
     "stage_time",
     "take_lanes",
     "weighted",
@@ -107,6 +108,25 @@ def take_lanes(typing_context, count, out, source, bits):  # type: ignore[no-unt
         lanes.store(lanes.pick(lanes.mask(bits), lanes.load(source, index), lanes.load(out, index)), out, index)
 
     return each_vector((REALS, REALS, types.int64), body)
+
+
+@intrinsic
+def renew_lanes(typing_context, count, out, source, bits):  # type: ignore[no-untyped-def]
+    """``out = source`` in the lanes whose bit is set. Returns those of them where anything changed."""
+
+    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        count, out, source, bits = arguments
+        lanes = Lanes(builder)
+        chosen = lanes.mask(bits)
+        changed = cgutils.alloca_once_value(builder, lanes.mask(INT64(0)))
+        with cgutils.for_range_slice(builder, INT64(0), count, INT64(1), inc=True) as (index, _):
+            before, after = lanes.load(out, index), lanes.load(source, index)
+            other = builder.and_(chosen, builder.fcmp_unordered("!=", before, after))
+            builder.store(builder.or_(builder.load(changed), other), changed)
+            lanes.store(lanes.pick(chosen, after, before), out, index)
+        return lanes.bits(builder.load(changed))
+
+    return types.int64(types.int64, REALS, REALS, types.int64), codegen
 
 
 @intrinsic
@@ -268,9 +288,17 @@ def weighted(typing_context, count, vector, state, control, row, absolute, relat
 
 
 def _blend(
-    lanes: Lanes, count: Any, listed: Any, out: Any, state: Any, rows: Any, stride: Any, weights: Sequence[Any]
+    lanes: Lanes,
+    count: Any,
+    listed: Any,
+    out: Any,
+    state: Any,
+    rows: Any,
+    stride: Any,
+    weights: Sequence[Any],
+    look: Callable[[Any], None] = lambda _: None,
 ) -> None:
-    """``out = state + sum_j weights[j] rows[j]``, in the listed rows or, without a list, in all."""
+    """``out = state + sum_j weights[j] rows[j]``, in the listed rows or, without a list, in all; `look` sees each."""
     builder = lanes.builder
     with cgutils.for_range_slice(builder, INT64(0), count, INT64(1), inc=True) as (number, _):
         index = number if listed is None else builder.load(builder.gep(listed, [number]))
@@ -278,6 +306,7 @@ def _blend(
         for stage, weight in enumerate(weights):
             total = lanes.sum(total, lanes.load(rows, builder.add(index, builder.mul(stride, INT64(stage)))), weight)
         lanes.store(total, out, index)
+        look(total)
 
 
 @intrinsic
@@ -340,10 +369,12 @@ def fixed_end(typing_context, count, following, state, rows, stride, control):  
         lanes = Lanes(builder)
         h = lanes.load(control, at.H)
         weights = [lanes.mul(h, weight) for weight in tables.KUTTA_ARGUMENT[tables.KUTTA_STAGES].values()]
-        _blend(lanes, count, None, following, state, rows, stride, weights)
         doubt = cgutils.alloca_once_value(builder, lanes.full(0.0))
-        with cgutils.for_range_slice(builder, INT64(0), count, INT64(1), inc=True) as (index, _):
-            builder.store(lanes.sum(builder.load(doubt), lanes.load(following, index), 0.0), doubt)
+
+        def look(value: Any) -> None:
+            builder.store(lanes.sum(builder.load(doubt), value, 0.0), doubt)
+
+        _blend(lanes, count, None, following, state, rows, stride, weights, look)
         lanes.store(builder.load(doubt), control, at.ERROR)
         return context.get_dummy_value()
 

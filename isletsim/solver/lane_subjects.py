@@ -22,9 +22,9 @@ from isletsim.solver.kernels import (
     reals,
     types,
 )
-from isletsim.solver.lane_kernels import call_lane_act, call_lanes, copy_rows, next_subject
+from isletsim.solver.lane_kernels import call_lane_act, call_lanes, copy_rows, next_subject, renew_lanes
 
-__all__ = ["arrive", "open_lane", "replace", "take_column", "write_row"]
+__all__ = ["do_stops", "go_on", "open_lane", "replace", "take_column", "write_row"]
 
 LANES = at.LANES
 NEVER = math.inf
@@ -136,30 +136,27 @@ def close_lane(frame: Integers, lane: int, reason: int) -> None:
 # Stops
 
 
-@compiled(types.int64(INTEGERS, types.int64, types.int64, types.int64, types.float64))
-def give(frame: Integers, lane: int, kind: int, index: int, amount: float) -> int:
-    """Does one entry of a lane's schedule. 1 where it changed anything."""
+@compiled(types.int64(INTEGERS, types.int64, types.int64, types.int64))
+def give(frame: Integers, lanes: int, kind: int, index: int) -> int:
+    """Does the same entry of the schedules of some lanes, each with its AMOUNT. Returns where it changed anything."""
     state, values, control = reals(frame[at.STATE]), reals(frame[at.PARAMETER]), reals(frame[at.CONTROL])
     states, parameters = frame[at.STATES], frame[at.PARAMETERS]
+    amounts, times = offset(control, at.AMOUNT * LANES), offset(control, at.TIME * LANES)
     if kind == 2:
-        place = index * LANES + lane
-        if values[place] == amount:
-            return 0
-        values[place] = amount
-        call_one(frame[at.PREPARE], values)
-        return 1
+        revised = renew_lanes(1, offset(values, index * LANES), amounts, lanes)
+        if revised != 0:
+            call_one(frame[at.PREPARE], values)
+        return revised
     if kind != 1:
         return 0
     point, kept = reals(frame[at.POINT]), reals(frame[at.VALUES_COPY])
     copy_rows(states, point, state)
     copy_rows(parameters, kept, values)
-    control[at.AMOUNT * LANES + lane] = amount
-    amounts, times = offset(control, at.AMOUNT * LANES), offset(control, at.TIME * LANES)
     call_lane_act(frame[at.ACT], types.int32(index), amounts, times, point, kept)
-    touched = take_column(values, kept, lane, parameters)
-    if touched != 0:
+    revised = renew_lanes(parameters, values, kept, lanes)
+    if revised != 0:
         call_one(frame[at.PREPARE], values)
-    return touched | take_column(state, point, lane, states)
+    return revised | renew_lanes(states, state, point, lanes)
 
 
 @compiled(types.float64(INTEGERS, types.int64, types.float64))
@@ -171,27 +168,60 @@ def next_stop(frame: Integers, lane: int, end: float) -> float:
 
 
 @compiled(types.int64(INTEGERS, types.int64))
-def do_stop(frame: Integers, lane: int) -> int:
-    """Does the entries of the stop at a lane's very time, where there is one. 1 where that changed anything."""
-    schedule = integers(frame[at.SCHEDULES] + of_lane(frame, at.SUBJECT, lane) * frame[at.SCHEDULES_STEP])
-    stop, t = of_lane(frame, at.STOP, lane), reals(frame[at.CONTROL])[at.TIME * LANES + lane]
-    if stop >= schedule[0] or reals(schedule[1])[stop] > t:
-        return 0
-    set_of_lane(frame, at.STOP, lane, stop + 1)
-    first = integers(schedule[2])
+def find_entries(frame: Integers, lanes: int) -> int:
+    """Looks up the entries of the stops at the very time of some lanes. Returns the lanes that have any."""
+    control = reals(frame[at.CONTROL])
+    found = 0
+    for lane in range(LANES):
+        if lanes & (1 << lane) == 0:
+            continue
+        schedule = integers(frame[at.SCHEDULES] + of_lane(frame, at.SUBJECT, lane) * frame[at.SCHEDULES_STEP])
+        stop = of_lane(frame, at.STOP, lane)
+        if stop >= schedule[0] or reals(schedule[1])[stop] > control[at.TIME * LANES + lane]:
+            continue
+        set_of_lane(frame, at.STOP, lane, stop + 1)
+        first = integers(schedule[2])
+        set_of_lane(frame, at.ENTRY, lane, first[stop])
+        set_of_lane(frame, at.LAST_ENTRY, lane, first[stop + 1])
+        if first[stop] < first[stop + 1]:
+            found |= 1 << lane
+    return found
+
+
+@compiled(types.int64(INTEGERS, types.int64))
+def do_stops(frame: Integers, lanes: int) -> int:
+    """Does the entries of the stops at the very time of some lanes. Returns the lanes where that changed anything.
+
+    Subjects often have the same plan: what stands next in several lanes is done in all of them at once.
+    """
+    control = reals(frame[at.CONTROL])
+    waiting = find_entries(frame, lanes)
     touched = 0
-    for entry in range(first[stop], first[stop + 1]):
-        kind, index = integers(schedule[3])[entry], integers(schedule[4])[entry]
-        touched |= give(frame, lane, kind, index, reals(schedule[5])[entry])
+    while waiting != 0:
+        kind, index, together = -1, -1, 0
+        for lane in range(LANES):
+            bit = 1 << lane
+            if waiting & bit == 0:
+                continue
+            schedule = integers(frame[at.SCHEDULES] + of_lane(frame, at.SUBJECT, lane) * frame[at.SCHEDULES_STEP])
+            entry = of_lane(frame, at.ENTRY, lane)
+            if together == 0:
+                kind, index = integers(schedule[3])[entry], integers(schedule[4])[entry]
+            elif kind != integers(schedule[3])[entry] or index != integers(schedule[4])[entry]:
+                continue
+            together |= bit
+            control[at.AMOUNT * LANES + lane] = reals(schedule[5])[entry]
+            set_of_lane(frame, at.ENTRY, lane, entry + 1)
+            if entry + 1 >= of_lane(frame, at.LAST_ENTRY, lane):
+                waiting &= ~bit
+        touched |= give(frame, together, kind, index)
     return touched
 
 
 @compiled(types.int64(INTEGERS, types.int64))
-def arrive(frame: Integers, lane: int) -> int:
-    """A lane is at its target: stops, records, and the next target. Returns -1, or why its subject ends here."""
+def go_on(frame: Integers, lane: int) -> int:
+    """A lane whose stop is done: records, and the next target. Returns -1, or why its subject ends here."""
     control = reals(frame[at.CONTROL])
-    if do_stop(frame, lane) != 0:
-        frame[at.RESTART] = frame[at.RESTART] | (1 << lane)
     if record_instant(frame, lane) != 0:
         return at.WATCHED
     end = control[at.LAST * LANES + lane]
@@ -241,8 +271,9 @@ def begin_subject(frame: Integers, lane: int) -> int:
             return at.RETRY
     if record_instant(frame, lane) != 0:
         return at.WATCHED
+    do_stops(frame, 1 << lane)
     frame[at.RESTART] = frame[at.RESTART] | (1 << lane)
-    return arrive(frame, lane)
+    return go_on(frame, lane)
 
 
 @compiled(types.void(INTEGERS, types.int64))
