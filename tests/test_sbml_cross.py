@@ -1,5 +1,6 @@
 """Other simulators give the same curves from what we export: libRoadRunner and COPASI, for every model and arm."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,36 +8,44 @@ import numpy as np
 import pytest
 from sbml_text import write
 
+from isletsim.compiler import compile_model
+from isletsim.library import compose_stack
 from isletsim.places import listing
+from isletsim.point import initial
 from isletsim.sbml import load_sbml
 from isletsim.sbml.arms import Exported, export_arm, export_model
 from isletsim.sbml.outgoing import exchange_of
 from isletsim.sbml.writing import sbml_text
-from isletsim.simulate import load_model
 from isletsim.study import load_scenario
 
 pytest.importorskip("libsbml")
 pytest.importorskip("roadrunner")
 pytest.importorskip("COPASI")
 
-Curves = Callable[[Path, float, int, list[str]], dict[str, np.ndarray]]
+Curves = Callable[[Path, float, int, list[str], float], dict[str, np.ndarray]]
 CLOSE = 1e-6  # of the largest value of a variable
-PUBLISHED = [name for name, path in listing("model") if path.parent.name == "published"]
-THERAPIES = [name for name, path in listing("model") if path.parent.name != "published"]
-ONE_CLOCK = [("t2d_msc_published", "usual"), ("t2d_msc_published", "msc")]
-TWO_CLOCKS = [
-    (name, arm.name)
-    for name, _ in listing("scenario")
-    if name not in dict(ONE_CLOCK)
-    for arm in load_scenario(name).plan.arms
-]
+TIGHT, YEAR_LONG = 1e-11, 1e-10  # relative tolerances of the tools
+# Everything, and every arm for a year, takes an hour: that is asked for by name. Otherwise a few of each kind.
+EVERYTHING = os.environ.get("ISLETSIM_SBML_CROSS") == "all"
+LISTED = listing("model")
+PUBLISHED = [name for name, path in LISTED if path.parent.name == "published"]
+CORE = [name for name, path in LISTED if path.parent.name != "published"]
 
 
-def roadrunner(path: Path, until: float, count: int, names: list[str]) -> dict[str, np.ndarray]:
+def chosen(names: list[str], count: int) -> list[str]:
+    """All of them, or as few as given, from end to end."""
+    return names if EVERYTHING else names[:: -(-len(names) // count)]
+
+
+SCENARIOS = chosen([name for name, _ in listing("scenario")], 2)
+ARMS = [(name, arm.name) for name in SCENARIOS for arm in load_scenario(name).plan.arms[: None if EVERYTHING else 1]]
+
+
+def roadrunner(path: Path, until: float, count: int, names: list[str], rtol: float) -> dict[str, np.ndarray]:
     rr = pytest.importorskip("roadrunner")
     rr.Logger.disableLogging()
     model = rr.RoadRunner(str(path))
-    model.integrator.relative_tolerance = 1e-11
+    model.integrator.relative_tolerance = rtol
     model.integrator.absolute_tolerance = 1e-14
     model.integrator.maximum_num_steps = 1_000_000
     model.timeCourseSelections = ["time", *names]
@@ -44,7 +53,7 @@ def roadrunner(path: Path, until: float, count: int, names: list[str]) -> dict[s
     return dict(zip(names, found[:, 1:].T, strict=True))
 
 
-def copasi(path: Path, until: float, count: int, names: list[str]) -> dict[str, np.ndarray]:
+def copasi(path: Path, until: float, count: int, names: list[str], rtol: float) -> dict[str, np.ndarray]:
     COPASI = pytest.importorskip("COPASI")
     data = COPASI.CRootContainer.addDatamodel()
     assert data.importSBML(str(path)), COPASI.CCopasiMessage.getAllMessageText()
@@ -54,7 +63,7 @@ def copasi(path: Path, until: float, count: int, names: list[str]) -> dict[str, 
     problem.setDuration(until)
     problem.setStepNumber(count)
     problem.setTimeSeriesRequested(True)
-    for name, value in (("Relative Tolerance", 1e-11), ("Absolute Tolerance", 1e-14), ("Max Internal Steps", 10**7)):
+    for name, value in (("Relative Tolerance", rtol), ("Absolute Tolerance", 1e-14), ("Max Internal Steps", 10**7)):
         method.getParameter(name).setValue(value)
     begin_with_the_start = True
     assert task.process(begin_with_the_start), COPASI.CCopasiMessage.getAllMessageText()
@@ -68,16 +77,18 @@ TOOLS: list[Curves] = [roadrunner, copasi]
 each_tool = pytest.mark.parametrize("tool", TOOLS)
 
 
-def differences(tool: Curves, folder: Path, exported: Exported, until: float, count: int) -> dict[str, float]:
+def differences(
+    tool: Curves, folder: Path, exported: Exported, until: float, count: int, rtol: float = TIGHT
+) -> dict[str, float]:
     """Of every state and report, how far the tool is from us, over its largest value; at 0 a dose may be in or not."""
     path = write(folder, sbml_text(exported.exchange))
     got = load_sbml(path).simulate(until, save=np.linspace(0.0, until, count + 1), rtol=1e-10)
-    names = [
-        each.id
-        for each in exported.exchange.measures
-        if (each.kind == "state" or each.name.startswith("report.")) and np.ptp(got[each.id]) > 0
-    ]
-    theirs = tool(path, until, count, names)
+    kinds = {each.id: "report" if each.name.startswith("report.") else each.kind for each in exported.exchange.measures}
+    names = [name for name, kind in kinds.items() if kind in ("state", "report") and np.ptp(got[name]) > 0]
+    # Where nothing moves (a therapy of courses only), what its laws say.
+    names = names or [name for name, kind in kinds.items() if kind in ("expression", "state") and got[name][0] != 0]
+    assert names
+    theirs = tool(path, until, count, names, rtol)
     return {name: float(np.max(np.abs(got[name][1:] - theirs[name][1:])) / np.max(np.abs(got[name]))) for name in names}
 
 
@@ -85,37 +96,38 @@ def beyond(found: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in found.items() if not value <= CLOSE}
 
 
+def displaced(name: str) -> Exported:
+    """A file with all it uses, away from its rest; of two clocks from its rest, which no day leaves it in."""
+    composition = compose_stack([name])
+    if not composition.flat.states and not composition.flat.expressions:
+        pytest.skip("numbers only: nothing to run")
+    if composition.clocks is not None or any(composition.flat.algebraic):
+        return export_model(name, algebraic=False)
+    values = np.array(composition.flat.values)
+    away = 1.2 * initial(compile_model(composition.flat), values) + 0.05 * np.array(composition.flat.scale)
+    return Exported(exchange_of(composition, values=values, start=away), 5.0, 50)
+
+
 @pytest.mark.slow
 @each_tool
-@pytest.mark.parametrize("name", [name for name in PUBLISHED if name not in ("dallaman2007", "ha2020", "edes2015")])
+@pytest.mark.parametrize("name", chosen(PUBLISHED, 4))
 def test_published_models_agree(tmp_path, tool, name):
-    model = load_model(name)
-    if any(model.composition.flat.algebraic):
-        exported = export_model(name, algebraic=False)
-    else:
-        values, state = model.start(None, None)
-        away = 1.2 * state + 0.05 * np.array(model.composition.flat.scale)
-        exported = Exported(exchange_of(model.composition, values=values, start=away), 5.0, 50)
-    assert beyond(differences(tool, tmp_path, exported, 5.0, 50)) == {}
+    if (tool, name) == (roadrunner, "dallaman2007"):
+        pytest.skip("libRoadRunner gives up at a kink of this model after a million steps; COPASI is asked")
+    assert beyond(differences(tool, tmp_path, displaced(name), 5.0, 50)) == {}
 
 
 @pytest.mark.slow
 @each_tool
-@pytest.mark.parametrize(("name", "arm"), ONE_CLOCK)
-def test_arms_of_published_models_agree_over_three_years(tmp_path, tool, name, arm):
-    exported = export_arm(load_scenario(name), arm)
-    assert beyond(differences(tool, tmp_path, exported, exported.until, 100)) == {}
-
-
-@pytest.mark.slow
-@each_tool
-@pytest.mark.parametrize("name", THERAPIES)
+@pytest.mark.parametrize("name", chosen(CORE, 2))
 def test_every_file_of_the_core_and_every_therapy_agrees(tmp_path, tool, name):
-    assert beyond(differences(tool, tmp_path, export_model(name), 1.5, 30)) == {}
+    assert beyond(differences(tool, tmp_path, displaced(name), 1.5, 30)) == {}
 
 
 @pytest.mark.slow
 @each_tool
-@pytest.mark.parametrize(("name", "arm"), TWO_CLOCKS)
-def test_arms_with_two_clocks_agree_day_by_day(tmp_path, tool, name, arm):
-    assert beyond(differences(tool, tmp_path, export_arm(load_scenario(name), arm), 3.0, 60)) == {}
+@pytest.mark.parametrize(("name", "arm"), ARMS)
+def test_every_arm_agrees_for_a_year(tmp_path, tool, name, arm):
+    # No record falls on a dose or a meal, before or after which a tool may take its row.
+    until, count = (365.0, 501) if EVERYTHING else (2.6, 31)
+    assert beyond(differences(tool, tmp_path, export_arm(load_scenario(name), arm), until, count, YEAR_LONG)) == {}

@@ -536,10 +536,10 @@ def test_functions_that_multiply_when_written_out_are_refused(tmp_path):
         body += "</functionDefinition>"
     body += "</listOfFunctionDefinitions>" + parameters(x=0)
     body += rules(rule("rate", "x", "<apply><ci>f59</ci><cn>2</cn></apply>"))
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(InputError, match="written out"):
         load_sbml(write(tmp_path, sbml(body)))
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
 
 
 COMP = "http://www.sbml.org/sbml/level3/version1/comp/version1"
@@ -573,10 +573,10 @@ def test_submodels_that_multiply_without_end_are_refused(tmp_path):
         for index in range(1, 30)
     ]
     text = composed(submodels("m29"), f"<comp:listOfModelDefinitions>{''.join(made)}</comp:listOfModelDefinitions>")
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(InputError, match="submodels"):
         load_sbml(write(tmp_path, text))
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
 
 
 @pytest.mark.parametrize("source", ["/etc/passwd", "../outside.xml", "http://localhost:1/x.xml", "file:///etc/passwd"])
