@@ -89,12 +89,15 @@ def test_ties_share_their_rank_and_the_failed_are_left_out():
 
 
 def test_it_is_told_in_words():
+    blind = Response("hba1c", -0.3, ("hba1c",))
     lines = told(responders(study()))
     assert lines[0] == (
         "cells: of 40 people, 10 by 3 months; 10 by 6 months, 10 later and 20 never had hba1c changed by -0.3 % "
         "against usual"
     )
-    assert "known before: reserve (+1.00); of the therapy itself: cells.batch (-1.00)" in lines[1]
+    assert re.search(r"known before: reserve \(\+1.00\); chance reaches 0\.\d\d; of the therapy", lines[1])
+    assert "itself: cells.batch (-1.00); chance reaches 0." in lines[1]
+    assert "known before: nothing beyond chance, first history 1" in told(responders(study(blind)))[1]
     assert told({}) == []
 
 

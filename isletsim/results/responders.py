@@ -68,13 +68,21 @@ def told(found: dict[str, Any]) -> list[str]:
                 f"{name}: of {arm['n']} people, {by}, {arm['later']} later and {arm['never']} never had "
                 f"{found['of']} changed by {found['least']:+g} {found['unit']} against {found['against']}".rstrip()
             )
-        above = {kind: [each for each in arm[kind] if each["beyond_chance"]][:SHOWN] for kind in (BEFORE, THERAPY)}
-        pieces = []
-        for kind, words in ((BEFORE, "known before"), (THERAPY, "of the therapy itself")):
-            named = ", ".join(f"{each['name']} ({each['rank_correlation']:+.2f})" for each in above[kind])
-            pieces.append(f"{words}: {named or 'nothing beyond chance'}")
-        lines.append(f"{name}: who answers goes with, {'; '.join(pieces)}")
+        pieces = [_told(arm, BEFORE, "known before"), _told(arm, THERAPY, "of the therapy itself")]
+        lines.append(f"{name}: who answers goes with, {'; '.join(piece for piece in pieces if piece)}")
     return lines
+
+
+def _told(arm: dict[str, Any], kind: str, words: str) -> str:
+    """What exceeds chance, else what comes first; empty where there is nothing to rank."""
+    if not arm[kind]:
+        return ""
+    named = [f"{each['name']} ({each['rank_correlation']:+.2f})" for each in arm[kind]]
+    above = sum(each["beyond_chance"] for each in arm[kind])
+    chance = f"chance reaches {arm[f'chance_{kind}']:.2f}"
+    if above:
+        return f"{words}: {', '.join(named[: min(above, SHOWN)])}; {chance}"
+    return f"{words}: nothing beyond chance, first {named[0]}; {chance}"
 
 
 # --- the answer -------------------------------------------------------------------------------------------------------
