@@ -92,6 +92,19 @@ def test_a_spread_between_people_moves_and_its_middle_stays(tiny):
     assert 'value = "0.03", varies = ["0.005", "0.18"]' in writing._line(spread, 6.0, line, ["T001"], tiny())
 
 
+def test_a_share_is_fitted_by_a_cohort_and_never_by_one_patient(tiny):
+    # The reference patient's own value was once taken for a share, and the fit wandered off by a misfit of 1e5.
+    share = 'variable = "hba1c"\nstatistic = "share"\npeople = "mean"\nbelow = "7.3 percent_NGSP"'
+    text = TINY.replace('variable = "hba1c"', share).replace("aim_rise", "aim_with_cells")
+    (group,) = read_calibration(tiny(text.replace("7.5 percent_NGSP", "0.3").replace("7.9 percent_NGSP", "0.5")))
+    said = []
+    outcome = fit(group, cohort=6, tell=said.append)
+    (found,) = outcome.rows
+    assert 0 <= found.after <= 1
+    assert len(said) == 1
+    assert abs(found.after - 0.4) <= abs(found.before - 0.4)
+
+
 def test_a_share_moves_between_the_steps_of_a_count():
     people = np.array([[1.0], [2.0], [3.0], [4.0]])
     assert observe._share(people, 2.5, above=True) == pytest.approx(0.5)

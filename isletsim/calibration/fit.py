@@ -2,7 +2,7 @@
 
 A row about a population is held against the reference patient plus what the cohort differs from it; that difference
 is measured before each round, since it moves far less than the row itself. Where spreads between people are fitted,
-the cohort itself is asked at every point.
+or to shares of people, the cohort itself is asked at every point.
 """
 
 from __future__ import annotations
@@ -41,17 +41,23 @@ def fit(group: Group, cohort: int | None = None, keep: bool = False, tell: Calla
     """
     size = group.cohort if cohort is None else cohort
     bench = Bench()
-    spreads = size > 0 and any(each.spread for each in group.free)
+    together = size if _asks_people(group) else 0
     before = {each.key: each.value for each in group.free}
     first = _reached(bench, group, before, size)
     values, errors, last = before, dict.fromkeys(before, math.nan), first
-    for number in range(0 if keep or not group.free else ROUNDS if size and not spreads else 1):
-        near = _offsets(bench, group, values, last) if size and not spreads else {}
-        values, errors = _round(bench, group, values, near, size if spreads else 0)
+    for number in range(0 if keep or not group.free else ROUNDS if size and not together else 1):
+        near = _offsets(bench, group, values, last) if size and not together else {}
+        values, errors = _round(bench, group, values, near, together)
         last = _reached(bench, group, values, size)
         tell(f"{group.name}: round {number + 1}, misfit {misfit(first):.4g} to {misfit(last):.4g}, {bench.runs} runs")
     rows = tuple(Reached(each, first[each], last[each]) for each in group.comparisons)
     return Outcome(group, values, errors, rows, bench.runs, size, _assumed(bench, group))
+
+
+def _asks_people(group: Group) -> bool:
+    """Whether one patient cannot stand for the people of a group while it is fitted."""
+    shares = any(each.statistic == "share" and each.weight > 0 for each in group.comparisons)
+    return shares or any(each.spread for each in group.free)
 
 
 def misfit(found: Found) -> float:
@@ -75,7 +81,7 @@ def _round(
 ) -> tuple[dict[str, float], dict[str, float]]:
     from scipy.optimize import least_squares
 
-    fitted = [each for each in group.comparisons if each.weight > 0]
+    fitted = [each for each in group.comparisons if each.weight > 0 and (cohort or each.statistic != "share")]
     widths = np.array([each.prior_width for each in group.free])
     centre = np.array([math.log(each.value) for each in group.free])
     seen: dict[bytes, NDArray[np.float64]] = {}
