@@ -135,6 +135,20 @@ def test_the_table_of_the_package_reads_and_fits_only_what_may_be_fitted():
             assert free.low <= free.value <= free.high
 
 
+@pytest.mark.parametrize(
+    ("values", "days"),
+    [
+        ([3, 1, -1, -1, 1, 3, -1], 20.0),  # below between day 15 and day 35, and not again
+        ([-1, -1, 1, 1, 1, 1, 1], 15.0),  # from the first record on
+        ([1, 1, 1, 1, 1, 1, -3], 7.5),  # until the last one
+        ([1, 1, 1, 1, 1, 1, 1], 0.0),
+    ],
+)
+def test_how_long_a_course_stays_below_a_level(values, days):
+    course = np.array(values, dtype=float)
+    assert observe._lasting(np.arange(7) * 10.0, -course) == pytest.approx(days)
+
+
 def test_what_is_kept_is_what_the_files_hold(kept):
     assert kept["groups"].keys() == {group.name for group in read_calibration()}
     for group in kept["groups"].values():

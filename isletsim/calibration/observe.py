@@ -109,13 +109,32 @@ def statistic(wanted: Comparison, result: Result, people: bool) -> float:
         return _at(course, wanted.times[0]) / float(course[1][0])
     if wanted.statistic == "missing":
         return 1.0 - _at(course, wanted.times[0])
-    if wanted.statistic in ("slope", "yearly"):
+    if wanted.statistic in ("slope", "yearly", "lasting"):
         within = (course[0] >= wanted.times[0]) & (course[0] <= wanted.times[1])
         days, values = course[0][within], course[1][within]
+        if wanted.statistic == "lasting":
+            return _lasting(days, values - wanted.level if wanted.above else wanted.level - values)
         if wanted.statistic == "slope":
             return float(np.polyfit(days, values, 1)[0])
         return float(np.expm1(np.polyfit(days / YEAR, np.log(np.maximum(values, 1e-9)), 1)[0]))
     return _at(course, wanted.times[0])
+
+
+def _lasting(days: NDArray[np.float64], beyond: NDArray[np.float64]) -> float:
+    """How long the first stretch lasts in which a course is positive, its ends between two records, in days."""
+    inside = beyond > 0
+    if not inside.any():
+        return 0.0
+    first = int(inside.argmax())
+    after = first + int((~inside[first:]).argmax())
+    begin = days[0] if first == 0 else _crossing(days, beyond, first)
+    return float((days[-1] if after == first else _crossing(days, beyond, after)) - begin)
+
+
+def _crossing(days: NDArray[np.float64], beyond: NDArray[np.float64], place: int) -> float:
+    """When a course passes zero between a record and the one before."""
+    before, now = beyond[place - 1], beyond[place]
+    return float(days[place - 1] + before / (before - now) * (days[place] - days[place - 1]))
 
 
 def _share(people: NDArray[np.float64], level: float, above: bool) -> NDArray[np.float64]:

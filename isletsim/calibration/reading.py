@@ -138,6 +138,8 @@ def _row(page: Page, keys: Keys, row: Mapping[str, Any], evidence: Evidence) -> 
     people = page.one_of(row, "people", keys, PEOPLE, "reference")
     if statistic == "share" and people == "reference":
         page.fault((*keys, "people"), "a share is one of a cohort.", 'Write people = "mean".')
+    if statistic == "lasting" and people != "reference":
+        page.fault((*keys, "people"), "a mean course has no stretch that lasts.", 'Write people = "reference".')
     weight = float(row.get("weight", 1.0))
     wanted = _wanted(page, keys, row, evidence, weight)
     times = _times(page, keys, row, statistic)
@@ -230,7 +232,7 @@ def _asked(page: Page, keys: Keys, row: Mapping[str, Any]) -> tuple[float, float
 
 
 def _times(page: Page, keys: Keys, row: Mapping[str, Any], statistic: str) -> tuple[float, ...]:
-    wanted = ("from", "until") if statistic in ("slope", "yearly") else ("at",)
+    wanted = ("from", "until") if statistic in ("slope", "yearly", "lasting") else ("at",)
     found = [read_time(page, row.get(key), (*keys, key), whole=True) for key in wanted]
     return tuple(each for each in found if each is not None)
 

@@ -10,8 +10,9 @@ from isletsim.units import Unit
 __all__ = ["PEOPLE", "STATISTICS", "Comparison", "Free", "Group", "Outcome", "Reached", "Study", "spread_key"]
 
 # What is compared: a value at a time; a value over that at t = 0; what is missing of 1; the slope in time; the relative
-# change a year of an exponential fall; the value of an arm less that of another; the share of people beyond a level.
-STATISTICS = ("value", "kept", "missing", "slope", "yearly", "difference", "share")
+# change a year of an exponential fall; the value of an arm less that of another; the share of people beyond a level;
+# how long the first stretch beyond a level lasts.
+STATISTICS = ("value", "kept", "missing", "slope", "yearly", "difference", "share", "lasting")
 PEOPLE = ("reference", "mean", "geometric")  # whom a row is about: one patient, or a mean over a cohort
 
 
