@@ -6,8 +6,9 @@ day reads of the life, v; `isletsim.layers.clocks` has the form in which they st
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Base",
+    "Neighbourhood",
     "Places",
     "Today",
     "bent",
     "direction_to",
     "midnight_near",
+    "neighbourhood",
     "places_of",
     "summaries_near",
     "tell",
@@ -75,39 +78,66 @@ class Base:
     today: Today | None = None
 
 
-def summaries_near(base: Base, v: Vector) -> Vector:
+class Neighbourhood(NamedTuple):
+    """What of a base says how days near it are; of one, or of many with one row each."""
+
+    v: Vector
+    s: Vector
+    x: Vector
+    jacobian: Vector
+    orbit: Vector
+
+
+def neighbourhood(bases: Sequence[Base]) -> Neighbourhood:
+    """Those of many bases."""
+    return Neighbourhood(
+        np.array([base.v for base in bases]),
+        np.array([base.s for base in bases]),
+        np.array([base.x for base in bases]),
+        np.array([base.jacobian for base in bases]),
+        np.array([base.orbit for base in bases]),
+    )
+
+
+def _along(slopes: Vector, way: Vector) -> Vector:
+    """The change along a way; each sum in the same order, however many there are."""
+    change: Vector = (slopes * way[..., None, :]).sum(axis=-1)
+    return change
+
+
+def summaries_near(base: Base | Neighbourhood, v: Vector) -> Vector:
     """The summaries of a day that reads v."""
-    near: Vector = base.s + base.jacobian @ (v - base.v)
-    return near
+    return base.s + _along(base.jacobian, v - base.v)
 
 
-def midnight_near(base: Base, v: Vector) -> Vector:
+def midnight_near(base: Base | Neighbourhood, v: Vector) -> Vector:
     """The midnight of a day that reads v; what would have changed its sign stays where it is known."""
-    x = base.x + base.orbit @ (v - base.v)
-    return np.where((x <= 0.0) & (base.x > 0.0), base.x, x)
+    x = base.x + _along(base.orbit, v - base.v)
+    midnight: Vector = np.where((x <= 0.0) & (base.x > 0.0), base.x, x)
+    return midnight
 
 
-def direction_to(base: Base, v: Vector, width: Vector) -> Vector | None:
-    """The row w that is 1 at v and 0 at the base, w . (v - base.v); None where they are the same."""
+def direction_to(base: Base | Neighbourhood, v: Vector, width: Vector) -> Vector:
+    """The row w that is 1 at v and 0 at the base, w . (v - base.v); zero where they are the same."""
     weighted = (v - base.v) / width**2
-    size = float(np.dot(weighted, v - base.v))
-    return weighted / size if size > 1e-8 else None
+    size = (weighted * (v - base.v)).sum(axis=-1, keepdims=True)
+    direction: Vector = np.divide(weighted, size, out=np.zeros_like(weighted), where=size > 1e-8)
+    return direction
 
 
-def bent(base: Base, v: Vector, s: Vector, x: Vector, error: Vector, direction: Vector | None) -> Base:
-    """The base moved to a real day at v, with slopes that follow the bend seen on the way (a Broyden update).
+def bent(base: Base | Neighbourhood, v: Vector, x: Vector, error: Vector, direction: Vector) -> tuple[Vector, Vector]:
+    """The slopes at a real day at v, which follow the bend seen on the way there (a Broyden update).
 
     The factor 2 makes them the slopes at the end of the way, not its mean: they are those of the parabola.
 
     Parameters
     ----------
-    error : how far the summaries lie from `summaries_near`. direction : see `direction_to`.
+    x : the midnight of that day. error : how far its summaries lie from `summaries_near`.
+    direction : see `direction_to`.
     """
-    jacobian, orbit = base.jacobian, base.orbit
-    if direction is not None:
-        jacobian = jacobian + 2.0 * (error[:, None] * direction)
-        orbit = orbit + 2.0 * ((x - base.x - orbit @ (v - base.v))[:, None] * direction)
-    return Base(v, s, x, jacobian, orbit, base.pace, base.paced)
+    row = 2.0 * direction[..., None, :]
+    missed = x - base.x - _along(base.orbit, v - base.v)
+    return base.jacobian + error[..., :, None] * row, base.orbit + missed[..., :, None] * row
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,7 @@ import numpy as np
 from isletsim.bridge import (
     Base,
     Today,
-    bent,
-    direction_to,
     midnight_near,
-    places_of,
     summaries_near,
     tell,
     tell_drift,
@@ -29,8 +26,9 @@ from isletsim.bridge import (
 from isletsim.days import Day, DayFailed
 from isletsim.ensemble import Run, Steps
 from isletsim.layers.clocks import Clocks
+from isletsim.looks import Ahead, Looks, Seen
 from isletsim.point import observe
-from isletsim.solver import Outcome, Schedule, solve
+from isletsim.solver import Outcome, Schedule
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,22 +89,15 @@ class Life:
     time: float = 0.0
 
 
-_NONE = np.empty(0)
-
-
 @dataclass(slots=True)
 class _Trial:
-    """A macro step that was tried: accepted with what its last day showed, or to be tried again at `factor` of it."""
+    """A macro step that was tried: accepted with what its last day showed at v, or to be tried again at `factor`."""
 
     life: Life
     factor: float = 1.0
-    accepted: bool = False
+    v: NDArray[np.float64] | None = None
+    seen: Seen | None = None
     failed: Outcome | None = None
-    v: NDArray[np.float64] = field(default_factory=lambda: _NONE)
-    s: NDArray[np.float64] = field(default_factory=lambda: _NONE)
-    x: NDArray[np.float64] = field(default_factory=lambda: _NONE)
-    error: NDArray[np.float64] = field(default_factory=lambda: _NONE)
-    worst: float = 0.0
 
 
 def _length(vector: NDArray[np.float64]) -> float:
@@ -128,18 +119,16 @@ class Walk:
     rules: Rules
     rtol: float
     midnight: NDArray[np.float64]
+    looks: Looks
     counts: ClockCounts = field(default_factory=ClockCounts)
 
     def __post_init__(self) -> None:
         clocks, downs, ups = self.clocks, len(self.clocks.down), len(self.clocks.up)
         self.downs, self.ups = downs, ups
         self.shared = len(clocks.life.parameters) - (1 + 2 * downs + 3 * ups + ups * downs)
-        self.width = 0.1 * np.array(clocks.sizes)
-        self.still = 1e-7 * self.width
-        self.tolerances = self.rules.tolerance * np.array(clocks.tolerances)
-        place = {name: index for index, name in enumerate(clocks.day.parameters)}
-        self.day_places = np.array([place[name] for name in clocks.down], dtype=np.int64)
-        self.places = places_of(clocks)
+        self.width = self.looks.width
+        self.day_places, self.places = self.looks.day_places, self.looks.places
+        self.eyes = self.looks.of(self.day)
 
     # --- real days ---
 
@@ -150,29 +139,31 @@ class Walk:
         parameters[self.day_places] = v
         return parameters
 
-    def _day(
-        self, life: NDArray[np.float64], v: NDArray[np.float64], x: NDArray[np.float64], pace: float
-    ) -> Steps[tuple[NDArray[np.float64], NDArray[np.float64], float]]:
-        """One real day: summaries, the next midnight, and the worst gap in tolerances."""
+    def _real(
+        self, life: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]
+    ) -> Steps[Seen]:
+        """One real day, seen beside what a base expects of it."""
         self.counts.days += 1
-        s, following, gaps = yield from self.day.run(self._reads(life, v), x, pace)
-        return s, following, float((gaps / self.tolerances).max(initial=0.0))
+        days = [self.day.asked(self._reads(life, v), x, base.pace, self.eyes, (base, v))]
+        (seen,) = yield from self.day.finished(days)
+        return seen  # type: ignore[no-any-return]
 
     def _settled(
         self,
         life: NDArray[np.float64],
+        base: Base,
         v: NDArray[np.float64],
         x: NDArray[np.float64],
-        pace: float,
         least: int,
         most: int,
-    ) -> Steps[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    ) -> Steps[Seen]:
         """Real days until one closes."""
         for number in range(1, most + 1):
-            s, x, gap = yield from self._day(life, v, x, pace)
-            if number >= least and gap < self.rules.gap:
+            seen = yield from self._real(life, base, v, x)
+            if number >= least and seen.gap < self.rules.gap:
                 break
-        return s, x
+            x = seen.x
+        return seen
 
     def _paced(self, life: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]) -> Base:
         """The base with a pace that suits days that read v; looked at again only where they have become others."""
@@ -187,9 +178,8 @@ class Walk:
         assert base is not None
         v = self._read(life.state, life.parameters, life.time)
         x = midnight_near(base, v) if base.today is None else base.today.x
-        pace = self._paced(life.parameters, base, v, x).pace
-        _, x = yield from self._settled(life.parameters, v, x, pace, 1, 4)
-        return self._reads(life.parameters, v), x
+        seen = yield from self._settled(life.parameters, self._paced(life.parameters, base, v, x), v, x, 1, 4)
+        return self._reads(life.parameters, v), seen.x
 
     def _renewed(
         self, life: NDArray[np.float64], base: Base, active: NDArray[np.bool_], known: NDArray[np.bool_]
@@ -214,36 +204,20 @@ class Walk:
             orbit[:, j] = (x - base.x) / step
         return replace(base, jacobian=jacobian, orbit=orbit, fresh=True)
 
-    def _missed(self, error: NDArray[np.float64]) -> float:
-        """How far a real day lies from what was expected of it, in tolerances."""
-        return float((np.abs(error) / self.tolerances).max(initial=0.0))
-
-    def _moved(
-        self,
-        life: Life,
-        v: NDArray[np.float64],
-        s: NDArray[np.float64],
-        x: NDArray[np.float64],
-        error: NDArray[np.float64],
-        direction: NDArray[np.float64] | None,
-    ) -> Steps[Base]:
+    def _moved(self, life: Life, v: NDArray[np.float64], seen: Seen) -> Steps[Base]:
         """The base at a new real day: with fresh slopes where it came as a surprise, else with bent ones."""
         base, known = life.base, life.known
         assert base is not None
         assert known is not None
-        if self._missed(error) <= 0.5:
-            return bent(base, v, s, x, error, direction)
-        moved = replace(base, v=v, s=s, x=x, today=None)
+        if seen.missed <= 0.5:
+            return Base(v, seen.s, seen.x, seen.jacobian, seen.orbit, base.pace, base.paced)
+        moved = replace(base, v=v, s=seen.s, x=seen.x, today=None)
         return (yield from self._renewed(life.parameters, moved, known, known))
 
     # --- the life between real days ---
 
-    def _split(self, outputs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What the day reads, and the summaries, out of a row of outputs."""
-        return outputs[..., -self.downs - self.ups : -self.ups], outputs[..., -self.ups :]
-
     def _read(self, state: NDArray[np.float64], parameters: NDArray[np.float64], time: float) -> NDArray[np.float64]:
-        return self._split(observe(self.model, time, state, parameters))[0]
+        return self.looks.split(observe(self.model, time, state, parameters))[0]
 
     def _present(self, life: Life) -> Life:
         """The life with a bridge that says what its summaries are now, whatever time it was when they were found."""
@@ -280,43 +254,32 @@ class Walk:
         """The life with a first real day."""
         v = self._read(life.state, life.parameters, time)
         pace = self.day.pace(self._reads(life.parameters, v), self.midnight)
-        s, x = yield from self._settled(life.parameters, v, self.midnight, pace, 2, 8)
+        nothing = np.zeros(self.ups), self.midnight
+        slopes = np.zeros((self.ups, self.downs)), np.zeros((len(self.midnight), self.downs))
+        base = Base(v, *nothing, *slopes, pace, paced=v)
+        s, x, *_ = yield from self._settled(life.parameters, base, v, self.midnight, 2, 8)
         today = Today(s, x, dawn=x) if self.rules.every_day else None
-        slopes = np.zeros((self.ups, self.downs)), np.zeros((len(x), self.downs))
-        base = Base(v, s, x, *slopes, pace, paced=v, today=today)
+        base = replace(base, s=s, x=x, today=today)
         known = np.zeros(self.downs, dtype=bool)
         return self._present(replace(life, base=base, step=self.rules.first, known=known, time=time))
 
-    def event(self, life: Life, time: float, entries: Sequence[tuple[int, int, float]]) -> Life:
-        """The life after what happens at one instant: (kind, index, amount) as in a `Schedule`.
+    def event(self, life: Life, time: float, happening: Schedule) -> Steps[Life]:
+        """The life after what happens at one instant.
 
         Where it has moved what the day reads, the days that follow are simulated one by one until they are alike.
         """
-        schedule = Schedule(
-            times=np.array([time]),
-            first=np.array([0, len(entries)]),
-            kinds=np.array([kind for kind, _, _ in entries], np.int64),
-            indices=np.array([index for _, index, _ in entries], np.int64),
-            amounts=np.array([amount for _, _, amount in entries]),
-        )
-        outcome = solve(
-            self.model,
-            life.state,
-            life.parameters,
-            span=(time, time),
-            save=(),
-            schedule=schedule,
-            rtol=self.rtol,
-            keep_states=False,
-        )
+        now = np.array([time])
+        (outcome,) = yield [Run(self.model, life.state, life.parameters, time, time, now, self.rtol, happening)]
         after = replace(life, state=outcome.state, parameters=outcome.parameters, time=time)
         base = life.base
-        if base is None:
+        if base is None or outcome.reason.failed:
             return after
         today = base.today
         if today is None:
-            before = self._read(life.state, life.parameters, time)
-            moved = (self._read(after.state, after.parameters, time) - before) / self.width
+            before = self.looks.split(outcome.outputs[0])[0]
+            # A record at the very start is made before anything happens there.
+            (following,) = yield [Run(self.model, after.state, after.parameters, time, time, now, self.rtol)]
+            moved = (self.looks.split(following.outputs[0])[0] - before) / self.width
             if _length(moved) <= self.rules.jump:
                 return after
             x = midnight_near(base, before)  # of the days until now
@@ -372,19 +335,18 @@ class Walk:
         ahead = yield from self._solve(life, time, middle, [middle])
         if ahead.reason.failed:
             return life, middle, ahead
-        v = self._split(ahead.outputs[-1])[0]
+        v = self.looks.split(ahead.outputs[-1])[0]
         dawn = yesterday.x if time - midnight < 1e-9 else yesterday.dawn
         base = self._paced(life.parameters, base, v, dawn)
-        s, x, gap = yield from self._day(life.parameters, v, dawn, base.pace)
-        drift = np.zeros(self.ups) if yesterday.drift is None else (s - yesterday.s) / (middle - latest)
-        tell_drift(self.places, life.parameters, middle, s, drift)
+        seen = yield from self._real(life.parameters, base, v, dawn)
+        drift = np.zeros(self.ups) if yesterday.drift is None else (seen.s - yesterday.s) / (middle - latest)
+        tell_drift(self.places, life.parameters, middle, seen.s, drift)
         outcome = yield from self._recorded(life, time, after, save)
         self.counts.steps += 1
-        today = Today(s, x, dawn, after - middle, drift, max(0, yesterday.left - 1))
+        today = Today(seen.s, seen.x, dawn, after - middle, drift, max(0, yesterday.left - 1))
         life = replace(life, state=outcome.state, base=replace(base, today=today))
-        if not self.rules.every_day and (gap < self.rules.gap or today.left == 0):
-            error, direction = s - summaries_near(base, v), direction_to(base, v, self.width)
-            life = replace(life, base=(yield from self._moved(life, v, s, x, error, direction)))
+        if not self.rules.every_day and (seen.gap < self.rules.gap or today.left == 0):
+            life = replace(life, base=(yield from self._moved(life, v, seen)))
         return life, after, outcome
 
     # --- macro steps ---
@@ -401,7 +363,7 @@ class Walk:
             life = trial.life
             if trial.failed is not None:
                 return life, time + length, trial.failed
-            if trial.accepted:
+            if trial.seen is not None:
                 return (yield from self._corrected(trial, time, time + length, save))
             if trial.factor < 1.0:
                 self.counts.rejected += 1
@@ -414,48 +376,57 @@ class Walk:
         assert known is not None
         rules, shortest = self.rules, length <= self.rules.shortest
         tell(self.places, life.parameters, base)
-        ahead = yield from self._solve(life, time, time + length, [time, time + 0.5 * length, time + length])
-        if ahead.reason.failed:
+        times = np.array([time, time + 0.5 * length, time + length])
+        (ahead,) = yield [
+            Run(
+                self.model,
+                life.state,
+                life.parameters,
+                time,
+                times.item(2),
+                times,
+                self.rtol,
+                reader=self.looks.reader,
+                about=base,
+            )
+        ]
+        if not isinstance(ahead, Ahead):
+            self.counts.inner += ahead.counts.steps
             return _Trial(life, failed=ahead) if shortest else _Trial(life, 0.25)
-        (start, middle_v, v), ahead_s = self._split(ahead.outputs)
-        moving = np.abs(v - start) > self.still
-        if (moving > known).any():
-            active = known | moving
+        self.counts.inner += ahead.steps
+        if (ahead.moving > known).any():
+            active = known | ahead.moving
             base = yield from self._renewed(life.parameters, base, active, known)
             return _Trial(replace(life, base=base, known=active))
         if not shortest:
-            bend = _length((middle_v - 0.5 * (start + v)) / self.width)
-            if bend > rules.bend:
-                return _Trial(life, max(0.3, 0.9 * rules.bend / bend))
-            far = float((np.abs(ahead_s - base.s) / self.tolerances).max())
-            if far > rules.trust / rules.tolerance:
-                return _Trial(life, max(0.25, 0.8 * rules.trust / rules.tolerance / far))
-        x = midnight_near(base, v)
-        paced = self._paced(life.parameters, base, v, x)
+            if ahead.bend > rules.bend:
+                return _Trial(life, max(0.3, 0.9 * rules.bend / ahead.bend))
+            if ahead.far > rules.trust / rules.tolerance:
+                return _Trial(life, max(0.25, 0.8 * rules.trust / rules.tolerance / ahead.far))
+        paced = self._paced(life.parameters, base, ahead.v, ahead.x)
         if paced is not base:
             life, base = replace(life, base=paced), paced
-        s, following = yield from self._settled(life.parameters, v, x, base.pace, 1, 3)
-        error = s - summaries_near(base, v)
-        worst = self._missed(error)
-        if worst > 1.0 and not shortest:
+        seen = yield from self._settled(life.parameters, base, ahead.v, ahead.x, 1, 3)
+        if seen.missed > 1.0 and not shortest:
             if not base.fresh:
                 self.counts.rejected += 1
                 base = yield from self._renewed(life.parameters, base, known, known)
                 return _Trial(replace(life, base=base))
-            return _Trial(life, max(0.25, 0.9 / math.sqrt(worst)))
-        return _Trial(life, 1.0, True, None, v, s, following, error, worst)
+            return _Trial(life, max(0.25, 0.9 / math.sqrt(seen.missed)))
+        return _Trial(life, 1.0, ahead.v, seen)
 
     def _corrected(
         self, trial: _Trial, time: float, after: float, save: NDArray[np.float64]
     ) -> Steps[tuple[Life, float, Outcome]]:
         """The step done again with the summaries bent to what the real day showed; the base moves to that day."""
-        life, base = trial.life, trial.life.base
+        life, base, v, seen = trial.life, trial.life.base, trial.v, trial.seen
         assert base is not None
+        assert v is not None
+        assert seen is not None
         self.counts.steps += 1
-        direction = direction_to(base, trial.v, self.width)
-        tell(self.places, life.parameters, base, trial.error, direction)
+        tell(self.places, life.parameters, base, seen.error, seen.direction)
         outcome = yield from self._recorded(life, time, after, save)
-        base = yield from self._moved(life, trial.v, trial.s, trial.x, trial.error, direction)
-        growth = min(3.0, 0.9 / math.sqrt(max(trial.worst, 1e-12)))
+        base = yield from self._moved(life, v, seen)
+        growth = min(3.0, 0.9 / math.sqrt(max(seen.missed, 1e-12)))
         step = min(self.rules.longest, max(self.rules.shortest, (after - time) * growth))
         return Life(outcome.state, life.parameters, base, step, life.known, life.walk, after), after, outcome

@@ -7,9 +7,9 @@ summaries are smooth functions of what it reads, which the slopes between neighb
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -145,36 +145,43 @@ class Day:
         ------
         DayFailed : a day could not be finished.
         """
-        spent = list((yield [self._asked(*morning, pace) for morning in mornings]))
-        if pace > 0.0:
-            # The pace was chosen at midnight; a day that becomes faster than that is done with steps of its own.
-            again = [place for place, each in enumerate(spent) if isinstance(each, Outcome)]
-            if again:
-                slower = yield [self._asked(*mornings[place], 0.0) for place in again]
-                for place, each in zip(again, slower, strict=True):
-                    spent[place] = each
-        for each in spent:
-            if isinstance(each, Outcome):
-                raise DayFailed(each)
-        return spent
+        return (yield from self.finished([self.asked(*morning, pace, self._reader) for morning in mornings]))
 
-    def _asked(self, parameters: Numbers, start: Numbers, pace: float) -> Run:
+    def asked(self, parameters: Numbers, start: Numbers, pace: float, reader: Reader, about: Any = None) -> Run:
+        """The question how a day goes."""
         return Run(
-            model=self.model,
-            start=self._begin(start),
-            parameters=parameters,
-            begin=0.0,
-            end=1.0,
-            save=self._reading.save,
-            rtol=self.tolerance,
-            schedule=self.schedule,
-            method="fixed" if pace > 0.0 else self._adaptive,
-            step=pace,
-            reader=self._reader,
+            self.model,
+            self._begin(start),
+            parameters,
+            0.0,
+            1.0,
+            self._reading.save,
+            self.tolerance,
+            self.schedule,
+            "fixed" if pace > 0.0 else self._adaptive,
+            pace,
+            None,
+            reader,
+            about,
         )
 
-    def _seen(self, outputs: Numbers, states: Numbers) -> list[Spent]:
-        """What is seen of days that are over."""
+    def finished(self, days: Sequence[Run]) -> Steps[list[Any]]:
+        """What the readers make of days; raises `DayFailed` where one could not be finished."""
+        seen = list((yield days))
+        # The pace was chosen at midnight; a day that becomes faster than that is done with steps of its own.
+        failed = [place for place, each in enumerate(seen) if type(each) is Outcome]
+        again = [place for place in failed if days[place].method == "fixed"]
+        if again:
+            slower = yield [replace(days[place], method=self._adaptive) for place in again]
+            for place, each in zip(again, slower, strict=True):
+                seen[place] = each
+        for place in failed:
+            if type(seen[place]) is Outcome:
+                raise DayFailed(seen[place])
+        return seen
+
+    def seen(self, outputs: Numbers, states: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        """Summaries, next midnights and gaps of days that are over, row by row."""
         reading = self._reading
         summaries = np.empty((len(states), len(reading.columns)))
         summaries[:, reading.means] = states[:, reading.integrals]
@@ -188,12 +195,14 @@ class Day:
                 summaries[:, index] = course.min(axis=1)
             else:
                 summaries[:, index] = share_between(course, *limits)
-        gaps = np.abs(outputs[:, -1] - outputs[:, 0])[:, reading.columns]
-        return list(zip(summaries, states[:, : self._kept], gaps, strict=True))
+        return summaries, states[:, : self._kept], np.abs(outputs[:, -1] - outputs[:, 0])[:, reading.columns]
 
     @cached_property
     def _reader(self) -> Reader:
-        return self._seen
+        def read(outputs: Numbers, states: Numbers, steps: Sequence[int], about: Sequence[Any]) -> list[Spent]:
+            return list(zip(*self.seen(outputs, states), strict=True))
+
+        return read
 
     def until(self, parameters: NDArray[np.float64], start: NDArray[np.float64], end: float) -> Outcome:
         """The day from midnight until a time of it; what falls on that time does not happen."""
@@ -279,3 +288,8 @@ def day_schedule(entries: Sequence[tuple[float, int, int, float]]) -> Schedule:
         indices=np.array([entry[2] for entry in ordered], np.int64),
         amounts=np.array([entry[3] for entry in ordered], np.float64),
     )
+
+
+def at_once(time: float, entries: Sequence[tuple[int, int, float]]) -> Schedule:
+    """A schedule from what happens at one time: (kind, index, amount), in order."""
+    return day_schedule([(time, *entry) for entry in entries])

@@ -15,15 +15,16 @@ import numpy as np
 
 from isletsim.clocks import ClockCounts, Life, Rules, Walk
 from isletsim.compiler import CompiledModel, compile_model
-from isletsim.days import Day, DayFailed, day_schedule, limits_of
+from isletsim.days import Day, DayFailed, at_once, day_schedule, limits_of
 from isletsim.ensemble import Run, Steps
 from isletsim.faults import Fault, InputError
 from isletsim.layers import Composition
 from isletsim.layers.clocks import Clocks
+from isletsim.looks import Looks
 from isletsim.point import initial, observe
 from isletsim.regimen import Course, Dose, Stops, stops_of, to_schedule
 from isletsim.simulate import bare_stops, constant_values
-from isletsim.solver import Outcome, Reason, Watch
+from isletsim.solver import Outcome, Reason, Schedule, Watch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -189,6 +190,7 @@ class TwoClocks:
     tolerance: float
     rules: Rules
     protocols: dict[tuple[object, ...], Day] = field(default_factory=dict)
+    plans: dict[int, tuple[Stops, Mapping[float, Schedule]]] = field(default_factory=dict)
 
     @cached_property
     def life_model(self) -> CompiledModel:
@@ -230,12 +232,17 @@ class TwoClocks:
         midnight = _start(self.day_model, morning, starts)[: self._midnight_states]
         known = constant_values(self.composition.flat, parameters)
         protocol = self._day_of(tuple(day), limits_of(clocks, known))
-        walk = Walk(self.life_model, clocks, protocol, self.rules, self.tolerance, midnight)
+        walk = Walk(self.life_model, clocks, protocol, self.rules, self.tolerance, midnight, self.looks)
         return Standing(state, parameters, Life(state, whole, walk=walk))
 
     @cached_property
     def _midnight_states(self) -> int:
         return sum(1 for name in self._clocks.day.states if not name.startswith("integral("))
+
+    @cached_property
+    def looks(self) -> Looks:
+        """How its lives are looked at."""
+        return Looks(self._clocks, self.rules.tolerance)
 
     def _day_of(self, day: tuple[Dose, ...], limits: tuple[tuple[float, ...], ...]) -> Day:
         """The day of all subjects who live by the same protocol and the same limits."""
@@ -245,6 +252,15 @@ class TwoClocks:
             if len(self.protocols) < MOST_PROTOCOLS:
                 self.protocols[day, limits] = known
         return known
+
+    def _happening(self, stops: Stops) -> Mapping[float, Schedule]:
+        """What happens at each time; remembered, since most subjects share one plan."""
+        known = self.plans.get(id(stops))
+        if known is None:
+            known = stops, _by_time(stops, self._clocks)
+            if len(self.plans) < MOST_PROTOCOLS:
+                self.plans[id(stops)] = known  # with the plan itself: nothing else can get its number
+        return known[1]
 
     def _protocol(self, day: Sequence[Dose]):  # type: ignore[no-untyped-def]
         clocks = self._clocks
@@ -281,7 +297,7 @@ class TwoClocks:
         walk = walk.again() if life.base is None or not changed else walk.again(life.base.x)
         base = None if changed else life.base  # another patient's day: what was known of it is void
         life = Life(standing.state, whole, base, life.step, life.known, walk)
-        events = _by_time(stops, self._clocks)
+        events = self._happening(stops)
         rows = np.full((len(save), len(self.outputs)), np.nan)
         try:
             if life.base is None:
@@ -330,20 +346,19 @@ class TwoClocks:
         until: float,
         save: NDArray[np.float64],
         rows: NDArray[np.float64],
-        events: list[tuple[float, list[tuple[int, int, float]]]],
+        happening: Mapping[float, Schedule],
         watch: Watch | None,
         pauses: Pauses,
     ) -> Steps[Stretch]:
         width, time, done = len(self.outputs), 0.0, 0
-        marks = sorted({*(at for at, _ in events), *pauses, until} | set(_looks(until) if watch is not None else ()))
-        happening = dict(events)
+        marks = sorted({*happening, *pauses, until} | set(_looks(until) if watch is not None else ()))
         if len(save) and save[0] == 0.0:
             rows[0] = observe(self.life_model, 0.0, life.state, life.parameters)[:width]
             done = 1
         if 0.0 in pauses:  # before the first dose, as the record
             yield from pauses[0.0](self._standing(life))
         if 0.0 in happening:
-            life = walk.event(life, 0.0, happening[0.0])
+            life = yield from walk.event(life, 0.0, happening[0.0])
         for mark in marks:
             if mark <= time:
                 continue
@@ -366,7 +381,7 @@ class TwoClocks:
                 done += len(found)
             time = mark
             if mark in happening:
-                life = walk.event(life, mark, happening[mark])
+                life = yield from walk.event(life, mark, happening[mark])
                 if len(wanted) and wanted[-1] == mark and watch is None:
                     rows[done - 1] = observe(self.life_model, mark, life.state, life.parameters)[:width]
             if mark in pauses:
@@ -402,7 +417,7 @@ def _looks(until: float) -> list[float]:
     return [float(day) for day in np.arange(LOOK, until, LOOK)]
 
 
-def _by_time(stops: Stops, clocks: Clocks) -> list[tuple[float, list[tuple[int, int, float]]]]:
+def _by_time(stops: Stops, clocks: Clocks) -> dict[float, Schedule]:
     """What happens at each time, with the actions of the life model."""
     found: dict[float, list[tuple[int, int, float]]] = {}
     for time, _, kind, index, amount in stops.entries:
@@ -413,4 +428,4 @@ def _by_time(stops: Stops, clocks: Clocks) -> list[tuple[float, list[tuple[int, 
             raise InputError(Fault("doses", message))
         place = clocks.life_actions[index] if kind == 1 else index
         found.setdefault(time, []).append((kind, place, amount))
-    return sorted(found.items())
+    return {time: at_once(time, entries) for time, entries in found.items()}

@@ -164,7 +164,7 @@ def test_a_day_that_becomes_faster_than_its_pace_is_done_with_steps_of_its_own(c
     pace = day.pace(parameters, midnight)
     _, found, _ = alone(day.run(parameters, midnight, pace))
     _, expected, _ = alone(replace(day, tolerance=1e-11).run(parameters, midnight, 0.0))
-    (outcome,) = answer([day._asked(parameters, midnight, pace)])
+    (outcome,) = answer([day.asked(parameters, midnight, pace, day._reader)])
     assert outcome.reason is Reason.NOT_FINITE
     assert found == pytest.approx(expected, rel=1e-6)
 

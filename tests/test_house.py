@@ -47,6 +47,7 @@ READING_ORDER = [
     "simulate",
     "bridge",
     "days",
+    "looks",
     "clocks",
     "lives",
     "challenge",

@@ -53,15 +53,17 @@ class Run:
     step: float = np.nan
     watch: Watch | None = None
     reader: Reader | None = None
+    about: Any = None
 
 
 class Reader(Protocol):
-    """Reads runs that were recorded at the same times and ended well, all at once.
+    """Reads runs that were recorded equally often and ended well, all at once.
 
-    `outputs` has a row a run, a record and an output, `states` are the last ones; one answer a run.
+    `outputs` has a row a run, a record and an output, `states` are the last ones, `steps` were taken, and `about` is
+    what each run says of itself; one answer a run.
     """
 
-    def __call__(self, outputs: Numbers, states: Numbers) -> Sequence[Any]:
+    def __call__(self, outputs: Numbers, states: Numbers, steps: Sequence[int], about: Sequence[Any]) -> Sequence[Any]:
         """What the runs say."""
 
 
@@ -81,6 +83,8 @@ def alone(life: Steps[Result]) -> Result:
 
 def abreast(lives: Sequence[Steps[Result]]) -> Steps[list[Result]]:
     """Lives that know nothing of each other, lived as one; their ends in order."""
+    if len(lives) == 1:
+        return [(yield from lives[0])]
     ends: dict[int, Result] = {}
     sent: dict[int, Sequence[Any] | None] = dict.fromkeys(range(len(lives)))
     while sent:
@@ -131,7 +135,7 @@ def answer(runs: Sequence[Run]) -> list[Any]:
     groups: dict[tuple[object, ...], list[int]] = {}
     for place, run in enumerate(runs):
         watched = None if run.watch is None else (run.watch.output, run.watch.direction)
-        groups.setdefault((id(run.model), run.method, run.rtol, watched, id(run.reader)), []).append(place)
+        groups.setdefault((id(run.model), run.method, run.rtol, watched), []).append(place)
     answers: list[Any] = [None] * len(runs)
     for places in groups.values():
         group = [runs[place] for place in places]
@@ -150,7 +154,7 @@ def _read(run: Run, outcome: Outcome) -> Any:
     """What a run says by itself."""
     if run.reader is None or outcome.reason.failed:
         return outcome
-    return run.reader(outcome.outputs[None], outcome.state[None])[0]
+    return run.reader(outcome.outputs[None], outcome.state[None], [outcome.counts.steps], [run.about])[0]
 
 
 def _one(run: Run, functions: LaneFunctions | None) -> Outcome:
@@ -225,45 +229,53 @@ def _side_by_side(group: Sequence[Run], functions: LaneFunctions) -> list[Any]:
         counter=np.zeros(1, np.int64),
     )
     in_lanes(asked, answers)
-    reader = first.reader
-    if reader is None:
-        return _outcomes(group, clock, answers, values)
-    assert answers.outputs is not None
-    good = answers.reasons != at.RETRY
-    outputs = answers.outputs.reshape(count, -1, model.outputs)
-    if good.all():
-        return list(reader(outputs, answers.states))
-    read = iter(reader(outputs[good], answers.states[good]))
-    return [next(read) if fine else _read(run, _solved(run)) for run, fine in zip(group, good, strict=True)]
+    return _told(group, clock, answers, values)
 
 
-def _outcomes(group: Sequence[Run], clock: Clock, answers: Answers, values: Numbers) -> list[Outcome]:
-    found: list[Outcome] = []
+def _told(group: Sequence[Run], clock: Clock, answers: Answers, values: Numbers) -> list[Any]:
+    """What the lanes say to every run."""
+    told: list[Any] = []
+    readers: dict[int, list[int]] = {}
     assert answers.outputs is not None
-    rows, steps = answers.rows.tolist(), answers.counts.tolist()
+    rows, steps = answers.rows.tolist(), answers.counts[:, 0].tolist()
     reasons, times, places = answers.reasons.tolist(), answers.times.tolist(), clock.first_rows.tolist()
     ends = values if answers.values is None else answers.values
     for number, run in enumerate(group):
         if reasons[number] == at.RETRY:
-            found.append(_solved(run))
-            continue
-        done, place = rows[number], places[number]
-        taken, refused = steps[number]
-        found.append(
-            Outcome(
-                _REASONS[reasons[number]],
-                times[number],
-                run.save if done == len(run.save) else run.save[:done],
-                None,
-                answers.outputs[place : place + done],
-                answers.states[number],
-                ends[number],
-                Counts(taken, refused, 0, 0, 0, 0, 0, 0, 0),
-                -1,
-                -1,
+            told.append(_read(run, _solved(run)))
+        elif run.reader is not None:
+            told.append(None)
+            readers.setdefault(id(run.reader), []).append(number)
+        else:
+            done, place = rows[number], places[number]
+            told.append(
+                Outcome(
+                    _REASONS[reasons[number]],
+                    times[number],
+                    run.save if done == len(run.save) else run.save[:done],
+                    None,
+                    answers.outputs[place : place + done],
+                    answers.states[number],
+                    ends[number],
+                    Counts(steps[number], int(answers.counts[number, 1]), 0, 0, 0, 0, 0, 0, 0),
+                    -1,
+                    -1,
+                )
             )
-        )
-    return found
+    for numbers in readers.values():
+        first = group[numbers[0]]
+        assert first.reader is not None
+        records = len(first.save)
+        if len(numbers) == len(group):
+            outputs, states = answers.outputs.reshape(len(group), records, -1), answers.states
+        else:
+            outputs = answers.outputs[clock.first_rows[numbers][:, None] + np.arange(records)]
+            states = answers.states[numbers]
+        about = [group[number].about for number in numbers]
+        read = first.reader(outputs, states, [steps[number] for number in numbers], about)
+        for number, each in zip(numbers, read, strict=True):
+            told[number] = each
+    return told
 
 
 def _clock(group: Sequence[Run]) -> Clock:

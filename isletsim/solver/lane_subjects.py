@@ -143,7 +143,7 @@ def give(frame: Integers, lanes: int, kind: int, index: int) -> int:
     states, parameters = frame[at.STATES], frame[at.PARAMETERS]
     amounts, times = offset(control, at.AMOUNT * LANES), offset(control, at.TIME * LANES)
     if kind == 2:
-        revised = renew_lanes(1, offset(values, index * LANES), amounts, lanes)
+        revised: int = renew_lanes(1, offset(values, index * LANES), amounts, lanes)
         if revised != 0:
             call_one(frame[at.PREPARE], values)
         return revised
@@ -153,10 +153,11 @@ def give(frame: Integers, lanes: int, kind: int, index: int) -> int:
     copy_rows(states, point, state)
     copy_rows(parameters, kept, values)
     call_lane_act(frame[at.ACT], types.int32(index), amounts, times, point, kept)
-    revised = renew_lanes(parameters, values, kept, lanes)
-    if revised != 0:
+    changed: int = renew_lanes(parameters, values, kept, lanes)
+    if changed != 0:
         call_one(frame[at.PREPARE], values)
-    return revised | renew_lanes(states, state, point, lanes)
+    changed |= renew_lanes(states, state, point, lanes)
+    return changed
 
 
 @compiled(types.float64(INTEGERS, types.int64, types.float64))

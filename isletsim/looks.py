@@ -1,0 +1,123 @@
+"""What is seen of many lives at once: the way ahead of a macro step, and a real day beside what was expected of it.
+
+Every life alone asks its questions; the arithmetic on the answers is done here for all that were answered together.
+Sums run over one life at a time, in one order, so nobody's numbers depend on the company.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from isletsim.bridge import (
+    Base,
+    bent,
+    direction_to,
+    midnight_near,
+    neighbourhood,
+    places_of,
+    summaries_near,
+)
+from isletsim.days import Day
+from isletsim.ensemble import Reader
+from isletsim.layers.clocks import Clocks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.float64]
+
+__all__ = ["Ahead", "Looks", "Seen"]
+
+
+class Ahead(NamedTuple):
+    """The way of a macro step with the linear day.
+
+    Attributes
+    ----------
+    steps : inner steps.
+    v : what the day reads at its end. moving : which of it is another than at the beginning.
+    bend : how far the path is curved, in sizes. far : how far the summaries go, in tolerances.
+    x : the midnight expected at its end.
+    """
+
+    steps: int
+    v: Vector
+    moving: NDArray[np.bool_]
+    bend: float
+    far: float
+    x: Vector
+
+
+class Seen(NamedTuple):
+    """A real day near a base.
+
+    Attributes
+    ----------
+    s, x : its summaries, and the midnight at its end. gap : how far it is from closing, in tolerances.
+    error : how far its summaries are from those expected; `missed` the same in tolerances.
+    direction : see `direction_to`. jacobian, orbit : slopes that follow what was seen (`bent`).
+    """
+
+    s: Vector
+    x: Vector
+    gap: float
+    error: Vector
+    missed: float
+    direction: Vector
+    jacobian: Vector
+    orbit: Vector
+
+
+class Looks:
+    """How lives of one composition are looked at; `tolerance` is the factor of all tolerances."""
+
+    def __init__(self, clocks: Clocks, tolerance: float) -> None:
+        self.downs, self.ups = len(clocks.down), len(clocks.up)
+        self.width = 0.1 * np.array(clocks.sizes)
+        self.tolerances = tolerance * np.array(clocks.tolerances)
+        place = {name: index for index, name in enumerate(clocks.day.parameters)}
+        self.day_places = np.array([place[name] for name in clocks.down], dtype=np.int64)
+        self.places = places_of(clocks)
+        self.reader: Reader = self.ahead
+        self._real: dict[int, tuple[Day, Reader]] = {}
+
+    def split(self, outputs: Vector) -> tuple[Vector, Vector]:
+        """What the day reads, and the summaries, out of rows of outputs."""
+        return outputs[..., -self.downs - self.ups : -self.ups], outputs[..., -self.ups :]
+
+    def ahead(self, outputs: Vector, states: Vector, steps: Sequence[int], about: Sequence[Base]) -> list[Ahead]:
+        """The ways of macro steps, from rows at their beginning, middle and end; `about` are their bases."""
+        base = neighbourhood(about)
+        read, summaries = self.split(outputs)
+        start, middle, v = read[:, 0], read[:, 1], read[:, 2]
+        moving = np.abs(v - start) > 1e-7 * self.width
+        bend = np.sqrt((((middle - 0.5 * (start + v)) / self.width) ** 2).sum(axis=-1))
+        far = (np.abs(summaries[:, 1:] - base.s[:, None]) / self.tolerances).max(axis=(1, 2), initial=0.0)
+        x = midnight_near(base, v)
+        return list(map(Ahead, steps, v, moving, bend.tolist(), far.tolist(), x))
+
+    def of(self, day: Day) -> Reader:
+        """The reader of real days near a base; `about` of such a run is the base and what the day reads."""
+        known = self._real.get(id(day))
+        if known is None:
+
+            def real(
+                outputs: Vector, states: Vector, steps: Sequence[int], about: Sequence[tuple[Base, Vector]]
+            ) -> list[Seen]:
+                return self._seen(day.seen(outputs, states), about)
+
+            known = self._real[id(day)] = day, real
+        return known[1]
+
+    def _seen(self, days: tuple[Vector, Vector, Vector], about: Sequence[tuple[Base, Vector]]) -> list[Seen]:
+        s, x, gaps = days
+        base, v = neighbourhood([each for each, _ in about]), np.array([each for _, each in about])
+        error = s - summaries_near(base, v)
+        missed = (np.abs(error) / self.tolerances).max(axis=-1, initial=0.0)
+        gap = (gaps / self.tolerances).max(axis=-1, initial=0.0)
+        direction = direction_to(base, v, self.width)
+        jacobian, orbit = bent(base, v, x, error, direction)
+        return list(map(Seen, s, x, gap.tolist(), error, missed.tolist(), direction, jacobian, orbit))
