@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from isletsim.compiler.block import LLVM_BLOCK, NUMPY_BLOCK, SMALLEST_PIVOT
 from isletsim.compiler.elementary import INTRINSICS, OWN, VECTORS, elementary, number
+from isletsim.compiler.joining import joined
 from isletsim.compiler.native import LIBRARY
 from isletsim.compiler.packs import pack_text, packs_of
 from isletsim.compiler.program import Program
@@ -57,6 +58,8 @@ def body(routine: Routine, dialect: Dialect) -> tuple[list[str], dict[int, str]]
     written: dict[int, str] = {}
     serial = 0
     packs = packs_of(routine) if dialect.packs else {}
+    if "fma" in dialect.operations:
+        routine = joined(routine)
     for step in routine.steps:
         for place in step.first:
             _value(routine, dialect, place, lines, written, packs)

@@ -21,8 +21,7 @@ body:
   %pz = getelementptr <8 x double>, ptr %z, i64 %i
   %va = load <8 x double>, ptr %pa, align 64
   %vz = load <8 x double>, ptr %pz, align 64
-  %product = fmul contract <8 x double> %va, %w
-  %sum = fadd contract <8 x double> %vz, %product
+  %sum = call <8 x double> @llvm.fma.v8f64(<8 x double> %va, <8 x double> %w, <8 x double> %vz)
   store <8 x double> %sum, ptr %pz, align 64
   %next = add i64 %i, 1
   br label %head

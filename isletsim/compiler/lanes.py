@@ -51,8 +51,10 @@ def _dialects(shape: _Shape) -> tuple[Dialect, Dialect, Dialect]:
     place = "  {0}a = getelementptr " + kind + ", ptr %{1}, i64 {2}\n"
     stored = "  %s{3} = getelementptr " + kind + ", ptr %{0}, i64 {1}\n"
     plain = Dialect(
-        operations={name: f"  {{0}} = f{name} contract {kind} {{1}}, {{2}}" for name in ("add", "sub", "mul")}
+        operations={name: f"  {{0}} = f{name} {kind} {{1}}, {{2}}" for name in ("add", "sub", "mul")}
         | {
+            # Written as such, since LLVM joins products and sums one way in vectors and another way outside of them.
+            "fma": f"  {{0}} = call {kind} @llvm.fma.{shape.suffix}({kind} {{1}}, {kind} {{2}}, {kind} {{3}})",
             "div": f"  {{0}} = fdiv {kind} {{1}}, {{2}}",
             "neg": f"  {{0}} = fneg {kind} {{1}}",
             "pow": f"  {{0}} = call {kind} @own_pow({kind} {{1}}, {kind} {{2}})",
@@ -92,7 +94,7 @@ def _dialects(shape: _Shape) -> tuple[Dialect, Dialect, Dialect]:
     adding = replace(
         hot,
         store=f"{stored}  %o{{3}} = load {kind}, ptr %s{{3}}, align {align}\n"
-        f"  %n{{3}} = fadd contract {kind} %o{{3}}, {{2}}\n  store {kind} %n{{3}}, ptr %s{{3}}, align {align}",
+        f"  %n{{3}} = fadd {kind} %o{{3}}, {{2}}\n  store {kind} %n{{3}}, ptr %s{{3}}, align {align}",
     )
     return plain, hot, adding
 

@@ -11,7 +11,7 @@ from typing import Any
 from llvmlite import ir
 
 from isletsim.solver import lane_frame as at
-from isletsim.solver.kernels import CONTRACT, DOUBLE, INT32, INT64, Codegen, cgutils, types
+from isletsim.solver.kernels import DOUBLE, INT32, INT64, Codegen, cgutils, types
 
 __all__ = ["Lanes", "each_vector"]
 
@@ -82,23 +82,27 @@ class Lanes:
 
     def add(self, a: Any, b: Any) -> Any:
         """a + b"""
-        return self.builder.fadd(self.full(a), self.full(b), flags=CONTRACT)
+        return self.builder.fadd(self.full(a), self.full(b))
 
     def sub(self, a: Any, b: Any) -> Any:
         """a - b"""
-        return self.builder.fsub(self.full(a), self.full(b), flags=CONTRACT)
+        return self.builder.fsub(self.full(a), self.full(b))
 
     def mul(self, a: Any, b: Any) -> Any:
         """a b"""
-        return self.builder.fmul(self.full(a), self.full(b), flags=CONTRACT)
+        return self.builder.fmul(self.full(a), self.full(b))
 
     def div(self, a: Any, b: Any) -> Any:
         """a / b"""
         return self.builder.fdiv(self.full(a), self.full(b))
 
     def sum(self, total: Any, a: Any, b: Any) -> Any:
-        """total + a b"""
-        return self.mul(a, b) if total is None else self.add(total, self.mul(a, b))
+        """total + a b with one rounding; left to LLVM, what is joined would depend on what stands around."""
+        if total is None:
+            return self.mul(a, b)
+        kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
+        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.fma.{SUFFIX}")
+        return self.builder.call(function, [self.full(a), self.full(b), self.full(total)])
 
     def _one(self, name: str, a: Any) -> Any:
         kind = ir.FunctionType(VECTOR, [VECTOR])
