@@ -1,7 +1,7 @@
 """What is known of the days near a real one, and how the life model is told of it.
 
-Between real days the summaries s of the day, and the midnight x it begins with, are local linear functions of what the
-day reads of the life, v; `isletsim.layers.clocks` has the form in which they stand in the life model.
+Between real days the summaries s of the day, and the midnight x it begins with, are local functions of what the day
+reads of the life, v; `isletsim.layers.clocks` has the form in which they stand in the life model.
 """
 
 from __future__ import annotations
@@ -24,15 +24,25 @@ __all__ = [
     "Neighbourhood",
     "Places",
     "Today",
+    "apart",
     "bent",
+    "curves",
     "direction_to",
+    "error_of",
     "midnight_near",
     "neighbourhood",
     "places_of",
+    "shifted",
+    "stale",
     "summaries_near",
     "tell",
+    "tell_bend",
     "tell_drift",
 ]
+
+# How far slopes follow what a day showed. With 1 they become the mean slopes of the way, and with 2 those at its end if
+# they were exact at its beginning. But with 2, what was wrong in them only changes sign at every step and never fades.
+FOLLOWED = 1.5
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,9 @@ class Base:
 
     Attributes
     ----------
+    dawn : the midnight at its beginning; `x` is the one at its end.
     jacobian, orbit : ds/dv and dx/dv; `fresh` where they were measured at this very day.
+    curve : r of each summary, 0 where it is linear. seen : what was read when each slope was last measured.
     pace : the fixed step of such days, chosen where they read `paced`.
     today : the latest day, where it is not this one.
     """
@@ -70,8 +82,11 @@ class Base:
     v: Vector
     s: Vector
     x: Vector
+    dawn: Vector
     jacobian: Vector
     orbit: Vector
+    curve: Vector
+    seen: Vector
     pace: float
     paced: Vector
     fresh: bool = False
@@ -86,6 +101,7 @@ class Neighbourhood(NamedTuple):
     x: Vector
     jacobian: Vector
     orbit: Vector
+    curve: Vector
 
 
 def neighbourhood(bases: Sequence[Base]) -> Neighbourhood:
@@ -96,6 +112,7 @@ def neighbourhood(bases: Sequence[Base]) -> Neighbourhood:
         np.array([base.x for base in bases]),
         np.array([base.jacobian for base in bases]),
         np.array([base.orbit for base in bases]),
+        np.array([base.curve for base in bases]),
     )
 
 
@@ -105,16 +122,62 @@ def _along(slopes: Vector, way: Vector) -> Vector:
     return change
 
 
+def curves(s: Vector, bounds: tuple[Vector, Vector], size: Vector) -> Vector:
+    """The r with which summaries keep within their bounds, each seen from the nearer one; 0 for those outside."""
+    low, high = bounds
+    room = np.where(s - low <= high - s, np.maximum(s - low, 1e-6 * size), np.minimum(s - high, -1e-6 * size))
+    curve: Vector = np.where((s >= low) & (s <= high), 1.0 / room, 0.0)
+    return curve
+
+
+def curved(change: Vector, curve: Vector) -> Vector:
+    """How far summaries move for a first-order change u, with curve r.
+
+    For r = 1 / B it is B (exp(u / B) - 1) to second order; but a rise grows to 2 u at most, and a fall never exceeds B.
+    """
+    share = curve * change
+    move: Vector = change * (1.0 + share / (1.0 + np.sqrt(1.0 + share * share)))
+    return move
+
+
+def straightened(move: Vector, curve: Vector) -> Vector:
+    """The first-order change that moves summaries so far; the inverse of `curved`."""
+    change: Vector = 0.5 * move * (1.0 + 1.0 / (1.0 + curve * move))
+    return change
+
+
 def summaries_near(base: Base | Neighbourhood, v: Vector) -> Vector:
     """The summaries of a day that reads v."""
-    return base.s + _along(base.jacobian, v - base.v)
+    return base.s + curved(_along(base.jacobian, v - base.v), base.curve)
+
+
+def error_of(base: Base | Neighbourhood, v: Vector, s: Vector) -> tuple[Vector, Vector]:
+    """What the first-order change to a real day at v lacks; and the curve, 0 where that day lies beyond a bound."""
+    curve: Vector = np.where(1.0 + base.curve * (s - base.s) > 1e-9, base.curve, 0.0)
+    return straightened(s - base.s, curve) - _along(base.jacobian, v - base.v), curve
 
 
 def midnight_near(base: Base | Neighbourhood, v: Vector) -> Vector:
-    """The midnight of a day that reads v; what would have changed its sign stays where it is known."""
-    x = base.x + _along(base.orbit, v - base.v)
-    midnight: Vector = np.where((x <= 0.0) & (base.x > 0.0), base.x, x)
+    """The midnight of a day that reads v."""
+    return shifted(base.x, _along(base.orbit, v - base.v))
+
+
+def shifted(x: Vector, change: Vector) -> Vector:
+    """A midnight and a change of it; what would have changed its sign stays where it is known."""
+    changed = x + change
+    midnight: Vector = np.where((changed <= 0.0) & (x > 0.0), x, changed)
     return midnight
+
+
+def apart(v: Vector, other: Vector, width: Vector) -> NDArray[np.bool_]:
+    """The directions in which two readings differ."""
+    return np.asarray(np.abs(v - other) > 1e-7 * width)
+
+
+def stale(base: Base, far: Vector) -> NDArray[np.bool_]:
+    """The directions worth another look: those that moved, where one of them has moved a summary far since the last."""
+    effect = np.max(np.abs(base.jacobian * (base.v - base.seen)) / far[:, None], axis=0, initial=0.0)
+    return np.asarray((effect > 0.1) & bool((effect > 1.0).any()))
 
 
 def direction_to(base: Base | Neighbourhood, v: Vector, width: Vector) -> Vector:
@@ -125,19 +188,33 @@ def direction_to(base: Base | Neighbourhood, v: Vector, width: Vector) -> Vector
     return direction
 
 
-def bent(base: Base | Neighbourhood, v: Vector, x: Vector, error: Vector, direction: Vector) -> tuple[Vector, Vector]:
+def bent(
+    base: Base | Neighbourhood, v: Vector, s: Vector, x: Vector, error: Vector, curve: Vector, width: Vector
+) -> tuple[Vector, Vector]:
     """The slopes at a real day at v, which follow the bend seen on the way there (a Broyden update).
-
-    The factor 2 makes them the slopes at the end of the way, not its mean: they are those of the parabola.
 
     Parameters
     ----------
-    x : the midnight of that day. error : how far its summaries lie from `summaries_near`.
-    direction : see `direction_to`.
+    s, x : the summaries of that day, and its midnight. error, curve : see `error_of`.
     """
-    row = 2.0 * direction[..., None, :]
-    missed = x - base.x - _along(base.orbit, v - base.v)
-    return base.jacobian + error[..., :, None] * row, base.orbit + missed[..., :, None] * row
+    way = (v - base.v) / width
+    lacking = x - base.x - _along(base.orbit, v - base.v)
+    share = 1.0 + curve * (s - base.s)
+    slope = 2.0 * share**2 / (1.0 + share**2)  # of `curved`, there
+    jacobian = (base.jacobian + _owed(error, base.jacobian * width[None, :], way) / width) * slope[..., :, None]
+    return jacobian, base.orbit + _owed(lacking, base.orbit * width[None, :], way) / width
+
+
+def _owed(error: Vector, slopes: Vector, way: Vector) -> Vector:
+    """The change of slopes that an error on a way asks for: most of large slopes, which may be wrong by more."""
+    trust = np.abs(slopes)
+    weight = (trust + 0.05 * trust.max(axis=-1, keepdims=True, initial=0.0)) ** 2
+    weight = np.where(weight.max(axis=-1, keepdims=True, initial=0.0) > 0.0, weight, 1.0)
+    size = (way**2).sum(axis=-1)[..., None, None]
+    total = _along(weight, way**2)[..., :, None]
+    row = np.divide(weight * way[..., None, :], total, out=np.zeros_like(weight), where=(total > 0.0) & (size > 1e-8))
+    owed: Vector = FOLLOWED * error[..., :, None] * row
+    return owed
 
 
 @dataclass(frozen=True)
@@ -150,6 +227,7 @@ class Places:
     s0: slice
     e: slice
     c: slice
+    r: slice
     J: slice
 
 
@@ -168,24 +246,34 @@ def places_of(clocks: Clocks) -> Places:
         s0=span("s0", ups),
         e=span("e", ups),
         c=span("c", ups),
+        r=span("r", ups),
         J=span("J", ups * downs),
     )
 
 
-def tell(places: Places, parameters: Vector, base: Base, bend: Vector | None = None, way: Vector | None = None) -> None:
-    """Write into a life's parameters: the days are those near the base, bent along the way by an error at its end."""
+def tell(places: Places, parameters: Vector, base: Base) -> None:
+    """Write into a life's parameters: the days are those near the base."""
     parameters[places.v0] = base.v
     parameters[places.s0] = base.s
+    parameters[places.r] = base.curve
     parameters[places.J] = base.jacobian.ravel()
-    parameters[places.w] = 0.0 if way is None else way
-    parameters[places.e] = 0.0 if bend is None or way is None else bend
+    parameters[places.w] = 0.0
+    parameters[places.e] = 0.0
     parameters[places.c] = 0.0
+
+
+def tell_bend(places: Places, parameters: Vector, error: Vector, curve: Vector, direction: Vector) -> None:
+    """Write into them besides: the days are bent along the way by an error at its end; see `error_of`."""
+    parameters[places.w] = direction
+    parameters[places.e] = error
+    parameters[places.r] = curve
 
 
 def tell_drift(places: Places, parameters: Vector, time: float, s: Vector, drift: Vector | None) -> None:
     """Write into a life's parameters: whatever they read, the days have summaries s at a time and drift from there."""
     parameters[places.time] = time
     parameters[places.s0] = s
+    parameters[places.r] = 0.0
     parameters[places.J] = 0.0
     parameters[places.e] = 0.0
     parameters[places.c] = 0.0 if drift is None else drift

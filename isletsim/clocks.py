@@ -1,6 +1,6 @@
 """Two clocks: decades of life from few simulated days.
 
-Between real days the summaries of the day are a local linear function of what the day reads of the life, inside the
+Between real days the summaries of the day are a local function of what the day reads of the life, inside the
 stiff integrator of the life. A macro step is predicted with it, one real day is simulated at its end, and the step is
 done again with the summaries corrected; the difference controls the length of the steps. Where the linear day is poor
 the steps shrink to one day, and the scheme then simulates every day.
@@ -18,9 +18,13 @@ import numpy as np
 from isletsim.bridge import (
     Base,
     Today,
+    apart,
     midnight_near,
+    shifted,
+    stale,
     summaries_near,
     tell,
+    tell_bend,
     tell_drift,
 )
 from isletsim.days import Day, DayFailed
@@ -28,6 +32,7 @@ from isletsim.ensemble import Run, Steps
 from isletsim.layers.clocks import Clocks
 from isletsim.looks import Ahead, Looks, Seen
 from isletsim.point import observe
+from isletsim.rules import LANES, ClockCounts, Rules
 from isletsim.solver import Outcome, Schedule
 
 if TYPE_CHECKING:
@@ -36,44 +41,6 @@ if TYPE_CHECKING:
     from isletsim.compiler import CompiledModel
 
 __all__ = ["ClockCounts", "Life", "Rules", "Walk"]
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How the macro steps are controlled; lengths in days, the rest in tolerances of the summaries or sizes.
-
-    Attributes
-    ----------
-    tolerance : factor of all tolerances.
-    gap : a day that closes to this share of the tolerance counts as periodic.
-    bend, trust : how far the path may curve within a step, in sizes, and the summaries may move, in tolerances.
-    jump, settling : after an event that moves what the day reads so far, in tenths of sizes, so many days are simulated
-        one by one, or fewer where they are alike sooner.
-    every_day : simulate every day, each from the midnight of the day before.
-    """
-
-    tolerance: float = 1.0
-    shortest: float = 1.0
-    longest: float = 100.0
-    first: float = 2.0
-    gap: float = 0.05
-    bend: float = 0.5
-    trust: float = 40.0
-    jump: float = 0.05
-    settling: int = 4
-    every_day: bool = False
-
-
-@dataclass
-class ClockCounts:
-    """The work of a walk: real days, of them those of Jacobians, macro steps, rejected ones, inner steps."""
-
-    days: int = 0
-    perturbed: int = 0
-    batches: int = 0
-    steps: int = 0
-    rejected: int = 0
-    inner: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,6 +64,7 @@ class _Trial:
     factor: float = 1.0
     v: NDArray[np.float64] | None = None
     seen: Seen | None = None
+    dawn: NDArray[np.float64] | None = None
     failed: Outcome | None = None
 
 
@@ -125,7 +93,7 @@ class Walk:
     def __post_init__(self) -> None:
         clocks, downs, ups = self.clocks, len(self.clocks.down), len(self.clocks.up)
         self.downs, self.ups = downs, ups
-        self.shared = len(clocks.life.parameters) - (1 + 2 * downs + 3 * ups + ups * downs)
+        self.shared = len(clocks.life.parameters) - (1 + 2 * downs + 4 * ups + ups * downs)
         self.width = self.looks.width
         self.day_places, self.places = self.looks.day_places, self.looks.places
         self.eyes = self.looks.of(self.day)
@@ -156,14 +124,14 @@ class Walk:
         x: NDArray[np.float64],
         least: int,
         most: int,
-    ) -> Steps[Seen]:
-        """Real days until one closes."""
+    ) -> Steps[tuple[Seen, NDArray[np.float64]]]:
+        """Real days until one closes: the last of them, and the midnight at its beginning."""
         for number in range(1, most + 1):
             seen = yield from self._real(life, base, v, x)
-            if number >= least and seen.gap < self.rules.gap:
+            if number == most or (number >= least and seen.gap < self.rules.gap):
                 break
             x = seen.x
-        return seen
+        return seen, x
 
     def _paced(self, life: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]) -> Base:
         """The base with a pace that suits days that read v; looked at again only where they have become others."""
@@ -178,13 +146,17 @@ class Walk:
         assert base is not None
         v = self._read(life.state, life.parameters, life.time)
         x = midnight_near(base, v) if base.today is None else base.today.x
-        seen = yield from self._settled(life.parameters, self._paced(life.parameters, base, v, x), v, x, 1, 4)
+        seen, _ = yield from self._settled(life.parameters, self._paced(life.parameters, base, v, x), v, x, 1, 4)
         return self._reads(life.parameters, v), seen.x
 
     def _renewed(
         self, life: NDArray[np.float64], base: Base, active: NDArray[np.bool_], known: NDArray[np.bool_]
     ) -> Steps[Base]:
-        """The base with fresh slopes in the active directions; two days where a direction is new."""
+        """The base with fresh slopes in the active directions; two days where a direction is new.
+
+        Every perturbed day begins as far from the base's dawn as the slopes of midnights say, so that what the base's
+        own day lacks of being periodic is in both, and in no slope.
+        """
         jacobian, orbit = base.jacobian.copy(), base.orbit.copy()
         directions = np.flatnonzero(active)
         steps = 0.01 * self.width[directions]
@@ -192,27 +164,37 @@ class Walk:
         for j, step in zip(directions, steps, strict=True):
             v = base.v.copy()
             v[j] += step
-            mornings.append((self._reads(life, v), midnight_near(base, v)))
-        self.counts.batches += 1
+            mornings.append((self._reads(life, v), shifted(base.dawn, base.orbit[:, j] * step)))
         for _ in range(2 if bool(np.any(active & ~known)) else 1):
             days = yield from self.day.runs(mornings, base.pace)
-            mornings = [(reads, x) for (reads, _), (_, x, _) in zip(mornings, days, strict=True)]
+            following = [shifted(base.dawn, x - base.x) for _, x, _ in days]
+            mornings = [(reads, x) for (reads, _), x in zip(mornings, following, strict=True)]
+            self.counts.batches += -(-len(days) // LANES)
             self.counts.days += len(days)
             self.counts.perturbed += len(days)
         for j, step, (s, x, _) in zip(directions, steps, days, strict=True):
             jacobian[:, j] = (s - base.s) / step
             orbit[:, j] = (x - base.x) / step
-        return replace(base, jacobian=jacobian, orbit=orbit, fresh=True)
+        seen = base.seen.copy()
+        seen[directions] = base.v[directions]
+        return replace(base, jacobian=jacobian, orbit=orbit, seen=seen, fresh=True)
 
-    def _moved(self, life: Life, v: NDArray[np.float64], seen: Seen) -> Steps[Base]:
-        """The base at a new real day: with fresh slopes where it came as a surprise, else with bent ones."""
-        base, known = life.base, life.known
-        assert base is not None
+    def _moved(self, life: Life, v: NDArray[np.float64], seen: Seen, dawn: NDArray[np.float64]) -> Steps[Life]:
+        """The life with its base at a new real day: slopes are fresh where it came as a surprise, else bent."""
+        old, known = life.base, life.known
+        assert old is not None
         assert known is not None
-        if seen.missed <= 0.5:
-            return Base(v, seen.s, seen.x, seen.jacobian, seen.orbit, base.pace, base.paced)
-        moved = replace(base, v=v, s=seen.s, x=seen.x, today=None)
-        return (yield from self._renewed(life.parameters, moved, known, known))
+        active = known | apart(v, old.v, self.width)
+        slopes = seen.jacobian, seen.orbit
+        wanted = active
+        if seen.missed > 0.5 or (active > known).any():
+            slopes = old.jacobian, old.orbit
+        base = Base(v, seen.s, seen.x, dawn, *slopes, seen.room, old.seen, old.pace, old.paced)
+        if slopes[0] is seen.jacobian:
+            wanted = stale(base, self.rules.stale * self.looks.size)
+        if wanted.any():
+            base = yield from self._renewed(life.parameters, base, wanted, known)
+        return replace(life, base=base, known=active)
 
     # --- the life between real days ---
 
@@ -254,12 +236,12 @@ class Walk:
         """The life with a first real day."""
         v = self._read(life.state, life.parameters, time)
         pace = self.day.pace(self._reads(life.parameters, v), self.midnight)
-        nothing = np.zeros(self.ups), self.midnight
+        nothing = np.zeros(self.ups)
         slopes = np.zeros((self.ups, self.downs)), np.zeros((len(self.midnight), self.downs))
-        base = Base(v, *nothing, *slopes, pace, paced=v)
-        s, x, *_ = yield from self._settled(life.parameters, base, v, self.midnight, 2, 8)
-        today = Today(s, x, dawn=x) if self.rules.every_day else None
-        base = replace(base, s=s, x=x, today=today)
+        base = Base(v, nothing, self.midnight, self.midnight, *slopes, nothing, v, pace, paced=v)
+        seen, dawn = yield from self._settled(life.parameters, base, v, self.midnight, 2, 8)
+        today = Today(seen.s, seen.x, dawn=seen.x) if self.rules.every_day else None
+        base = replace(base, s=seen.s, x=seen.x, dawn=dawn, curve=seen.room, today=today)
         known = np.zeros(self.downs, dtype=bool)
         return self._present(replace(life, base=base, step=self.rules.first, known=known, time=time))
 
@@ -274,18 +256,24 @@ class Walk:
         base = life.base
         if base is None or outcome.reason.failed:
             return after
+        before = self.looks.split(outcome.outputs[0])[0]
+        # A record at the very start is made before anything happens there.
+        (following,) = yield [Run(self.model, after.state, after.parameters, time, time, now, self.rtol)]
+        jump = self.looks.split(following.outputs[0])[0] - before
         today = base.today
         if today is None:
-            before = self.looks.split(outcome.outputs[0])[0]
-            # A record at the very start is made before anything happens there.
-            (following,) = yield [Run(self.model, after.state, after.parameters, time, time, now, self.rtol)]
-            moved = (self.looks.split(following.outputs[0])[0] - before) / self.width
-            if _length(moved) <= self.rules.jump:
+            if not apart(jump, np.zeros(self.downs), self.width).any():
                 return after
             x = midnight_near(base, before)  # of the days until now
             today = Today(summaries_near(base, before), x, dawn=x)
-        today = replace(today, drift=None, left=self.rules.settling)
-        return self._present(replace(after, base=replace(base, today=today)))
+        assert life.known is not None
+        unforeseen = _length((jump / self.width)[~life.known]) > self.rules.jump
+        left = self.rules.settling if unforeseen or self._moves(base, jump) > self.rules.lived else today.left
+        return self._present(replace(after, base=replace(base, today=replace(today, drift=None, left=left))))
+
+    def _moves(self, base: Base, jump: NDArray[np.float64]) -> float:
+        """How far a jump of what the day reads moves the summaries, in tolerances."""
+        return float((np.abs(base.jacobian @ jump) / self.looks.tolerances).max(initial=0.0))
 
     def stretch(
         self, life: Life, begin: float, end: float, save: NDArray[np.float64]
@@ -301,7 +289,9 @@ class Walk:
         time, done = begin, 0
         while time < end - 1e-9:
             assert life.base is not None
-            step = self._macro_step if life.base.today is None else self._one_day
+            today = life.base.today
+            day_by_day = today is not None and (today.left > 0 or self.rules.every_day)
+            step = self._one_day if day_by_day else self._macro_step
             try:
                 life, time, outcome = yield from step(life, time, end, save[done:])
             except DayFailed as failure:
@@ -346,7 +336,7 @@ class Walk:
         today = Today(seen.s, seen.x, dawn, after - middle, drift, max(0, yesterday.left - 1))
         life = replace(life, state=outcome.state, base=replace(base, today=today))
         if not self.rules.every_day and (seen.gap < self.rules.gap or today.left == 0):
-            life = replace(life, base=(yield from self._moved(life, v, seen)))
+            life = yield from self._moved(life, v, seen, dawn)
         return life, after, outcome
 
     # --- macro steps ---
@@ -355,6 +345,8 @@ class Walk:
         self, life: Life, time: float, end: float, save: NDArray[np.float64]
     ) -> Steps[tuple[Life, float, Outcome]]:
         """One accepted macro step: predicted, looked at, corrected."""
+        if life.base is not None and life.base.today is not None:
+            life = yield from self._arrived(life, life.base, time)
         rest = end - time
         length = rest / 2.0 if life.step < rest < 2.0 * life.step else min(life.step, rest)
         length = rest if rest < 1.5 else float(max(1.0, min(round(length), math.floor(rest))))
@@ -368,6 +360,16 @@ class Walk:
             if trial.factor < 1.0:
                 self.counts.rejected += 1
                 length = max(self.rules.shortest, float(math.floor(length * trial.factor)))
+
+    def _arrived(self, life: Life, base: Base, time: float) -> Steps[Life]:
+        """The life with a base at the day that reads what a jump has just made of it, where that is worth a day."""
+        life = replace(life, base=replace(base, today=None))
+        v = self._read(life.state, life.parameters, time)
+        if self._moves(base, v - base.v) <= self.rules.looked:
+            return life
+        base = self._paced(life.parameters, replace(base, today=None), v, base.x)
+        seen, dawn = yield from self._settled(life.parameters, base, v, midnight_near(base, v), 1, 3)
+        return (yield from self._moved(replace(life, base=base), v, seen, dawn))
 
     def _tried(self, life: Life, time: float, length: float) -> Steps[_Trial]:
         """A macro step, predicted and looked at."""
@@ -406,14 +408,14 @@ class Walk:
         paced = self._paced(life.parameters, base, ahead.v, ahead.x)
         if paced is not base:
             life, base = replace(life, base=paced), paced
-        seen = yield from self._settled(life.parameters, base, ahead.v, ahead.x, 1, 3)
+        seen, dawn = yield from self._settled(life.parameters, base, ahead.v, ahead.x, 1, 3)
         if seen.missed > 1.0 and not shortest:
             if not base.fresh:
                 self.counts.rejected += 1
                 base = yield from self._renewed(life.parameters, base, known, known)
                 return _Trial(replace(life, base=base))
             return _Trial(life, max(0.25, 0.9 / math.sqrt(seen.missed)))
-        return _Trial(life, 1.0, ahead.v, seen)
+        return _Trial(life, 1.0, ahead.v, seen, dawn)
 
     def _corrected(
         self, trial: _Trial, time: float, after: float, save: NDArray[np.float64]
@@ -423,10 +425,11 @@ class Walk:
         assert base is not None
         assert v is not None
         assert seen is not None
+        assert trial.dawn is not None
         self.counts.steps += 1
-        tell(self.places, life.parameters, base, seen.error, seen.direction)
+        tell_bend(self.places, life.parameters, seen.error, seen.curve, seen.direction)
         outcome = yield from self._recorded(life, time, after, save)
-        base = yield from self._moved(life, v, seen)
+        life = yield from self._moved(life, v, seen, trial.dawn)
         growth = min(3.0, 0.9 / math.sqrt(max(seen.missed, 1e-12)))
         step = min(self.rules.longest, max(self.rules.shortest, (after - time) * growth))
-        return Life(outcome.state, life.parameters, base, step, life.known, life.walk, after), after, outcome
+        return Life(outcome.state, life.parameters, life.base, step, life.known, life.walk, after), after, outcome

@@ -13,8 +13,11 @@ import numpy as np
 
 from isletsim.bridge import (
     Base,
+    apart,
     bent,
+    curves,
     direction_to,
+    error_of,
     midnight_near,
     neighbourhood,
     places_of,
@@ -38,7 +41,7 @@ class Ahead(NamedTuple):
     Attributes
     ----------
     steps : inner steps.
-    v : what the day reads at its end. moving : which of it is another than at the beginning.
+    v : what the day reads at its end. moving : which of it is another than at the beginning or at the base.
     bend : how far the path is curved, in sizes. far : how far the summaries go, in tolerances.
     x : the midnight expected at its end.
     """
@@ -57,18 +60,21 @@ class Seen(NamedTuple):
     Attributes
     ----------
     s, x : its summaries, and the midnight at its end. gap : how far it is from closing, in tolerances.
-    error : how far its summaries are from those expected; `missed` the same in tolerances.
-    direction : see `direction_to`. jacobian, orbit : slopes that follow what was seen (`bent`).
+    missed : how far its summaries are from those expected, in tolerances.
+    error, curve : see `error_of`. direction : see `direction_to`. jacobian, orbit : slopes that follow (`bent`).
+    room : the curve of a base at this day.
     """
 
     s: Vector
     x: Vector
     gap: float
-    error: Vector
     missed: float
+    error: Vector
+    curve: Vector
     direction: Vector
     jacobian: Vector
     orbit: Vector
+    room: Vector
 
 
 class Looks:
@@ -77,7 +83,10 @@ class Looks:
     def __init__(self, clocks: Clocks, tolerance: float) -> None:
         self.downs, self.ups = len(clocks.down), len(clocks.up)
         self.width = 0.1 * np.array(clocks.sizes)
-        self.tolerances = tolerance * np.array(clocks.tolerances)
+        self.size = np.array(clocks.tolerances)
+        self.tolerances = np.where(clocks.felt, tolerance * self.size, np.inf)
+        high = [1.0 if summary.kind == "fraction" else np.inf for summary in clocks.summaries]
+        self.bounds = np.zeros(self.ups), np.array(high)
         place = {name: index for index, name in enumerate(clocks.day.parameters)}
         self.day_places = np.array([place[name] for name in clocks.down], dtype=np.int64)
         self.places = places_of(clocks)
@@ -93,7 +102,7 @@ class Looks:
         base = neighbourhood(about)
         read, summaries = self.split(outputs)
         start, middle, v = read[:, 0], read[:, 1], read[:, 2]
-        moving = np.abs(v - start) > 1e-7 * self.width
+        moving = apart(v, start, self.width) | apart(v, base.v, self.width)
         bend = np.sqrt((((middle - 0.5 * (start + v)) / self.width) ** 2).sum(axis=-1))
         far = (np.abs(summaries[:, 1:] - base.s[:, None]) / self.tolerances).max(axis=(1, 2), initial=0.0)
         x = midnight_near(base, v)
@@ -115,9 +124,10 @@ class Looks:
     def _seen(self, days: tuple[Vector, Vector, Vector], about: Sequence[tuple[Base, Vector]]) -> list[Seen]:
         s, x, gaps = days
         base, v = neighbourhood([each for each, _ in about]), np.array([each for _, each in about])
-        error = s - summaries_near(base, v)
-        missed = (np.abs(error) / self.tolerances).max(axis=-1, initial=0.0)
+        error, curve = error_of(base, v, s)
+        missed = (np.abs(s - summaries_near(base, v)) / self.tolerances).max(axis=-1, initial=0.0)
         gap = (gaps / self.tolerances).max(axis=-1, initial=0.0)
         direction = direction_to(base, v, self.width)
-        jacobian, orbit = bent(base, v, x, error, direction)
-        return list(map(Seen, s, x, gap.tolist(), error, missed.tolist(), direction, jacobian, orbit))
+        jacobian, orbit = bent(base, v, s, x, error, curve, self.width)
+        room = curves(s, self.bounds, self.size)
+        return list(map(Seen, s, x, gap.tolist(), missed.tolist(), error, curve, direction, jacobian, orbit, room))

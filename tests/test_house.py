@@ -45,6 +45,7 @@ READING_ORDER = [
     "scenario",
     "cohort",
     "simulate",
+    "rules",
     "bridge",
     "days",
     "looks",

@@ -1,16 +1,16 @@
 """A flat model with two clocks becomes two: the day, and the life with a bridge between them.
 
 The day reads life values as parameters that are constant for that day (`down`). The life reads daily summaries (`up`);
-in the life model each summary is a local linear function of what the day reads,
+in the life model each summary is a local function of what the day reads,
 
-    s = s0 + J (v - v0) + e theta^2 + c (time - t0),    theta = w . (v - v0),
+    s = s0 + f(u, r),    u = J (v - v0) + e theta^2 + c (time - t0),    theta = w . (v - v0),
 
-whose coefficients are parameters: the stepper revises them from real days, and no step compiles anything.
+whose coefficients are parameters: the stepper revises them from real days, and no step compiles anything. With r = 0,
+f is u itself; with r = 1 / (s0 - bound), effects are shares of what lies between s0 and a bound that s never crosses.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -25,6 +25,7 @@ __all__ = ["Clocks", "split"]
 INTEGRAL = "integral({})"
 THETA = "bridge.theta"
 ORIGIN = "bridge.time"
+CHANGE = "bridge.u[{}]"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Clocks:
     down : what the day reads of the life, in order: states, quantities, rates, inputs and held values.
     sizes : a size that matters for each of them.
     up : names of the summaries; `summaries` says what each is.
-    tolerances : a hundredth of the size of what is summarised; infinite where only reports read the summary.
+    tolerances : a hundredth of the size of what is summarised. felt : whether more than reports reads the summary.
     """
 
     day: FlatModel
@@ -49,6 +50,7 @@ class Clocks:
     sizes: tuple[float, ...]
     up: tuple[str, ...]
     tolerances: tuple[float, ...]
+    felt: tuple[bool, ...]
     summaries: tuple[Summary, ...]
     day_actions: Mapping[int, int]  # from the actions of the whole composition to those of the day
     life_actions: Mapping[int, int]
@@ -64,13 +66,14 @@ class Clocks:
             "s0": 1 + 2 * downs,
             "e": 1 + 2 * downs + ups,
             "c": 1 + 2 * downs + 2 * ups,
-            "J": 1 + 2 * downs + 3 * ups,
+            "r": 1 + 2 * downs + 3 * ups,
+            "J": 1 + 2 * downs + 4 * ups,
         }
         return first + starts[kind] + (row * downs + column if kind == "J" else row)
 
 
 def _bridge_size(ups: int, downs: int) -> int:
-    return 1 + 2 * downs + 3 * ups + ups * downs
+    return 1 + 2 * downs + 4 * ups + ups * downs
 
 
 def split(
@@ -128,7 +131,10 @@ def split(
         down=down,
         sizes=tuple(sizes.get(name, 1.0) for name in down),
         up=up,
-        tolerances=_tolerances(flat, clock_of, trees, derivative, summaries, sizes, up),
+        tolerances=tuple(
+            0.01 * (1.0 if summaries[name].kind == "fraction" else sizes.get(summaries[name].of, 1.0)) for name in up
+        ),
+        felt=_felt(flat, clock_of, trees, derivative, up),
         summaries=tuple(summaries[name] for name in up),
         day_actions={whole: part for part, whole in enumerate(day_actions)},
         life_actions={
@@ -161,15 +167,14 @@ def _reach(
     return inside, tuple(sorted(down))
 
 
-def _tolerances(
+def _felt(
     flat: FlatModel,
     clock_of: Mapping[str, str],
     trees: Mapping[str, Tree],
     derivative: Mapping[str, Tree],
-    summaries: Mapping[str, Summary],
-    sizes: Mapping[str, float],
     up: tuple[str, ...],
-) -> tuple[float, ...]:
+) -> tuple[bool, ...]:
+    """Which summaries the life's rates or actions read."""
     wanted = [tree for name, tree in derivative.items() if clock_of[name] == "life"]
     wanted += [tree for action in flat.actions for _, tree in action.assignments]
     seen: set[str] = set()
@@ -179,12 +184,7 @@ def _tolerances(
         if name not in seen:
             seen.add(name)
             waiting.extend(names(trees[name]) if name in trees else ())
-    return tuple(
-        (0.01 if summaries[name].kind == "fraction" else 0.01 * sizes.get(summaries[name].of, 1.0))
-        if name in seen
-        else math.inf
-        for name in up
-    )
+    return tuple(name in seen for name in up)
 
 
 def _life(
@@ -197,7 +197,7 @@ def _life(
     up: tuple[str, ...],
     day_actions: list[int],
 ) -> FlatModel:
-    """The life model: summaries have become local linear functions of what the day reads."""
+    """The life model: summaries have become local functions of what the day reads."""
     states = [name for name in flat.states if name not in day_states]
     index_of = {name: index for index, name in enumerate(flat.states)}
     moved = [apply("subtract", Name(name), Name(f"bridge.v0[{j}]")) for j, name in enumerate(down)]
@@ -206,14 +206,14 @@ def _life(
         theta = apply("add", theta, apply("multiply", Name(f"bridge.w[{j}]"), difference))
     bridge = {THETA: theta}
     for k, name in enumerate(up):
-        total: Tree = Name(f"bridge.s0[{k}]")
+        change: Tree = apply("multiply", Name(f"bridge.e[{k}]"), apply("multiply", Name(THETA), Name(THETA)))
         for j, difference in enumerate(moved):
-            total = apply("add", total, apply("multiply", Name(f"bridge.J[{k},{j}]"), difference))
-        bend = apply("multiply", Name(f"bridge.e[{k}]"), apply("multiply", Name(THETA), Name(THETA)))
+            change = apply("add", change, apply("multiply", Name(f"bridge.J[{k},{j}]"), difference))
         drift = apply("multiply", Name(f"bridge.c[{k}]"), apply("subtract", Name(TIME), Name(ORIGIN)))
-        bridge[name] = apply("add", apply("add", total, bend), drift)
+        bridge[CHANGE.format(k)] = apply("add", change, drift)
+        bridge[name] = apply("add", Name(f"bridge.s0[{k}]"), _curved(CHANGE.format(k), f"bridge.r[{k}]"))
     parameters = [ORIGIN, *(f"bridge.v0[{j}]" for j in range(len(down))), *(f"bridge.w[{j}]" for j in range(len(down)))]
-    parameters += [f"bridge.{kind}[{k}]" for kind in ("s0", "e", "c") for k in range(len(up))]
+    parameters += [f"bridge.{kind}[{k}]" for kind in ("s0", "e", "c", "r") for k in range(len(up))]
     parameters += [f"bridge.J[{k},{j}]" for k in range(len(up)) for j in range(len(down))]
     life_trees = {name: tree for name, tree in trees.items() if clock_of.get(name, "life") != "day"} | bridge
     recorded = [name for name in flat.outputs if clock_of.get(name, "life") != "day"]
@@ -231,3 +231,11 @@ def _life(
         actions=tuple(action for index, action in enumerate(flat.actions) if index not in day_actions),
         outputs=(*recorded, *down, *up),
     )
+
+
+def _curved(change: str, curve: str) -> Tree:
+    """What `isletsim.bridge.curved` computes: u (1 + y / (1 + sqrt(1 + y^2))) with y = r u."""
+    share = apply("multiply", Name(curve), Name(change))
+    root = apply("sqrt", apply("add", Number(1.0), apply("multiply", share, share)))
+    turn = apply("divide", share, apply("add", Number(1.0), root))
+    return apply("multiply", Name(change), apply("add", Number(1.0), turn))

@@ -1,0 +1,64 @@
+"""How the steps between real days are controlled, and how their work is counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["LANES", "ClockCounts", "Rules"]
+
+LANES = 8  # perturbed days that cost together about as much as two
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How the macro steps are controlled; lengths in days, the rest in tolerances of the summaries or sizes.
+
+    Attributes
+    ----------
+    tolerance : factor of all tolerances.
+    gap : a day that closes to this share of the tolerance counts as periodic.
+    bend, trust : how far the path may curve within a step, in sizes, and the summaries may move, in tolerances.
+    jump, lived, settling : after an event that moves what the day reads so far, in tenths of sizes, where no slope is
+        known, or the summaries so far, so many days are simulated one by one, or fewer where they are alike sooner.
+    looked : after an event that moves the summaries so far, one day is simulated before the next macro step.
+    stale : slopes are measured anew where what moved since they were has moved the summaries so far.
+    every_day : simulate every day, each from the midnight of the day before.
+    """
+
+    tolerance: float = 1.0
+    shortest: float = 1.0
+    longest: float = 100.0
+    first: float = 2.0
+    gap: float = 0.05
+    bend: float = 0.5
+    trust: float = 40.0
+    jump: float = 0.05
+    lived: float = 5.0
+    settling: int = 4
+    looked: float = 0.5
+    stale: float = 4.0
+    every_day: bool = False
+
+
+@dataclass
+class ClockCounts:
+    """The work of a walk.
+
+    Attributes
+    ----------
+    days, perturbed : real days, and those of them that were lived only for slopes.
+    batches : runs of the perturbed days side by side, at most `LANES` at a time.
+    steps, rejected, inner : macro steps, those that were tried in vain, and the steps of the solver within them.
+    """
+
+    days: int = 0
+    perturbed: int = 0
+    batches: int = 0
+    steps: int = 0
+    rejected: int = 0
+    inner: int = 0
+
+    @property
+    def cost(self) -> int:
+        """The work in days that follow one another."""
+        return self.days - self.perturbed + 2 * self.batches
