@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from machine_code import observed, small_model
 
-from isletsim import compiler
-from isletsim.compiler import compile_model, fingerprint_of
+from isletsim.compiler import compile_model, fingerprint_of, program
 from isletsim.expressions.tree import Name, Number, apply
 from isletsim.flat import Action, Event
 
@@ -42,7 +41,7 @@ def test_a_changed_parameter_changes_no_code_and_a_changed_equation_does():
 
 def test_a_kept_model_is_loaded_without_being_assembled_again(monkeypatch):
     first = compile_model(small_model())
-    monkeypatch.setattr(compiler, "assemble", lambda flat: pytest.fail("assembled again"))
+    monkeypatch.setattr(program, "assemble", lambda flat: pytest.fail("assembled again"))
     second = compile_model(small_model())
     assert second.width == first.width
     assert (second.rows == first.rows).all()

@@ -9,24 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from isletsim.compiler import emit, native
-from isletsim.compiler.division import with_reciprocals
-from isletsim.compiler.elementary import LANES
+from isletsim.compiler import native
 from isletsim.compiler.fingerprint import fingerprint_of
-from isletsim.compiler.lanes import LANE_FUNCTIONS, lane_program
-from isletsim.compiler.program import assemble
-from isletsim.compiler.reference import Reference, reference
+from isletsim.compiler.native import LANE_FUNCTIONS, LANES
 from isletsim.flat import FlatModel
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from isletsim.compiler.program import Program
+    from isletsim.compiler.reference import Reference
+
 __all__ = [
     "CompiledModel",
     "Functions",
     "LaneFunctions",
-    "Reference",
     "compile_lanes",
     "compile_model",
     "fingerprint_of",
@@ -95,7 +93,9 @@ def compile_model(flat: FlatModel) -> CompiledModel:
     name = fingerprint_of(flat)
     entry = native.read_entry(name)
     if entry is None:
-        program = with_reciprocals(assemble(flat))
+        from isletsim.compiler import emit  # here, since code that was kept needs none of it
+
+        program = _scalar(flat)
         data = native.make_object(emit.llvm_text(program))
         sizes: dict[str, Any] = {
             "width": program.width,
@@ -169,6 +169,9 @@ def compile_lanes(model: CompiledModel, lanes: int = LANES) -> LaneFunctions | N
     if known is None:
         entry = native.read_entry(name)
         if entry is None:
+            from isletsim.compiler.lanes import lane_program
+            from isletsim.compiler.program import assemble
+
             program = lane_program(assemble(model.flat), lanes)
             sizes: dict[str, Any] = {"width": program.width, "timed": program.timed, "seen": program.seen}
             data = native.make_object(program.text)
@@ -188,18 +191,40 @@ def compile_lanes(model: CompiledModel, lanes: int = LANES) -> LaneFunctions | N
     return known
 
 
+def _scalar(flat: FlatModel) -> Program:
+    from isletsim.compiler.division import with_reciprocals
+    from isletsim.compiler.program import assemble
+
+    return with_reciprocals(assemble(flat))
+
+
+def reference(flat: FlatModel) -> Reference:
+    """The functions of a flat model in plain NumPy."""
+    from isletsim.compiler.reference import reference as made
+
+    return made(flat)
+
+
 def lane_source(flat: FlatModel) -> str:
     """The LLVM IR of a flat model for eight lanes."""
+    from isletsim.compiler.lanes import lane_program
+    from isletsim.compiler.program import assemble
+
     return lane_program(assemble(flat)).text
 
 
 def llvm_source(flat: FlatModel) -> str:
     """The LLVM IR of a flat model."""
-    return emit.llvm_text(with_reciprocals(assemble(flat)))
+    from isletsim.compiler import emit
+
+    return emit.llvm_text(_scalar(flat))
 
 
 def numpy_source(flat: FlatModel) -> str:
     """The same equations as plain NumPy, with the names of the model as comments."""
+    from isletsim.compiler import emit
+    from isletsim.compiler.program import assemble
+
     program = assemble(flat)
     arrays = {"y": flat.states, "p": flat.parameters, "out": flat.outputs}
     titles = {f"v{value}": name for value, name in program.names.items()}

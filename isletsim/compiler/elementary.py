@@ -15,9 +15,10 @@ import struct
 from collections.abc import Callable, Sequence
 from functools import cache
 
-__all__ = ["FARTHEST", "INTRINSICS", "LANES", "OWN", "VECTOR", "VECTORS", "elementary", "inlined", "number", "splat"]
+from isletsim.compiler.native import LANES
 
-LANES = 8
+__all__ = ["FARTHEST", "INTRINSICS", "OWN", "VECTOR", "VECTORS", "elementary", "inlined", "number", "splat"]
+
 VECTOR = f"<{LANES} x double>"
 # The types that functions are written for, and what LLVM calls them.
 VECTORS = (("double", "f64"), *((f"<{lanes} x double>", f"v{lanes}f64") for lanes in (2, 4, LANES)))

@@ -5,7 +5,7 @@ The block has the form that `block` describes, without the eights: a column is `
 
 from __future__ import annotations
 
-from isletsim.compiler.elementary import LANES
+from isletsim.compiler.native import LANES
 
 __all__ = ["lane_block"]
 

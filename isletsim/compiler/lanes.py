@@ -15,17 +15,14 @@ from functools import cache
 
 from isletsim.compiler.block import SMALLEST_PIVOT
 from isletsim.compiler.division import live, with_fewer_divisions
-from isletsim.compiler.elementary import INTRINSICS, LANES, OWN, VECTOR, VECTORS, elementary, inlined, number, splat
+from isletsim.compiler.elementary import INTRINSICS, OWN, VECTOR, VECTORS, elementary, inlined, number, splat
 from isletsim.compiler.emit import SCALARS, Dialect, block_sizes, body, table_text
 from isletsim.compiler.lane_block import lane_block
-from isletsim.compiler.native import LIBRARY
+from isletsim.compiler.native import LANE_FUNCTIONS, LANES, LIBRARY
 from isletsim.compiler.program import Program
 from isletsim.compiler.routine import HOT, Routine, Step, Store
 
-__all__ = ["LANE_FUNCTIONS", "LaneProgram", "lane_program"]
-
-# What the stepping loop of the lanes calls.
-LANE_FUNCTIONS = ("prepare", "start", "rhs", "jac", "factor", "solve", "observe", "act")
+__all__ = ["LaneProgram", "lane_program"]
 
 
 class _Shape:

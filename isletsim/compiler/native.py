@@ -18,7 +18,17 @@ from typing import Any
 
 from isletsim import cache as store
 
-__all__ = ["LIBRARY", "Loaded", "load_object", "make_object", "read_entry", "surroundings", "write_entry"]
+__all__ = [
+    "LANES",
+    "LANE_FUNCTIONS",
+    "LIBRARY",
+    "Loaded",
+    "load_object",
+    "make_object",
+    "read_entry",
+    "surroundings",
+    "write_entry",
+]
 
 EFFORT = 1  # of LLVM's code generator
 LIBRARY = (
@@ -34,6 +44,8 @@ LIBRARY = (
     "atanh",
 )  # the C library's, of one number
 FROM_C = (*LIBRARY, "floor", "fma", "memset", "memcpy")  # what generated code may call
+LANES = 8  # subjects side by side
+LANE_FUNCTIONS = ("prepare", "start", "rhs", "jac", "factor", "solve", "observe", "act")
 FUNCTIONS = ("prepare", "start", "rhs", "jac", "factor", "solve", "observe", "roots", "act")
 
 

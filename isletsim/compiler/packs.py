@@ -7,7 +7,8 @@ operands need equally many functions before them are computed together, up to ei
 from __future__ import annotations
 
 from isletsim.compiler.division import live
-from isletsim.compiler.elementary import LANES, inlined
+from isletsim.compiler.elementary import inlined
+from isletsim.compiler.native import LANES
 from isletsim.compiler.routine import Routine
 from isletsim.compiler.tape import arguments_of
 
