@@ -112,6 +112,17 @@ class Day:
         return self.model.states - len({summary.of for summary in self.clocks.summaries if summary.kind == "mean"})
 
     @cached_property
+    def _groups(self) -> tuple[NDArray[np.int64], list[Any]]:
+        """The states that no other both sees and is seen by, and the groups of the rest: their modes are the day's."""
+        reach = np.eye(self.model.states, dtype=np.int64)
+        reach[self.model.rows, self.model.columns] = 1
+        for _ in range(self.model.states.bit_length()):
+            reach = np.minimum(reach @ reach, 1)
+        groups = [np.flatnonzero(row) for row in np.unique(reach * reach.T, axis=0)]
+        alone = np.concatenate([np.empty(0, np.int64), *(group for group in groups if len(group) == 1)])
+        return alone, [np.ix_(group, group) for group in groups if len(group) > 1]
+
+    @cached_property
     def _adaptive(self) -> str:
         return "stiff" if any(self.model.flat.algebraic) else self.method
 
@@ -125,7 +136,9 @@ class Day:
         jacobian = dense_jacobian(self.model, 0.0, self._begin(start), parameters)
         if not np.isfinite(jacobian).all():
             return 0.0
-        step = min(LONGEST_STEP, MARGIN * longest_stable_step(np.linalg.eigvals(jacobian)))
+        alone, groups = self._groups
+        modes = [jacobian[alone, alone], *(np.linalg.eigvals(jacobian[group]) for group in groups)]
+        step = min(LONGEST_STEP, MARGIN * longest_stable_step(np.concatenate(modes)))
         return step if step >= SHORTEST_STEP else 0.0
 
     def run(self, parameters: Numbers, start: Numbers, pace: float) -> Steps[Spent]:

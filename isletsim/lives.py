@@ -230,8 +230,7 @@ class TwoClocks:
         places = {name: index for index, name in enumerate(clocks.day.parameters)}
         morning[[places[name] for name in clocks.down]] = down
         midnight = _start(self.day_model, morning, starts)[: self._midnight_states]
-        known = constant_values(self.composition.flat, parameters)
-        protocol = self._day_of(tuple(day), limits_of(clocks, known))
+        protocol = self._day_of(tuple(day), limits_of(clocks, self._levels(parameters)))
         walk = Walk(self.life_model, clocks, protocol, self.rules, self.tolerance, midnight, self.looks)
         return Standing(state, parameters, Life(state, whole, walk=walk))
 
@@ -243,6 +242,14 @@ class TwoClocks:
     def looks(self) -> Looks:
         """How its lives are looked at."""
         return Looks(self._clocks, self.rules.tolerance)
+
+    def _levels(self, parameters: NDArray[np.float64]) -> Mapping[str, float]:
+        """The values that limit what summaries look at; derived ones only where somebody asks for them."""
+        flat = self.composition.flat
+        wanted = {name for summary in self._clocks.summaries for name in summary.limits}
+        if wanted <= set(flat.parameters):
+            return {name: float(parameters[flat.parameters.index(name)]) for name in wanted}
+        return constant_values(flat, parameters)
 
     def _day_of(self, day: tuple[Dose, ...], limits: tuple[tuple[float, ...], ...]) -> Day:
         """The day of all subjects who live by the same protocol and the same limits."""

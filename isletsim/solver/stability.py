@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["longest_stable_step", "stability_polynomial"]
 
 FARTHEST = 3.0  # no stable step times an eigenvalue is as large
+NEAR = 0.9  # a step times the eigenvalue of a mode that decays: every such mode is damped
 TRIALS = 120
 
 
@@ -44,7 +45,10 @@ def longest_stable_step(eigenvalues: ArrayLike) -> float:
     decaying = modes[modes.real < 0.0]
     if not len(decaying):
         return float("inf")
-    steps = FARTHEST / float(np.abs(decaying).max()) * np.arange(1, TRIALS + 1) / TRIALS
+    sizes = np.abs(decaying)
+    largest = float(sizes.max())
+    decaying = decaying[sizes >= NEAR / FARTHEST * largest]
+    steps = FARTHEST / largest * np.arange(1, TRIALS + 1) / TRIALS
     products = np.outer(steps, decaying)
     factors = np.full_like(products, _POLYNOMIAL[-1])
     for coefficient in _POLYNOMIAL[-2::-1]:
