@@ -84,10 +84,12 @@ def test_a_spread_between_people_moves_and_its_middle_stays(tiny):
     middle, spread = group.free
     assert spread.key == "spread of immunity.half_memory"
     scenario = load_scenario("t1d_new_onset")
-    found = patched(scenario.patient, {spread.key: 3.0}, {middle.name: middle.value}).parameters[middle.name]
+    found = patched(scenario.patient, {spread.key: 3.0}, scenario.composition.symbols).parameters[middle.name]
     assert found.value == middle.value
-    assert (found.varies.low, found.varies.high) == pytest.approx((middle.value / 3, middle.value * 3))
+    assert math.sqrt(found.varies.high / found.varies.low) == pytest.approx(3)
     line = 'half_memory = { value = "0.03", varies = ["0.01", "0.09"], assumed = "x" }'
+    skew = 'half_memory = { value = "1", varies = ["0.01", "10"], assumed = "x" }'
+    assert 'varies = ["0.0001", "100"]' in writing._line(spread, 1000.0, skew, ["T001"], tiny())
     assert 'varies = ["0.01", "0.09"]' in writing._line(middle, middle.value, line, ["T001"], tiny())
     assert 'value = "0.03", varies = ["0.005", "0.18"]' in writing._line(spread, 6.0, line, ["T001"], tiny())
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isletsim.calibration.records import Comparison, Study, spread_key
+from isletsim.calibration.records import Comparison, Study, spread_key, widened
 from isletsim.faults import Fault, InputError, RunError
 from isletsim.model import Note, Spread
 from isletsim.patient import BoundPatient, Setting
@@ -19,6 +19,7 @@ from isletsim.units import unit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from isletsim.layers import Symbol
     from isletsim.results import Result
     from isletsim.study import Scenario
 
@@ -56,11 +57,10 @@ class Bench:
     def run(self, study: Study, values: Mapping[str, float], cohort: int) -> Result:
         """A scenario with these numbers."""
         scenario = self.scenario(study)
-        symbols = scenario.composition.symbols
-        middles = {name: symbol.value for name, symbol in symbols.items() if symbol.value is not None}
         plan = replace(scenario.plan, cohort=cohort)
         self.runs += 1
-        return replace(scenario, plan=plan, patient=patched(scenario.patient, values, middles)).run(explain=False)
+        patient = patched(scenario.patient, values, scenario.composition.symbols)
+        return replace(scenario, plan=plan, patient=patient).run(explain=False)
 
     def scenario(self, study: Study) -> Scenario:
         """A scenario, loaded once; a name with an ending is a file beside the evidence."""
@@ -71,17 +71,17 @@ class Bench:
         return self.scenarios[study]
 
 
-def patched(patient: BoundPatient, values: Mapping[str, float], middles: Mapping[str, float]) -> BoundPatient:
+def patched(patient: BoundPatient, values: Mapping[str, float], symbols: Mapping[str, Symbol]) -> BoundPatient:
     """A patient with other numbers; how a number varies between people moves along with it.
 
     Parameters
     ----------
     values : by the keys of numbers that may move (`Free.key`); those of files that are not there change nothing.
-    middles : numbers of the model files, for spreads of what the patient does not set.
+    symbols : numbers of the model files, for spreads of what the patient does not set.
     """
     parameters = dict(patient.parameters)
     for name, value in values.items():
-        if name not in middles:
+        if name not in symbols:
             continue
         known = parameters.get(name)
         if known is None:
@@ -92,11 +92,15 @@ def patched(patient: BoundPatient, values: Mapping[str, float], middles: Mapping
         if varies is not None:
             varies = replace(varies, low=varies.low * ratio, high=varies.high * ratio)
         parameters[name] = replace(known, value=value, varies=varies)
-    for name, middle in middles.items():
+    for name, symbol in symbols.items():
         factor = values.get(spread_key(name))
-        if factor is not None:
-            held = parameters.get(name) or Setting(name, middle, Note(assumed="under calibration"))
-            parameters[name] = replace(held, varies=Spread(held.value / factor, held.value * factor))
+        if factor is not None and symbol.value is not None:
+            held = parameters.get(name) or Setting(name, symbol.value, Note(assumed="under calibration"))
+            middle, around = (held.value, held.varies) if held.varies else (symbol.value, symbol.varies)
+            if around is not None:
+                low, high = widened(around.low / middle, around.high / middle, factor)
+                spread = Spread(held.value * low, held.value * high, around.distribution)
+                parameters[name] = replace(held, varies=spread)
     return replace(patient, parameters=parameters)
 
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from isletsim.units import Unit
 
-__all__ = ["PEOPLE", "STATISTICS", "Comparison", "Free", "Group", "Outcome", "Reached", "Study", "spread_key"]
+__all__ = [
+    "PEOPLE",
+    "STATISTICS",
+    "Comparison",
+    "Free",
+    "Group",
+    "Outcome",
+    "Reached",
+    "Study",
+    "spread_key",
+    "widened",
+]
 
 # What is compared: a value at a time; a value over that at t = 0; what is missing of 1; the slope in time; the relative
 # change a year of an exponential fall; the value of an arm less that of another; the share of people beyond a level;
@@ -21,11 +33,18 @@ def spread_key(name: str) -> str:
     return f"spread of {name}"
 
 
+def widened(low: float, high: float, factor: float) -> tuple[float, float]:
+    """A range about 1 with another factor either way, and as skew as it was."""
+    stretch = math.log(factor) / math.log(math.sqrt(high / low))
+    return low**stretch, high**stretch
+
+
 @dataclass(frozen=True)
 class Free:
     """A number that may move: its name, the patients that hold it (none: its model file), and within what.
 
-    With `spread` it is how far the number differs between people: the factor, up and down, that 95 % lie within.
+    With `spread` it is how far the number differs between people: the factor, up and down, that 95 % lie within, or
+    the middle of both where they are not the same.
     """
 
     name: str
@@ -45,9 +64,7 @@ class Free:
     @property
     def prior_width(self) -> float:
         """The standard deviation of its logarithm, if the bounds are a 95 % range."""
-        from math import log
-
-        return log(self.high / self.low) / (2 * 1.959963984540054)
+        return math.log(self.high / self.low) / (2 * 1.959963984540054)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from isletsim.calibration.reading import printed
-from isletsim.calibration.records import Free, Outcome
+from isletsim.calibration.records import Free, Outcome, widened
 from isletsim.faults import Fault, InputError
 from isletsim.places import find
 from isletsim.source import Keys, read_page
-from isletsim.units import UnitError, quantity
+from isletsim.units import Quantity, UnitError, quantity
 
 __all__ = ["changes", "write_into"]
 
@@ -70,8 +70,7 @@ def _line(free: Free, value: float, line: str, rows: Iterable[str], path: Path) 
         raise InputError(Fault(str(path), f"the line of {free.name} holds no value in quotes."))
     if free.spread:
         middle = quantity(here.group(2))
-        ends = ", ".join(f'"{printed(end, middle.unit, 3)}"' for end in (middle.value / value, middle.value * value))
-        return _VARIES.sub(lambda old: f"{old.group(1)}{ends}{old.group(4)}", line)
+        return _VARIES.sub(lambda old: _stretched(old, middle, value), line)
     new = printed(value, free.unit)
     ratio = value / free.value
     text = line[: here.start()] + f'{here.group(1)}"{new}"' + line[here.end() :]
@@ -89,6 +88,12 @@ def _moved(ends: re.Match[str], ratio: float) -> str:
             return ends.group(0)
         both.append(f'"{printed(found.value * ratio, found.unit, 3)}"')
     return f"{ends.group(1)}{', '.join(both)}{ends.group(4)}"
+
+
+def _stretched(ends: re.Match[str], middle: Quantity, factor: float) -> str:
+    low, high = (quantity(text).value / middle.value for text in ends.group(2, 3))
+    both = ", ".join(f'"{printed(middle.value * end, middle.unit, 3)}"' for end in widened(low, high, factor))
+    return f"{ends.group(1)}{both}{ends.group(4)}"
 
 
 def _told(reason: str, rows: Iterable[str]) -> str:
