@@ -9,7 +9,9 @@ from isletsim.compiler.tape import Tape
 
 __all__ = ["HOT", "Routine", "Step", "Store"]
 
-HOT = ("rhs", "jac", "observe")  # what runs all the time
+# What runs all the time, and may round a little otherwise. What is observed may not: an event is met where its root
+# changes sign, and then its trigger is observed, which has to say the same to the last bit.
+HOT = ("rhs", "jac")
 
 Store = tuple[str, int, int]  # array, index, instruction
 
