@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time as clock
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Event, Lock
 from typing import TYPE_CHECKING
@@ -117,6 +119,18 @@ def _cores() -> int:
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
+@contextmanager
+def _left_alone() -> Iterator[None]:
+    """What there is when a cohort begins stays until it ends: to look through it for garbage would take an eighth of
+    the time.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 def _cohort(ground: Ground, gathered: _Gathered, jobs: int, progress: Progress | None) -> None:
     """The lives of all subjects, side by side in each thread."""
     total, done = ground.plan.cohort, 0
@@ -141,7 +155,7 @@ def _cohort(ground: Ground, gathered: _Gathered, jobs: int, progress: Progress |
         with taking:
             gathered.work.seconds += clock.perf_counter() - began
 
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
+    with _left_alone(), ThreadPoolExecutor(max_workers=jobs) as pool:
         waiting: set[Future[None]] = {pool.submit(work) for _ in range(jobs if total else 0)}
         try:
             while waiting:
