@@ -323,6 +323,16 @@ def test_fast_reactions_are_in_balance_from_the_start_and_after_events(tmp_path)
     np.testing.assert_allclose(got["A"] + got["B"], total, rtol=1e-8)
 
 
+def test_a_balance_of_nothing_may_be_off_by_rounding(tmp_path):
+    made = "".join(species(name, f"Amount {start}", amount=True) for name, start in (("A", 0), ("B", 4.2)))
+    body = compartment() + f"<listOfSpecies>{made}</listOfSpecies>" + parameters(k=0.1)
+    drain = call("times", ci("k"), ci("B"))
+    body += f"<listOfReactions>{reaction('fast', 'A', 'B', ci('A'), fast=True)}"
+    body += f"{reaction('slow', 'B', '', drain, fast=False)}</listOfReactions>"
+    got = run(tmp_path, sbml(body, level=3, version=1), until=20.0)
+    np.testing.assert_allclose(got["A"], 0.0, atol=1e-12)
+
+
 def test_a_fast_reaction_that_loses_its_balance_is_named(tmp_path):
     made = "".join(species(name, f"Amount {start}", amount=True) for name, start in (("A", 3), ("B", 1)))
     body = compartment() + f"<listOfSpecies>{made}</listOfSpecies>" + parameters(k=1)
@@ -336,6 +346,18 @@ def test_a_fast_reaction_that_loses_its_balance_is_named(tmp_path):
 
 
 # --- events -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0.9, 0.7, 1.3, 3.0])
+@pytest.mark.parametrize("level", [0.65, 0.3, 1.0 / 3.0])
+def test_an_event_that_is_met_happens_each_time(tmp_path, size, level):
+    # Where the trigger was observed by a product with 1/C and its root by a division, one bit decided whether the
+    # trigger was true where its root had changed sign; where it was not, the event was never met again.
+    body = compartment(size=size) + f"<listOfSpecies>{species('S', 'Concentration 1')}</listOfSpecies>"
+    body += f"<listOfReactions>{reaction('loss', 'S', '', call('times', ci('C'), ci('S')))}</listOfReactions>"
+    body += events(event("refill", call("lt", ci("S"), cn(level)), {"S": cn(1.0)}))
+    got = run(tmp_path, sbml(body), until=5.0, save=0.21)
+    np.testing.assert_allclose(got["S"], np.exp(-(got.time % -math.log(level))), rtol=1e-7)
 
 
 def test_an_event_waits_for_its_delay_with_the_values_of_its_trigger(tmp_path):

@@ -251,15 +251,18 @@ class SbmlModel:
 
     def _check_signs(self, trajectory: SbmlTrajectory, parameters: NDArray[np.float64]) -> None:
         """What must not be negative: amounts that fast reactions balance, and bases of powers where those matter."""
-        for name in self.flattened.fast:
-            rows = _below_zero(trajectory.column(name))
+        fast = {name: trajectory.column(name) for name in self.flattened.fast}
+        most = max((float(np.abs(values).max(initial=0.0)) for values in fast.values()), default=0.0)
+        for name, values in fast.items():
+            rows = _below_zero(values, most)  # one of them may be nothing but rounding
             if len(rows):
                 message = (
                     f"{name} is negative at time {trajectory.time[rows[0]]:g}: fast reactions have another balance."
                 )
                 raise RunError(message, partial=trajectory)
         for name in self.flattened.bases:
-            for row in _below_zero(trajectory.column(name))[:MOST_LOOKS]:
+            values = trajectory.column(name)
+            for row in _below_zero(values, float(np.abs(values).max(initial=0.0)))[:MOST_LOOKS]:
                 strictly = derivatives(self._strict, trajectory.time[row], trajectory.states[row], parameters)
                 if np.isnan(strictly).any():
                     message = f"{name} is negative at time {trajectory.time[row]:g}, and raised to a power that is no"
@@ -296,9 +299,9 @@ class SbmlModel:
         return f"{said} {ADVICE[outcome.reason]}"
 
 
-def _below_zero(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The rows in which a quantity is negative by more than rounding."""
-    return np.flatnonzero(values < -NEGLIGIBLE * np.abs(values).max(initial=0.0))
+def _below_zero(values: NDArray[np.float64], most: float) -> NDArray[np.int64]:
+    """The rows in which a quantity is negative by more than what is negligible beside the most that there is."""
+    return np.flatnonzero(values < -NEGLIGIBLE * most)
 
 
 def _inverse(parts: tuple[UnitPart, ...]) -> tuple[UnitPart, ...]:
