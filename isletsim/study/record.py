@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from isletsim.study.load import Scenario
 
-__all__ = ["Work", "make_result"]
+__all__ = ["Columns", "Work", "columns_of", "make_result"]
 
 LABELS = {"percent_NGSP": "%", "mmol_per_mol_IFCC": "mmol/mol"}
 DRAWS = "every cohort member has its own draw of what varies between people and of what is uncertain"
@@ -42,11 +42,44 @@ class Work:
     wall: float = 0.0
 
 
+@dataclass(frozen=True)
+class Columns:
+    """The variables of a result in their order, with the units of outputs and where each stands.
+
+    Attributes
+    ----------
+    units : of the outputs, in the order of the model. outputs, tests : the places of outputs and of reports of tests.
+    """
+
+    variables: tuple[Variable, ...]
+    units: tuple[Unit, ...]
+    outputs: NDArray[np.int64]
+    tests: NDArray[np.int64]
+
+
+def columns_of(scenario: Scenario, liver: Liver) -> Columns:
+    """What figures show comes first, in their order: that is what the study is about."""
+    shown = [_shown(scenario.composition, name) for name in liver.outputs]
+    variables = [variable for variable, _ in shown]
+    variables += [
+        _variable(report.name, report.unit, report.about) for test in scenario.challenges for report in test.reports
+    ]
+    asked = {panel.show: place for place, panel in reversed(list(enumerate(scenario.plan.figures)))}
+    order = sorted(range(len(variables)), key=lambda column: asked.get(variables[column].name, len(asked)))
+    places = np.argsort(np.array(order, np.int64))
+    return Columns(
+        variables=tuple(variables[column] for column in order),
+        units=tuple(unit for _, unit in shown),
+        outputs=places[: len(shown)],
+        tests=places[len(shown) :],
+    )
+
+
 def make_result(
     scenario: Scenario,
     liver: Liver,
+    columns: Columns,
     values: NDArray[np.float64],
-    found: NDArray[np.float64],
     failures: Iterable[Failure],
     work: Work,
     carriers: Sequence[tuple[Carrier, ...]],
@@ -55,19 +88,13 @@ def make_result(
 
     Parameters
     ----------
-    values : recorded outputs by arm, subject, time and output, base units. `found` : reports of virtual tests.
+    values : recorded outputs and reports of tests by arm, subject, time and column, outputs in base units; they become
+        the result's own, in people's units, without a copy.
     carriers : which numbers carry the effect of each arm; empty while nobody has looked.
     """
     plan, composition = scenario.plan, scenario.composition
-    shown = [_shown(composition, name) for name in liver.outputs]
-    converted = [convert(values[..., column], unit) for column, (_, unit) in enumerate(shown)]
-    variables = [variable for variable, _ in shown]
-    for column, report in enumerate(report for test in scenario.challenges for report in test.reports):
-        variables.append(_variable(report.name, report.unit, report.about))
-        converted.append(found[..., column])
-    # What the figures show comes first, in their order: that is what the study is about.
-    asked = {panel.show: place for place, panel in reversed(list(enumerate(plan.figures)))}
-    order = sorted(range(len(variables)), key=lambda column: asked.get(variables[column].name, len(asked)))
+    for place, unit in zip(columns.outputs, columns.units, strict=True):
+        values[..., place] = convert(values[..., place], unit)
     return Result(
         scenario=plan.name,
         title=plan.title,
@@ -77,8 +104,8 @@ def make_result(
         ),
         control=plan.control,
         time=np.array(plan.save),
-        variables=tuple(variables[column] for column in order),
-        values=np.stack([converted[column] for column in order], axis=-1),
+        variables=columns.variables,
+        values=values,
         figures=plan.figures,
         failures=tuple(sorted(failures, key=lambda each: (each.subject, each.arm))),
         run=_record(scenario, liver, work),

@@ -22,7 +22,7 @@ from isletsim.faults import RunError
 from isletsim.lives import liver_for
 from isletsim.results import Carrier, Failure, Result, Trait
 from isletsim.study.carriers import carriers_of
-from isletsim.study.record import Work, make_result
+from isletsim.study.record import Columns, Work, columns_of, make_result
 from isletsim.study.subject import Ground, Lived, live
 from isletsim.study.traits import traits_of, traits_row
 
@@ -42,7 +42,7 @@ class _Gathered:
     """What has been computed so far; NaN where nothing has."""
 
     values: NDArray[np.float64]
-    found: NDArray[np.float64]
+    columns: Columns
     traits: tuple[Trait, ...]
     people: NDArray[np.float64]
     failures: list[Failure] = field(default_factory=list)
@@ -52,8 +52,9 @@ class _Gathered:
     def take(self, lived: Lived) -> None:
         """Put a subject's life in its place."""
         for arm, rows in lived.rows.items():
-            self.values[arm, lived.subject, : len(rows)] = rows
-            self.found[arm, lived.subject] = lived.found[arm]
+            mine = self.values[arm, lived.subject]
+            mine[: len(rows), self.columns.outputs] = rows
+            mine[:, self.columns.tests] = lived.found[arm]
         self.people[lived.subject] = traits_row(self.traits, lived)
         self.failures += lived.failures
         self.work.redrawn += lived.redrawn
@@ -68,11 +69,11 @@ def run_study(
     began = clock.perf_counter()
     plan, ground = scenario.plan, ground_of(scenario, rules)
     shape = (len(plan.arms), plan.cohort + 1, len(plan.save))
-    reports = sum(len(test.reports) for test in scenario.challenges)
+    columns = columns_of(scenario, ground.liver)
     traits = traits_of(scenario.patient, ground.draws)
     gathered = _Gathered(
-        np.full((*shape, len(ground.liver.outputs)), np.nan),
-        np.full((*shape, reports), np.nan),
+        np.full((*shape, len(columns.variables)), np.nan),
+        columns,
         traits,
         np.full((plan.cohort + 1, len(traits)), np.nan),
     )
@@ -80,7 +81,7 @@ def run_study(
     def result() -> Result:
         gathered.work.wall = clock.perf_counter() - began
         made = make_result(
-            scenario, ground.liver, gathered.values, gathered.found, gathered.failures, gathered.work, gathered.carriers
+            scenario, ground.liver, columns, gathered.values, gathered.failures, gathered.work, gathered.carriers
         )
         return replace(made, traits=traits, people=gathered.people, response=plan.response)
 
