@@ -53,7 +53,7 @@ class Change:
 def changes(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
     """Everything of isletsim that both measurements hold."""
     alike = old["machine"]["processor"] == new["machine"]["processor"]
-    for kind in ("single", "ensemble"):
+    for kind in ("single", "file", "ensemble"):
         for name in old.get(kind, {}):
             if name in new.get(kind, {}):
                 yield from _costs(old, new, kind, name, alike)

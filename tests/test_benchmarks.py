@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import compare, history
 from benchmarks.equations import NumbaFunctions, sbml_text, short_name
+from benchmarks.flagship import file_problem, file_reference
 from benchmarks.measure import Point, at_error, median_point
 from benchmarks.peers import PEERS
 from benchmarks.peers.own import Api, Solver
@@ -118,6 +119,16 @@ def test_what_a_user_types_gives_what_the_solver_gives(name):
     assert api is not None
     assert solver is not None
     assert given.single_error(np.asarray(api(1e-7)), np.asarray(solver(1e-9))) < 1e-5
+
+
+def test_the_flagship_as_a_file_is_solved_within_the_tolerance(tmp_path):
+    pytest.importorskip("libsbml")
+    given = file_problem("flagship")
+    assert not np.isin(np.round(given.save[1:-1] * 24.0, 9) % 1.0, 0.0).any()  # no record where a meal may fall
+    exact, found = file_reference(given, tmp_path, 1e-9), Api().file(given)(1e-6)
+    assert isinstance(found, np.ndarray)
+    assert found.shape == (len(given.save), len(given.states))
+    assert given.single_error(found, exact) < 1e-3
 
 
 def test_lanes_and_the_single_run_agree_on_the_output():

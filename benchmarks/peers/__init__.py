@@ -12,16 +12,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.flagship import FileProblem
 from benchmarks.problems import Problem
 
-__all__ = ["PEERS", "Late", "Peer", "Run", "open_peer"]
+__all__ = ["PEERS", "Late", "Peer", "Run", "open_file", "open_peer"]
 
 Late = Callable[[], NDArray[np.float64]]  # records that are read after the clock has stopped
 Run = Callable[[float], NDArray[np.float64] | Late]  # a relative tolerance to what was recorded
 
 
 class Peer(Protocol):
-    """One way to solve the problems."""
+    """One way to solve the problems. A peer that reads SBML has `file` too: a run of a `FileProblem`."""
 
     packages: tuple[str, ...]  # whose versions are told
 
@@ -61,3 +62,9 @@ def open_peer(name: str) -> Peer:
     module, _, factory = PEERS[name].partition(":")
     peer: Peer = getattr(import_module(f"benchmarks.peers.{module}"), factory)()
     return peer
+
+
+def open_file(peer: Peer, given: FileProblem) -> Run | None:
+    """A run of a file, records x states; None where the peer reads no SBML."""
+    read: Callable[[FileProblem], Run] | None = getattr(peer, "file", None)
+    return None if read is None else read(given)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.equations import sbml_text, short_name
+from benchmarks.flagship import FileProblem
 from benchmarks.peers import Late, Run
 from benchmarks.problems import Problem
 
@@ -26,15 +28,14 @@ class Copasi:
 
         self.basico: Any = basico
 
-    def _opened(self, given: Problem, until: float, intervals: int, columns: list[int]) -> Any:
-        basico, self.model = self.basico, self.basico.load_model_from_string(sbml_text(given))
+    def _opened(self, text: str, until: float, intervals: int, names: Sequence[str]) -> Any:
+        basico, self.model = self.basico, self.basico.load_model_from_string(text)
         settings = {"start_time": 0, "duration": until, "intervals": intervals, "automatic": False}
         basico.run_time_course(r_tol=1e-4, a_tol=1e-6, max_steps=10**8, method="deterministic", **settings)
         task = self.model.getTask("Time-Course")
         series = task.getTimeSeries()
-        titles = [series.getTitle(index) for index in range(series.getNumVariables())]
-        names = [f"Values[{short_name(given.flat.states[index])}]" for index in columns]
-        places = [titles.index(name) for name in names]
+        known = [series.getSBMLId(index, self.model) for index in range(series.getNumVariables())]
+        places = [known.index(name) for name in names]
         method = task.getMethod()
 
         def run(rtol: float) -> Late:
@@ -51,11 +52,18 @@ class Copasi:
         return run
 
     def single(self, given: Problem) -> Run | None:
-        run: Run = self._opened(given, given.until, len(given.save) - 1, list(range(len(given.flat.states))))
+        names = [short_name(name) for name in given.flat.states]
+        run: Run = self._opened(sbml_text(given), given.until, len(given.save) - 1, names)
+        return run
+
+    def file(self, given: FileProblem) -> Run:
+        """The file as it is."""
+        run: Run = self._opened(given.text, given.until, len(given.save) - 1, given.states)
         return run
 
     def ensemble(self, given: Problem, draws: NDArray[np.float64]) -> Run | None:
-        inner = self._opened(given, given.until, len(given.rows) - 1, list(given.observed))
+        observed = [short_name(given.flat.states[index]) for index in given.observed]
+        inner = self._opened(sbml_text(given), given.until, len(given.rows) - 1, observed)
         names = [short_name(name) for name in given.flat.parameters[: given.varied]]
         known = {value.getObjectName(): value for value in self.model.getModel().getModelValues()}
         values = [known[name] for name in names]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.flagship import FileProblem
 from benchmarks.peers import Run
 from benchmarks.problems import MODELS, Problem
 from isletsim.compiler import compile_lanes, compile_model
@@ -41,6 +45,21 @@ class Api:
 
     def ensemble(self, given: Problem, draws: NDArray[np.float64]) -> Run | None:
         return None
+
+    def file(self, given: FileProblem) -> Run:
+        """The file read by our own importer."""
+        import isletsim
+
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "model.xml"
+            path.write_text(given.text)
+            model = isletsim.load_model(path)
+
+        def run(rtol: float) -> NDArray[np.float64]:
+            trajectory = model.simulate(until=given.until, save=given.save, rtol=rtol)
+            return np.array([trajectory[name] for name in given.states]).T
+
+        return run
 
 
 class Solver:

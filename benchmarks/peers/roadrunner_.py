@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.equations import sbml_text, short_name
+from benchmarks.flagship import FileProblem
 from benchmarks.peers import Run
 from benchmarks.problems import Problem
 
@@ -26,9 +28,10 @@ class RoadRunner:
         roadrunner.Logger.disableLogging()
         self.roadrunner: Any = roadrunner
 
-    def _opened(self, given: Problem, columns: list[int]) -> Any:
-        model = self.roadrunner.RoadRunner(sbml_text(given))
-        model.timeCourseSelections = [short_name(given.flat.states[index]) for index in columns]
+    def _opened(self, text: str, names: Sequence[str]) -> Any:
+        model = self.roadrunner.RoadRunner(text)
+        model.integrator.maximum_num_steps = 10_000_000
+        model.timeCourseSelections = list(names)
         return model
 
     @staticmethod
@@ -37,8 +40,13 @@ class RoadRunner:
         model.integrator.absolute_tolerance = rtol / 100
 
     def single(self, given: Problem) -> Run | None:
-        model = self._opened(given, list(range(len(given.flat.states))))
+        return self._run(self._opened(sbml_text(given), [short_name(name) for name in given.flat.states]), given)
 
+    def file(self, given: FileProblem) -> Run:
+        """The file as it is."""
+        return self._run(self._opened(given.text, given.states), given)
+
+    def _run(self, model: Any, given: Problem | FileProblem) -> Run:
         def run(rtol: float) -> NDArray[np.float64]:
             self._tolerance(model, rtol)
             model.resetAll()
@@ -47,7 +55,7 @@ class RoadRunner:
         return run
 
     def ensemble(self, given: Problem, draws: NDArray[np.float64]) -> Run | None:
-        model = self._opened(given, list(given.observed))
+        model = self._opened(sbml_text(given), [short_name(given.flat.states[index]) for index in given.observed])
         names = [short_name(name) for name in given.flat.parameters[: given.varied]]
 
         def run(rtol: float) -> NDArray[np.float64]:

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.flagship import file_problem
 from benchmarks.measure import cpu_seconds, versions
-from benchmarks.peers import Peer, Run, open_peer
+from benchmarks.peers import Peer, Run, open_file, open_peer
 from benchmarks.problems import problem
 
 WARM = 1e-4  # the tolerance of the first run, which is not measured
@@ -30,27 +31,32 @@ class Worker:
 
     def open(self, key: str, name: str, kind: str, draws: int, reference: str) -> dict[str, Any]:
         """Makes a run ready; says how long its first call took."""
-        given, exact = problem(name), np.load(reference)
-        run = self.peer.single(given) if kind == "single" else self.peer.ensemble(given, given.draws(draws))
+        exact = np.load(reference)
+        run = self._opened(name, kind, draws)
         if run is None:
-            return {"missing": "cannot, or would take minutes"}
+            return {"missing": "reads no SBML" if kind == "file" else "cannot, or would take minutes"}
         began = time.perf_counter()
         found = run(WARM)
         values = found() if callable(found) else found
-        subjects = 1 if kind == "single" else len(values)
+        subjects = len(values) if kind == "ensemble" else 1
         self.runs[key] = (run, subjects, exact)
         return {"first": time.perf_counter() - began, "subjects": subjects}
+
+    def _opened(self, name: str, kind: str, draws: int) -> Run | None:
+        if kind == "file":
+            return open_file(self.peer, file_problem(name))
+        given = problem(name)
+        return self.peer.single(given) if kind == "single" else self.peer.ensemble(given, given.draws(draws))
 
     def run(self, key: str, name: str, kind: str, rtol: float, seconds: float) -> dict[str, Any]:
         """One measurement."""
         run, subjects, exact = self.runs[key]
         spent, found = cpu_seconds(lambda: run(rtol), seconds)
         values = found() if callable(found) else found
-        given = problem(name)
-        if kind == "single":
-            error = given.single_error(values, exact)
+        if kind == "ensemble":
+            error = problem(name).ensemble_error(values, exact[: len(values)])
         else:
-            error = given.ensemble_error(values, exact[: len(values)])
+            error = (file_problem(name) if kind == "file" else problem(name)).single_error(values, exact)
         return {"seconds": spent / subjects, "error": error}
 
 
