@@ -278,9 +278,13 @@ def share_between(course: NDArray[np.float64], low: float, high: float) -> NDArr
     The last axis is time.
     """
     inside = np.minimum(np.maximum(course, low), high)
-    rise = np.diff(course)
-    share = (inside[..., 1:] == course[..., 1:]).astype(float)  # of a level piece: all or nothing
-    np.divide(np.diff(inside), rise, out=share, where=rise != 0.0)
+    rise = course[..., 1:] - course[..., :-1]
+    share = inside[..., 1:] - inside[..., :-1]
+    level = rise == 0.0
+    if level.any():  # of a level piece: all or nothing
+        share[level] = (inside[..., 1:] == course[..., 1:])[level]
+        rise[level] = 1.0
+    share /= rise
     return np.asarray(share.mean(axis=-1))
 
 

@@ -159,6 +159,7 @@ class OneClock:
                 schedule=to_schedule(stops, bare, 0.0, until),
                 method=self.method,
                 watch=watch,
+                keep=watch is None,
             )
         ]
         return Stretch(

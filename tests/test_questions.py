@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,10 @@ def test_each_question_has_its_own_span_records_plan_and_level() -> None:
         assert found.time == pytest.approx(single.time)
         assert found.outputs == pytest.approx(single.outputs, rel=1e-6)
         assert found.times.tolist() == single.times.tolist()
+        run.keep = False
+    kept = answer([replace(run, keep=True) for run in runs])
+    for found, unseen in zip(kept, answer(runs), strict=True):
+        assert (unseen.time, unseen.state.tobytes(), len(unseen.outputs)) == (found.time, found.state.tobytes(), 0)
         reasons.add(found.reason)
     assert reasons == {Reason.DONE, Reason.WATCH}
 

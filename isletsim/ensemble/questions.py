@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WIDTH", "Reader", "Run", "Steps", "abreast", "alone", "answer", "together"]
 
-WIDTH = 64  # lives that are lived at a time: enough that few lanes stand still
+WIDTH = 128  # lives that are lived at a time: enough that few lanes stand still
 FEW = 2  # so many runs are quicker one after the other in a single lane than side by side in eight
 MAXIMUM_STEPS = 1_000_000
 _NOTHING = Schedule.empty()
@@ -38,7 +38,8 @@ class Run:
     """A question to the solver; the words are those of `isletsim.solver.solve`.
 
     The tolerances of all states are those of their scales. The answer is the outcome of the run; with a reader, which
-    many runs may share, what that makes of a run that did not fail.
+    many runs may share, what that makes of a run that did not fail. Rows that a run need not keep are for its watch
+    only.
     """
 
     model: CompiledModel
@@ -54,6 +55,7 @@ class Run:
     watch: Watch | None = None
     reader: Reader | None = None
     about: Any = None
+    keep: bool = True
 
 
 class Reader(Protocol):
@@ -135,7 +137,7 @@ def answer(runs: Sequence[Run]) -> list[Any]:
     groups: dict[tuple[object, ...], list[int]] = {}
     for place, run in enumerate(runs):
         watched = None if run.watch is None else (run.watch.output, run.watch.direction)
-        groups.setdefault((id(run.model), run.method, run.rtol, watched), []).append(place)
+        groups.setdefault((id(run.model), run.method, run.rtol, watched, run.keep), []).append(place)
     answers: list[Any] = [None] * len(runs)
     for places in groups.values():
         group = [runs[place] for place in places]
@@ -209,7 +211,7 @@ def _side_by_side(group: Sequence[Run], functions: LaneFunctions) -> list[Any]:
         counts=np.empty((count, 2), np.int64),
         states=np.empty((count, model.states)),
         values=np.empty((count, model.parameters)) if changing else None,
-        outputs=np.empty((total, model.outputs)),
+        outputs=np.empty((total, model.outputs)) if first.keep else None,
         trajectories=None,
     )
     asked = Asked(
@@ -236,7 +238,7 @@ def _told(group: Sequence[Run], clock: Clock, answers: Answers, values: Numbers)
     """What the lanes say to every run."""
     told: list[Any] = []
     readers: dict[int, list[int]] = {}
-    assert answers.outputs is not None
+    outputs = np.empty((0, group[0].model.outputs)) if answers.outputs is None else answers.outputs
     rows, steps = answers.rows.tolist(), answers.counts[:, 0].tolist()
     reasons, times, places = answers.reasons.tolist(), answers.times.tolist(), clock.first_rows.tolist()
     ends = values if answers.values is None else answers.values
@@ -254,7 +256,7 @@ def _told(group: Sequence[Run], clock: Clock, answers: Answers, values: Numbers)
                     times[number],
                     run.save if done == len(run.save) else run.save[:done],
                     None,
-                    answers.outputs[place : place + done],
+                    outputs[place : place + done],
                     answers.states[number],
                     ends[number],
                     Counts(steps[number], int(answers.counts[number, 1]), 0, 0, 0, 0, 0, 0, 0),
@@ -267,13 +269,13 @@ def _told(group: Sequence[Run], clock: Clock, answers: Answers, values: Numbers)
         assert first.reader is not None
         records = len(first.save)
         if len(numbers) == len(group):
-            outputs, states = answers.outputs.reshape(len(group), records, -1), answers.states
+            read, states = outputs.reshape(len(group), records, -1), answers.states
         else:
-            outputs = answers.outputs[clock.first_rows[numbers][:, None] + np.arange(records)]
+            read = outputs[clock.first_rows[numbers][:, None] + np.arange(records)]
             states = answers.states[numbers]
         about = [group[number].about for number in numbers]
-        read = first.reader(outputs, states, [steps[number] for number in numbers], about)
-        for number, each in zip(numbers, read, strict=True):
+        seen = first.reader(read, states, [steps[number] for number in numbers], about)
+        for number, each in zip(numbers, seen, strict=True):
             told[number] = each
     return told
 
