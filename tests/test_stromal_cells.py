@@ -136,5 +136,5 @@ def test_a_warm_store_and_a_second_thaw_cost_activity(vesicles):
 def test_cargo_acts_where_it_was_seen_to_act(vesicles):
     _, found = vesicles
     assert found["mir486"]["egfr"][-1] > found["given"]["egfr"][-1]
-    assert found["mir486"]["beta_mass"][-1] == pytest.approx(found["given"]["beta_mass"][-1], rel=1e-9)
+    assert found["mir486"]["beta_mass"][-1] == pytest.approx(found["given"]["beta_mass"][-1], rel=1e-5)
     assert found["mir21"]["beta_mass"][-1] > found["given"]["beta_mass"][-1]
