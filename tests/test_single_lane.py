@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
-from machine_code import random_model
+from machine_code import model, observed, random_model
 from test_lanes import LANES, Eight, call
 
-from isletsim.compiler import compile_lanes
+from isletsim.compiler import compile_lanes, compile_model
+from isletsim.expressions.tree import Name, Number, apply
 
 
 def column(count: int) -> np.ndarray:
@@ -40,3 +43,16 @@ def test_one_lane_computes_the_same_bytes_as_eight(states):
         call(single, "observe", t, y, p, out)
         for mine, theirs in ((p, eight.p), (jacobian, eight.jacobian), (dy, eight.dy), (out, eight.out)):
             assert mine[:, 0].tobytes() == theirs[:, lane].tobytes()
+
+
+def test_a_sine_that_goes_farther_than_a_lane_is_right_beside_others_that_do_not():
+    scales = (1.0, 0.1, 1e9, 3.0, 2e9)
+    laws = {
+        f"{name}{scale:g}": apply(name, apply("multiply", Number(scale), Name("x")))
+        for name in ("sin", "cos")
+        for scale in scales
+    }
+    compiled = compile_model(model({"x": Number(0.0)}, {}, laws))
+    place = 12.3
+    exact = [function(scale * place) for function in (math.sin, math.cos) for scale in scales]
+    assert observed(compiled, np.array([place])) == pytest.approx(exact, rel=1e-15)

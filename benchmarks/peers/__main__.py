@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -198,12 +198,16 @@ def main() -> None:
     ask.add_argument(
         "-o", "--output", type=Path, default=Path("benchmark-peers"), help="a folder for table, data, plots"
     )
+    ask.add_argument("--rounds", type=int, help="interleaved rounds, 5 if not given")
+    ask.add_argument("--share", type=float, help="of the subjects of ensembles, 1 if not given")
     ask.add_argument("--table", type=Path, metavar="DATA", help="measure nothing: print the table of a data.json")
     chosen = ask.parse_args()
     if chosen.table is not None:
         print(table(json.loads(chosen.table.read_text(encoding="utf-8"))))
         return
     settings = QUICK if chosen.quick else Settings()
+    wanted = {"rounds": chosen.rounds, "share": chosen.share}
+    settings = replace(settings, **{name: value for name, value in wanted.items() if value is not None})
     data: dict[str, Any] = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),

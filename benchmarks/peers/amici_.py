@@ -63,9 +63,7 @@ class Amici:
 
     def file(self, given: FileProblem) -> Run:
         """Not with version 1.0.1."""
-        raise NotImplementedError(
-            "its C++ for events that read assigned quantities, as meals do, does not compile"
-        )
+        raise NotImplementedError("its C++ for events that read assigned quantities, as meals do, does not compile")
 
     def ensemble(self, given: Problem, draws: NDArray[np.float64]) -> Run | None:
         model, solver = self._opened(given, given.rows)

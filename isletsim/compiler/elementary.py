@@ -389,18 +389,41 @@ def elementary(name: str, lanes: int = LANES, farther: bool = False) -> str:
     result = _WRITERS[name](code, *given)
     lines = [*code.lines, f"  ret {kind} {result}"]
     if farther and name in ("sin", "cos"):
-        lines = [
-            "  %size = call double @llvm.fabs.f64(double %x)",
-            f"  %far = fcmp ogt double %size, {number(FARTHEST)}",
-            "  br i1 %far, label %beyond, label %within",
-            "beyond:",
-            f"  %other = call double @{name}(double %x)",
-            "  ret double %other",
-            "within:",
-            *lines,
-        ]
+        lines[-1:] = _beyond(name, lanes, kind, result)
+    suffix = f"_{lanes}" if farther and lanes > 1 else ""
     listed = ", ".join(f"{kind} {each}" for each in given)
-    return "\n".join([f"define private {kind} @own_{name}({listed}) nounwind {{", *lines, "}"])
+    return "\n".join([f"define private {kind} @own_{name}{suffix}({listed}) nounwind {{", *lines, "}"])
+
+
+def _beyond(name: str, lanes: int, kind: str, result: Value) -> list[str]:
+    """The end of a function that asks the C library about what lies beyond."""
+    bits = f"bitcast {'i1' if lanes == 1 else f'<{lanes} x i1>'} %far to i{lanes}"
+    suffix = "f64" if lanes == 1 else f"v{lanes}f64"
+    bound = number(FARTHEST) if lanes == 1 else splat(FARTHEST, lanes)
+    lines = [
+        f"  %size = call {kind} @llvm.fabs.{suffix}({kind} %x)",
+        f"  %far = fcmp ogt {kind} %size, {bound}",
+        f"  %any = {bits}",
+        f"  %some = icmp ne i{lanes} %any, 0",
+        "  br i1 %some, label %beyond, label %within",
+        "within:",
+        f"  ret {kind} {result}",
+        "beyond:",
+    ]
+    if lanes == 1:
+        return [*lines, f"  %other = call double @{name}(double %x)", "  ret double %other"]
+    total = result
+    for lane in range(lanes):
+        lines += [
+            f"  %x{lane} = extractelement {kind} %x, i32 {lane}",
+            f"  %near{lane} = extractelement {kind} {result}, i32 {lane}",
+            f"  %far{lane} = extractelement <{lanes} x i1> %far, i32 {lane}",
+            f"  %other{lane} = call double @{name}(double %x{lane})",
+            f"  %best{lane} = select i1 %far{lane}, double %other{lane}, double %near{lane}",
+            f"  %total{lane} = insertelement {kind} {total}, double %best{lane}, i32 {lane}",
+        ]
+        total = f"%total{lane}"
+    return [*lines, f"  ret {kind} {total}"]
 
 
 @cache

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from isletsim.compiler.block import LLVM_BLOCK, NUMPY_BLOCK, SMALLEST_PIVOT
 from isletsim.compiler.elementary import INTRINSICS, OWN, VECTORS, elementary, number
 from isletsim.compiler.joining import joined
-from isletsim.compiler.native import LIBRARY
-from isletsim.compiler.packs import pack_text, packs_of
+from isletsim.compiler.native import LANES, LIBRARY
+from isletsim.compiler.packs import far_pack_text, packs_of
 from isletsim.compiler.program import Program
 from isletsim.compiler.routine import HOT, Routine
 from isletsim.compiler.tables import LLVM_TABLE, NUMPY_TABLE, slopes
@@ -49,7 +49,7 @@ class Dialect:
     store: str  # array, index, value, a serial number
     truth: str  # a truth from a number that is 1 or 0
     constants: tuple[str, str]  # true and false
-    packs: bool = False  # whether elementary functions are computed side by side
+    packs: Callable[[str, list[str], list[tuple[str, ...]]], str] | None = None  # functions side by side
 
 
 def body(routine: Routine, dialect: Dialect) -> tuple[list[str], dict[int, str]]:
@@ -57,7 +57,7 @@ def body(routine: Routine, dialect: Dialect) -> tuple[list[str], dict[int, str]]
     lines: list[str] = []
     written: dict[int, str] = {}
     serial = 0
-    packs = packs_of(routine) if dialect.packs else {}
+    packs = packs_of(routine) if dialect.packs is not None else {}
     if "fma" in dialect.operations:
         routine = joined(routine)
     for step in routine.steps:
@@ -113,7 +113,7 @@ def _value(
             if place in packs:
                 names = [dialect.name.format(one) for one in pack]
                 given = [tuple(written[each] for each in code[one][1:]) for one in pack]
-                lines.append(pack_text(operation, names, given))
+                lines.append(dialect.packs(operation, names, given))  # type: ignore[misc]
                 written |= zip(pack, names, strict=True)
                 continue
             name = dialect.name.format(place)
@@ -177,7 +177,7 @@ _FUSED = replace(
 )
 
 
-_HOT = replace(_FUSED, packs=True)
+_HOT = replace(_FUSED, packs=far_pack_text)
 
 
 def llvm_text(program: Program) -> str:
@@ -192,7 +192,9 @@ def llvm_text(program: Program) -> str:
         parts.append(f"@sizes = private constant [{len(sizes)} x double] [{listed}]")
         parts.append(LLVM_BLOCK.replace("SMALLEST", LLVM.number(SMALLEST_PIVOT)))
     text = "\n".join([*map(_llvm_function, (*program.routines, *program.actions)), _llvm_act(len(program.actions))])
-    parts += [elementary(name, 1, farther=True) for name in OWN if f"@own_{name}(" in text]
+    wanted = [(name, 1) for name in OWN if f"@own_{name}(" in text]
+    wanted += [(name, lanes) for name in OWN for lanes in (2, 4, LANES) if f"@own_{name}_{lanes}(" in text]
+    parts += [elementary(name, lanes, farther=True) for name, lanes in wanted]
     return "\n".join([*parts, text]) + "\n"
 
 

@@ -19,6 +19,7 @@ from isletsim.compiler.elementary import INTRINSICS, OWN, VECTOR, VECTORS, eleme
 from isletsim.compiler.emit import SCALARS, Dialect, block_sizes, body, table_text
 from isletsim.compiler.lane_block import lane_block
 from isletsim.compiler.native import LANE_FUNCTIONS, LANES, LIBRARY
+from isletsim.compiler.packs import pack_text
 from isletsim.compiler.program import Program
 from isletsim.compiler.routine import HOT, Routine, Step, Store
 
@@ -83,11 +84,10 @@ def _dialects(shape: _Shape) -> tuple[Dialect, Dialect, Dialect]:
         store=f"{stored}  store {kind} {{2}}, ptr %s{{3}}, align {align}",
         truth=f"  {{0}} = fcmp une {kind} {{1}}, zeroinitializer",
         constants=(shape.true, "zeroinitializer"),
-        packs=False,
     )
     # What runs all the time has the instructions of elementary functions inside: a call would save all registers.
     within = {name: inlined(name, shape.lanes) for name in OWN}
-    hot = replace(plain, operations=plain.operations | within, packs=shape.single)
+    hot = replace(plain, operations=plain.operations | within, packs=pack_text if shape.single else None)
     adding = replace(
         hot,
         store=f"{stored}  %o{{3}} = load {kind}, ptr %s{{3}}, align {align}\n"

@@ -12,9 +12,9 @@ from isletsim.compiler.native import LANES
 from isletsim.compiler.routine import Routine
 from isletsim.compiler.tape import arguments_of
 
-__all__ = ["PACKED", "pack_text", "packs_of"]
+__all__ = ["PACKED", "far_pack_text", "pack_text", "packs_of"]
 
-PACKED = frozenset({"exp", "log", "log1p", "tanh", "pow"})
+PACKED = frozenset({"exp", "log", "log1p", "tanh", "pow", "sin", "cos"})
 
 Pack = tuple[int, ...]
 
@@ -53,9 +53,16 @@ def _in_order(routine: Routine) -> list[int]:
     return list(ordered)
 
 
-def pack_text(operation: str, names: list[str], operands: list[tuple[str, ...]]) -> str:
+def far_pack_text(operation: str, names: list[str], operands: list[tuple[str, ...]]) -> str:
+    """The same where a sine or cosine may go farther than a lane: those two are called."""
+    return pack_text(operation, names, operands, called=operation in ("sin", "cos"))
+
+
+def pack_text(operation: str, names: list[str], operands: list[tuple[str, ...]], called: bool = False) -> str:
     """The instructions that give the named results of one function for several operands."""
     count = len(names)
+    if called and count == 1:
+        return f"  {names[0]} = call double @own_{operation}(double {operands[0][0]})"
     if count == 1:
         return inlined(operation).format(names[0], *operands[0])
     lanes = 1 << (count - 1).bit_length()
@@ -63,8 +70,11 @@ def pack_text(operation: str, names: list[str], operands: list[tuple[str, ...]])
     given = [list(each) for each in zip(*operands, strict=True)]
     gathered = [_gathered(lines, f"{names[0]}g{place}_", each, lanes) for place, each in enumerate(given)]
     together = f"{names[0]}all"
-    lines.append(inlined(operation, lanes).format(together, *gathered))
     kind = f"<{lanes} x double>"
+    if called:
+        lines.append(f"  {together} = call {kind} @own_{operation}_{lanes}({kind} {gathered[0]})")
+    else:
+        lines.append(inlined(operation, lanes).format(together, *gathered))
     lines += [f"  {name} = extractelement {kind} {together}, i32 {lane}" for lane, name in enumerate(names)]
     return "\n".join(lines)
 
