@@ -38,6 +38,7 @@ __all__ = [
     "tell",
     "tell_bend",
     "tell_drift",
+    "worth",
 ]
 
 # How far slopes follow what a day showed. With 1 they become the mean slopes of the way, and with 2 those at its end if
@@ -174,6 +175,11 @@ def apart(v: Vector, other: Vector, width: Vector) -> NDArray[np.bool_]:
     return np.asarray(np.abs(v - other) > 1e-7 * width)
 
 
+def worth(base: Base, width: Vector, size: Vector) -> NDArray[np.bool_]:
+    """The directions in which a tenth of a size moves some summary by as much as a tenth of its tolerance."""
+    return np.asarray((np.abs(base.jacobian * width) > 0.1 * size[:, None]).any(axis=0))
+
+
 def stale(base: Base, far: Vector) -> NDArray[np.bool_]:
     """The directions worth another look: those that moved, where one of them has moved a summary far since the last."""
     effect = np.max(np.abs(base.jacobian * (base.v - base.seen)) / far[:, None], axis=0, initial=0.0)
@@ -262,10 +268,17 @@ def tell(places: Places, parameters: Vector, base: Base) -> None:
     parameters[places.c] = 0.0
 
 
-def tell_bend(places: Places, parameters: Vector, error: Vector, curve: Vector, direction: Vector) -> None:
-    """Write into them besides: the days are bent along the way by an error at its end; see `error_of`."""
+def tell_bend(
+    places: Places, parameters: Vector, span: tuple[float, float], error: Vector, curve: Vector, direction: Vector
+) -> None:
+    """Write into them besides: within a span of time the days are bent, by an error at its end; see `error_of`.
+
+    The bend grows with time and along the way: on a straight way as a parabola, and on a winding one never far beyond.
+    """
+    begin, end = span
+    parameters[places.time] = begin
     parameters[places.w] = direction
-    parameters[places.e] = error
+    parameters[places.e] = error / (end - begin)
     parameters[places.r] = curve
 
 

@@ -26,6 +26,7 @@ from isletsim.bridge import (
     tell,
     tell_bend,
     tell_drift,
+    worth,
 )
 from isletsim.days import Day, DayFailed
 from isletsim.ensemble import Run, Steps
@@ -185,12 +186,12 @@ class Walk:
         assert old is not None
         assert known is not None
         active = known | apart(v, old.v, self.width)
-        slopes = seen.jacobian, seen.orbit
-        wanted = active
-        if seen.missed > 0.5 or (active > known).any():
-            slopes = old.jacobian, old.orbit
+        surprise = seen.missed > 0.5 or bool((active > known).any())
+        slopes = (old.jacobian, old.orbit) if surprise else (seen.jacobian, seen.orbit)
         base = Base(v, seen.s, seen.x, dawn, *slopes, seen.room, old.seen, old.pace, old.paced)
-        if slopes[0] is seen.jacobian:
+        if surprise:
+            wanted = active & (worth(base, self.width, self.looks.size) | ~known)
+        else:
             wanted = stale(base, self.rules.stale * self.looks.size)
         if wanted.any():
             base = yield from self._renewed(life.parameters, base, wanted, known)
@@ -397,9 +398,8 @@ class Walk:
             return _Trial(life, failed=ahead) if shortest else _Trial(life, 0.25)
         self.counts.inner += ahead.steps
         if (ahead.moving > known).any():
-            active = known | ahead.moving
-            base = yield from self._renewed(life.parameters, base, active, known)
-            return _Trial(replace(life, base=base, known=active))
+            base = yield from self._renewed(life.parameters, base, ahead.moving & ~known, known)
+            return _Trial(replace(life, base=base, known=known | ahead.moving))
         if not shortest:
             if ahead.bend > rules.bend:
                 return _Trial(life, max(0.3, 0.9 * rules.bend / ahead.bend))
@@ -412,7 +412,8 @@ class Walk:
         if seen.missed > 1.0 and not shortest:
             if not base.fresh:
                 self.counts.rejected += 1
-                base = yield from self._renewed(life.parameters, base, known, known)
+                wanted = known & worth(base, self.width, self.looks.size)
+                base = yield from self._renewed(life.parameters, base, wanted, known)
                 return _Trial(replace(life, base=base))
             return _Trial(life, max(0.25, 0.9 / math.sqrt(seen.missed)))
         return _Trial(life, 1.0, ahead.v, seen, dawn)
@@ -427,7 +428,7 @@ class Walk:
         assert seen is not None
         assert trial.dawn is not None
         self.counts.steps += 1
-        tell_bend(self.places, life.parameters, seen.error, seen.curve, seen.direction)
+        tell_bend(self.places, life.parameters, (time, after), seen.error, seen.curve, seen.direction)
         outcome = yield from self._recorded(life, time, after, save)
         life = yield from self._moved(life, v, seen, trial.dawn)
         growth = min(3.0, 0.9 / math.sqrt(max(seen.missed, 1e-12)))

@@ -29,14 +29,14 @@ class Rules:
     shortest: float = 1.0
     longest: float = 100.0
     first: float = 2.0
-    gap: float = 0.05
-    bend: float = 0.5
+    gap: float = 0.1
+    bend: float = 0.3
     trust: float = 40.0
     jump: float = 0.05
     lived: float = 5.0
     settling: int = 4
     looked: float = 0.5
-    stale: float = 4.0
+    stale: float = 2.5
     every_day: bool = False
 
 

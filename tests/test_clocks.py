@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from small_clocks import CELLS, REPORTS, SUGAR, born, column, lived, liver_of
 
+from isletsim.bridge import curved, curves, straightened
 from isletsim.clocks import Rules
 from isletsim.days import at_once
 from isletsim.ensemble import Steps, alone
@@ -287,3 +289,59 @@ def test_a_life_that_fails_tells_how_far_it_came(compose: Any) -> None:
         assert stretch.failed is not None
         assert 10.0 < stretch.time < 400.0
         assert len(stretch.rows) < 401
+
+
+# --- what is known of the days near a real one ------------------------------------------------------------------------
+
+
+def test_a_summary_that_is_never_negative_stays_so_however_far_it_is_drawn_on() -> None:
+    s, size, bounds = (
+        np.array([0.02, 0.98, 5.0]),
+        np.array([0.01, 0.01, 1.0]),
+        (np.zeros(3), np.array([np.inf, 1.0, 9.0])),
+    )
+    curve = curves(s, bounds, size)
+    for change in (-50.0, -0.1, -1e-3, 0.0, 1e-3, 0.1, 50.0):
+        near = s + curved(np.full(3, change), curve)
+        assert near[0] >= 0.0  # each keeps to the bound that is nearer
+        assert near[1] <= 1.0
+        assert near[2] <= 9.0
+        assert straightened(near - s, curve) == pytest.approx(np.full(3, change), rel=1e-6, abs=1e-9)
+    small = curved(np.full(3, 1e-6), curve)
+    assert small == pytest.approx(np.full(3, 1e-6), rel=1e-3)
+    assert (
+        curves(np.array([-1.0]), (np.zeros(1), np.ones(1)), np.ones(1)) == 0.0
+    )  # what may be negative is drawn on straight
+
+
+def test_reports_of_what_cannot_be_negative_never_are(compose: Any) -> None:
+    liver = liver_of(compose(sugar=SUGAR, cells=CELLS))
+    rows = lived(liver, 300.0, GRAFTS).rows
+    for name in ("mean_day", "breakfast", "highest", "lowest", "in_range"):
+        assert rows[:, column(liver, name)].min() >= 0.0, name
+    assert rows[:, column(liver, "in_range")].max() <= 1.0
+
+
+def test_slopes_of_days_that_have_not_settled_are_those_of_settled_ones(sugar: Any) -> None:
+    liver = sugar(gap=1e-9)
+    standing = born(liver)
+    walk = standing.life.walk
+    life = alone(walk.opened(standing.life, 0.0))
+    active = np.array([name == "cells.mass" for name in walk.clocks.down])
+    none = np.zeros(len(active), dtype=bool)
+    settled = life.base
+    for _ in range(6):
+        settled = alone(walk._renewed(life.parameters, settled, active, none))
+    off = 1.02 * settled.dawn  # a day that begins elsewhere
+    seen, dawn = alone(walk._settled(life.parameters, settled, settled.v, off, 1, 1))
+    unsettled = replace(settled, s=seen.s, x=seen.x, dawn=dawn)
+    found = alone(walk._renewed(life.parameters, unsettled, active, active))
+    column_of = int(np.flatnonzero(active)[0])
+    assert found.jacobian[:, column_of] == pytest.approx(settled.jacobian[:, column_of], rel=0.03)
+
+
+def test_a_jump_in_a_direction_of_its_own_is_known_at_the_second_time(sugar: Any) -> None:
+    liver = sugar()
+    courses = [Course("cells.rest", 1.2, 20.0, 60.0), Course("cells.rest", 1.2, 100.0, 140.0)]
+    stretch = lived(liver, 160.0, (), courses)
+    assert stretch.standing.life.known.all()  # nothing moves it within a step

@@ -3,7 +3,7 @@
 The day reads life values as parameters that are constant for that day (`down`). The life reads daily summaries (`up`);
 in the life model each summary is a local function of what the day reads,
 
-    s = s0 + f(u, r),    u = J (v - v0) + e theta^2 + c (time - t0),    theta = w . (v - v0),
+    s = s0 + f(u, r),    u = J (v - v0) + (e theta + c) (time - t0),    theta = w . (v - v0),
 
 whose coefficients are parameters: the stepper revises them from real days, and no step compiles anything. With r = 0,
 f is u itself; with r = 1 / (s0 - bound), effects are shares of what lies between s0 and a bound that s never crosses.
@@ -206,11 +206,11 @@ def _life(
         theta = apply("add", theta, apply("multiply", Name(f"bridge.w[{j}]"), difference))
     bridge = {THETA: theta}
     for k, name in enumerate(up):
-        change: Tree = apply("multiply", Name(f"bridge.e[{k}]"), apply("multiply", Name(THETA), Name(THETA)))
+        bend = apply("add", apply("multiply", Name(f"bridge.e[{k}]"), Name(THETA)), Name(f"bridge.c[{k}]"))
+        change: Tree = apply("multiply", bend, apply("subtract", Name(TIME), Name(ORIGIN)))
         for j, difference in enumerate(moved):
             change = apply("add", change, apply("multiply", Name(f"bridge.J[{k},{j}]"), difference))
-        drift = apply("multiply", Name(f"bridge.c[{k}]"), apply("subtract", Name(TIME), Name(ORIGIN)))
-        bridge[CHANGE.format(k)] = apply("add", change, drift)
+        bridge[CHANGE.format(k)] = change
         bridge[name] = apply("add", Name(f"bridge.s0[{k}]"), _curved(CHANGE.format(k), f"bridge.r[{k}]"))
     parameters = [ORIGIN, *(f"bridge.v0[{j}]" for j in range(len(down))), *(f"bridge.w[{j}]" for j in range(len(down)))]
     parameters += [f"bridge.{kind}[{k}]" for kind in ("s0", "e", "c", "r") for k in range(len(up))]
