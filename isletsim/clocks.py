@@ -329,14 +329,20 @@ class Walk:
         v = self.looks.split(ahead.outputs[-1])[0]
         dawn = yesterday.x if time - midnight < 1e-9 else yesterday.dawn
         base = self._paced(life.parameters, base, v, dawn)
-        seen = yield from self._real(life.parameters, base, v, dawn)
-        drift = np.zeros(self.ups) if yesterday.drift is None else (seen.s - yesterday.s) / (middle - latest)
-        tell_drift(self.places, life.parameters, middle, seen.s, drift)
+        if self.rules.every_day:  # no slopes are wanted
+            seen = None
+            s, x, _ = yield from self.day.run(self._reads(life.parameters, v), dawn, base.pace)
+            self.counts.days += 1
+        else:
+            seen = yield from self._real(life.parameters, base, v, dawn)
+            s, x = seen.s, seen.x
+        drift = np.zeros(self.ups) if yesterday.drift is None else (s - yesterday.s) / (middle - latest)
+        tell_drift(self.places, life.parameters, middle, s, drift)
         outcome = yield from self._recorded(life, time, after, save)
         self.counts.steps += 1
-        today = Today(seen.s, seen.x, dawn, after - middle, drift, max(0, yesterday.left - 1))
+        today = Today(s, x, dawn, after - middle, drift, max(0, yesterday.left - 1))
         life = replace(life, state=outcome.state, base=replace(base, today=today))
-        if not self.rules.every_day and (seen.gap < self.rules.gap or today.left == 0):
+        if seen is not None and (seen.gap < self.rules.gap or today.left == 0):
             life = yield from self._moved(life, v, seen, dawn)
         return life, after, outcome
 
