@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["Ahead", "Looks", "Seen"]
 
 
+_NONE = np.empty(0)
+
+
 class Ahead(NamedTuple):
     """The way of a macro step with the linear day.
 
@@ -68,19 +71,25 @@ class Seen(NamedTuple):
     s: Vector
     x: Vector
     gap: float
-    missed: float
-    error: Vector
-    curve: Vector
-    direction: Vector
-    jacobian: Vector
-    orbit: Vector
-    room: Vector
+    missed: float = 0.0
+    error: Vector = _NONE
+    curve: Vector = _NONE
+    direction: Vector = _NONE
+    jacobian: Vector = _NONE
+    orbit: Vector = _NONE
+    room: Vector = _NONE
 
 
 class Looks:
-    """How lives of one composition are looked at; `tolerance` is the factor of all tolerances."""
+    """How lives of one composition are looked at.
 
-    def __init__(self, clocks: Clocks, tolerance: float) -> None:
+    Parameters
+    ----------
+    tolerance : the factor of all tolerances. expected : whether days are held against what was expected of them.
+    """
+
+    def __init__(self, clocks: Clocks, tolerance: float, *, expected: bool = True) -> None:
+        self.expected = expected
         self.downs, self.ups = len(clocks.down), len(clocks.up)
         self.width = 0.1 * np.array(clocks.sizes)
         self.size = np.array(clocks.tolerances)
@@ -123,10 +132,12 @@ class Looks:
 
     def _seen(self, days: tuple[Vector, Vector, Vector], about: Sequence[tuple[Base, Vector]]) -> list[Seen]:
         s, x, gaps = days
+        gap = (gaps / self.tolerances).max(axis=-1, initial=0.0)
+        if not self.expected:
+            return [Seen(s[row], x[row], gap.item(row)) for row in range(len(s))]
         base, v = neighbourhood([each for each, _ in about]), np.array([each for _, each in about])
         error, curve = error_of(base, v, s)
         missed = (np.abs(s - summaries_near(base, v)) / self.tolerances).max(axis=-1, initial=0.0)
-        gap = (gaps / self.tolerances).max(axis=-1, initial=0.0)
         direction = direction_to(base, v, self.width)
         jacobian, orbit = bent(base, v, s, x, error, curve, self.width)
         room = curves(s, self.bounds, self.size)
