@@ -160,13 +160,13 @@ def compile_lanes(model: CompiledModel, lanes: int = LANES) -> LaneFunctions | N
 
     None for a model that lanes cannot do: with algebraic unknowns, events or kinks, or without sparse factors.
     """
-    import numpy as np
-
-    if model.roots or model.functions.factor == 0 or not model.mass.all():
-        return None
     name = f"{model.fingerprint}-{lanes}"
     known = _LANES.get(name)
     if known is None:
+        import numpy as np
+
+        if model.roots or model.functions.factor == 0 or not model.mass.all():
+            return None
         entry = native.read_entry(name)
         if entry is None:
             from isletsim.compiler.lanes import lane_program
