@@ -180,10 +180,13 @@ def worth(base: Base, width: Vector, size: Vector) -> NDArray[np.bool_]:
     return np.asarray((np.abs(base.jacobian * width) > 0.1 * size[:, None]).any(axis=0))
 
 
-def stale(base: Base, far: Vector) -> NDArray[np.bool_]:
-    """The directions worth another look: those that moved, where one of them has moved a summary far since the last."""
-    effect = np.max(np.abs(base.jacobian * (base.v - base.seen)) / far[:, None], axis=0, initial=0.0)
-    return np.asarray((effect > 0.1) & bool((effect > 1.0).any()))
+def stale(jacobian: Vector, way: Vector, far: Vector) -> NDArray[np.bool_]:
+    """The directions worth another look: those that moved, where one of them has moved a summary far since the last.
+
+    `way` leads from where each slope was last measured.
+    """
+    effect = (np.abs(jacobian * way[..., None, :]) / far[:, None]).max(axis=-2, initial=0.0)
+    return np.asarray((effect > 0.1) & (effect > 1.0).any(axis=-1, keepdims=True))
 
 
 def direction_to(base: Base | Neighbourhood, v: Vector, width: Vector) -> Vector:

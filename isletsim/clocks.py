@@ -21,7 +21,6 @@ from isletsim.bridge import (
     apart,
     midnight_near,
     shifted,
-    stale,
     summaries_near,
     tell,
     tell_bend,
@@ -161,21 +160,19 @@ class Walk:
         jacobian, orbit = base.jacobian.copy(), base.orbit.copy()
         directions = np.flatnonzero(active)
         steps = 0.01 * self.width[directions]
-        mornings = []
-        for j, step in zip(directions, steps, strict=True):
-            v = base.v.copy()
-            v[j] += step
-            mornings.append((self._reads(life, v), shifted(base.dawn, base.orbit[:, j] * step)))
+        reads = np.repeat(base.v[None], len(directions), axis=0)
+        reads[np.arange(len(directions)), directions] += steps
+        dawns = shifted(base.dawn, (base.orbit[:, directions] * steps).T)
+        mornings = [(self._reads(life, v), dawn) for v, dawn in zip(reads, dawns, strict=True)]
         for _ in range(2 if bool(np.any(active & ~known)) else 1):
             days = yield from self.day.runs(mornings, base.pace)
-            following = [shifted(base.dawn, x - base.x) for _, x, _ in days]
+            following = shifted(base.dawn, np.array([x for _, x, _ in days]) - base.x)
             mornings = [(reads, x) for (reads, _), x in zip(mornings, following, strict=True)]
             self.counts.batches += -(-len(days) // LANES)
             self.counts.days += len(days)
             self.counts.perturbed += len(days)
-        for j, step, (s, x, _) in zip(directions, steps, days, strict=True):
-            jacobian[:, j] = (s - base.s) / step
-            orbit[:, j] = (x - base.x) / step
+        jacobian[:, directions] = ((np.array([s for s, _, _ in days]) - base.s) / steps[:, None]).T
+        orbit[:, directions] = ((np.array([x for _, x, _ in days]) - base.x) / steps[:, None]).T
         seen = base.seen.copy()
         seen[directions] = base.v[directions]
         return replace(base, jacobian=jacobian, orbit=orbit, seen=seen, fresh=True)
@@ -185,14 +182,11 @@ class Walk:
         old, known = life.base, life.known
         assert old is not None
         assert known is not None
-        active = known | apart(v, old.v, self.width)
+        active = known | seen.moved
         surprise = seen.missed > 0.5 or bool((active > known).any())
         slopes = (old.jacobian, old.orbit) if surprise else (seen.jacobian, seen.orbit)
         base = Base(v, seen.s, seen.x, dawn, *slopes, seen.room, old.seen, old.pace, old.paced)
-        if surprise:
-            wanted = active & (worth(base, self.width, self.looks.size) | ~known)
-        else:
-            wanted = stale(base, self.rules.stale * self.looks.size)
+        wanted = active & (worth(base, self.width, self.looks.size) | ~known) if surprise else seen.stale
         if wanted.any():
             base = yield from self._renewed(life.parameters, base, wanted, known)
         return replace(life, base=base, known=active)

@@ -242,7 +242,7 @@ class TwoClocks:
     @cached_property
     def looks(self) -> Looks:
         """How its lives are looked at."""
-        return Looks(self._clocks, self.rules.tolerance, expected=not self.rules.every_day)
+        return Looks(self._clocks, self.rules)
 
     def _levels(self, parameters: NDArray[np.float64]) -> Mapping[str, float]:
         """The values that limit what summaries look at; derived ones only where somebody asks for them."""

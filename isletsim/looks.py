@@ -21,11 +21,13 @@ from isletsim.bridge import (
     midnight_near,
     neighbourhood,
     places_of,
+    stale,
     summaries_near,
 )
 from isletsim.days import Day
 from isletsim.ensemble import Reader
 from isletsim.layers.clocks import Clocks
+from isletsim.rules import Rules
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +38,7 @@ __all__ = ["Ahead", "Looks", "Seen"]
 
 
 _NONE = np.empty(0)
+_NOWHERE = np.empty(0, dtype=np.bool_)
 
 
 class Ahead(NamedTuple):
@@ -65,7 +68,8 @@ class Seen(NamedTuple):
     s, x : its summaries, and the midnight at its end. gap : how far it is from closing, in tolerances.
     missed : how far its summaries are from those expected, in tolerances.
     error, curve : see `error_of`. direction : see `direction_to`. jacobian, orbit : slopes that follow (`bent`).
-    room : the curve of a base at this day.
+    room : the curve of a base at this day. moved : the directions in which it differs from the base's own day.
+    stale : the directions in which slopes that follow are worth another look.
     """
 
     s: Vector
@@ -78,22 +82,20 @@ class Seen(NamedTuple):
     jacobian: Vector = _NONE
     orbit: Vector = _NONE
     room: Vector = _NONE
+    moved: NDArray[np.bool_] = _NOWHERE
+    stale: NDArray[np.bool_] = _NOWHERE
 
 
 class Looks:
-    """How lives of one composition are looked at.
+    """How lives of one composition are looked at; days of the reference are held against nothing."""
 
-    Parameters
-    ----------
-    tolerance : the factor of all tolerances. expected : whether days are held against what was expected of them.
-    """
-
-    def __init__(self, clocks: Clocks, tolerance: float, *, expected: bool = True) -> None:
-        self.expected = expected
+    def __init__(self, clocks: Clocks, rules: Rules) -> None:
+        self.expected = not rules.every_day
         self.downs, self.ups = len(clocks.down), len(clocks.up)
         self.width = 0.1 * np.array(clocks.sizes)
         self.size = np.array(clocks.tolerances)
-        self.tolerances = np.where(clocks.felt, tolerance * self.size, np.inf)
+        self.tolerances = np.where(clocks.felt, rules.tolerance * self.size, np.inf)
+        self.far = rules.stale * self.size
         high = [1.0 if summary.kind == "fraction" else np.inf for summary in clocks.summaries]
         self.bounds = np.zeros(self.ups), np.array(high)
         place = {name: index for index, name in enumerate(clocks.day.parameters)}
@@ -141,4 +143,7 @@ class Looks:
         direction = direction_to(base, v, self.width)
         jacobian, orbit = bent(base, v, s, x, error, curve, self.width)
         room = curves(s, self.bounds, self.size)
-        return list(map(Seen, s, x, gap.tolist(), missed.tolist(), error, curve, direction, jacobian, orbit, room))
+        moved = apart(v, base.v, self.width)
+        old = stale(jacobian, v - np.array([each.seen for each, _ in about]), self.far)
+        numbers = gap.tolist(), missed.tolist()
+        return list(map(Seen, s, x, *numbers, error, curve, direction, jacobian, orbit, room, moved, old))
