@@ -185,7 +185,7 @@ def stale(jacobian: Vector, way: Vector, far: Vector) -> NDArray[np.bool_]:
 
     `way` leads from where each slope was last measured.
     """
-    effect = (np.abs(jacobian * way[..., None, :]) / far[:, None]).max(axis=-2, initial=0.0)
+    effect = (np.abs(jacobian * way[..., None, :]) / far[..., :, None]).max(axis=-2, initial=0.0)
     return np.asarray((effect > 0.1) & (effect > 1.0).any(axis=-1, keepdims=True))
 
 

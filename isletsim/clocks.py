@@ -186,7 +186,7 @@ class Walk:
         surprise = seen.missed > 0.5 or bool((active > known).any())
         slopes = (old.jacobian, old.orbit) if surprise else (seen.jacobian, seen.orbit)
         base = Base(v, seen.s, seen.x, dawn, *slopes, seen.room, old.seen, old.pace, old.paced)
-        wanted = active & (worth(base, self.width, self.looks.size) | ~known) if surprise else seen.stale
+        wanted = active & (worth(base, self.width, self.looks.matters(base.s)) | ~known) if surprise else seen.stale
         if wanted.any():
             base = yield from self._renewed(life.parameters, base, wanted, known)
         return replace(life, base=base, known=active)
@@ -412,7 +412,7 @@ class Walk:
         if seen.missed > 1.0 and not shortest:
             if not base.fresh:
                 self.counts.rejected += 1
-                wanted = known & worth(base, self.width, self.looks.size)
+                wanted = known & worth(base, self.width, self.looks.matters(base.s))
                 base = yield from self._renewed(life.parameters, base, wanted, known)
                 return _Trial(replace(life, base=base))
             return _Trial(life, max(0.25, 0.9 / math.sqrt(seen.missed)))

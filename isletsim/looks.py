@@ -95,7 +95,8 @@ class Looks:
         self.width = 0.1 * np.array(clocks.sizes)
         self.size = np.array(clocks.tolerances)
         self.tolerances = np.where(clocks.felt, rules.tolerance * self.size, np.inf)
-        self.far = rules.stale * self.size
+        self.felt, self.stale = np.array(clocks.felt), rules.stale
+        self.smooth = np.array([summary.kind in ("mean", "at") for summary in clocks.summaries])
         high = [1.0 if summary.kind == "fraction" else np.inf for summary in clocks.summaries]
         self.bounds = np.zeros(self.ups), np.array(high)
         place = {name: index for index, name in enumerate(clocks.day.parameters)}
@@ -103,6 +104,14 @@ class Looks:
         self.places = places_of(clocks)
         self.reader: Reader = self.ahead
         self._real: dict[int, tuple[Day, Reader]] = {}
+
+    def matters(self, s: Vector) -> Vector:
+        """A change of each summary that asks for good slopes; none of one with kinks, whose slopes say little.
+
+        Where only reports read it, it is a hundredth of the summary itself, down to a tenth of its size.
+        """
+        shown = np.maximum(0.01 * np.abs(s), 0.1 * self.size)
+        return np.where(self.smooth, np.where(self.felt, self.size, shown), np.inf)
 
     def split(self, outputs: Vector) -> tuple[Vector, Vector]:
         """What the day reads, and the summaries, out of rows of outputs."""
@@ -144,6 +153,6 @@ class Looks:
         jacobian, orbit = bent(base, v, s, x, error, curve, self.width)
         room = curves(s, self.bounds, self.size)
         moved = apart(v, base.v, self.width)
-        old = stale(jacobian, v - np.array([each.seen for each, _ in about]), self.far)
+        old = stale(jacobian, v - np.array([each.seen for each, _ in about]), self.stale * self.matters(s))
         numbers = gap.tolist(), missed.tolist()
         return list(map(Seen, s, x, *numbers, error, curve, direction, jacobian, orbit, room, moved, old))

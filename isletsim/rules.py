@@ -21,7 +21,7 @@ class Rules:
     jump, lived, settling : after an event that moves what the day reads so far, in tenths of sizes, where no slope is
         known, or the summaries so far, so many days are simulated one by one, or fewer where they are alike sooner.
     looked : after an event that moves the summaries so far, one day is simulated before the next macro step.
-    stale : slopes are measured anew where what moved since they were has moved the summaries so far.
+    stale : slopes are measured anew where what moved since they were has moved the summaries so far (`Looks.matters`).
     every_day : simulate every day, each from the midnight of the day before.
     """
 
@@ -36,7 +36,7 @@ class Rules:
     lived: float = 5.0
     settling: int = 4
     looked: float = 0.5
-    stale: float = 2.5
+    stale: float = 8.0
     every_day: bool = False
 
 
