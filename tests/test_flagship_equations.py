@@ -132,6 +132,9 @@ def test_the_tenth_of_ten_equal_days(frozen: dict[str, str], wanted: tuple[float
 
 PARAMETERS = {
     "immunity.susceptible": "1",
+    "immunity.largest_presentation": "1",
+    "immunity.half_antigen": "1",
+    "immunity.half_memory": "0.055",
     "beta_cells.neogenesis_share": "0",
     "beta_cells.glucotoxicity": "0.6",
     "beta_cells.glucotoxic_half": "60 mg/dL",
