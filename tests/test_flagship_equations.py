@@ -1,8 +1,8 @@
 """The equations of the flagship, day and life, against a worked composition that was run in an independent prototype.
 
 The numbers are those the prototype printed: a frozen life and the tenth of ten equal days, and the derivatives of the
-life at one crowded point with every therapy at work. Neogenesis, which the prototype lacked, is set to zero, and
-glucotoxicity to the prototype's size; incretins and fatty acids, which it lacked too, are left out of the stack.
+life at one crowded point with every therapy at work. Neogenesis, which the prototype lacked, is set to zero, and what
+glucose and fat do to the prototype's sizes; incretins and fatty acids, which it lacked too, are left out of the stack.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def _composition(*layers: Path) -> Composition:
 LEAN = {
     "beta_cells.capacity": "1",
     "body_weight.weight": "70 kg",
+    "body_weight.liver_fat": "2 %",
     "hypoglycaemia.answer": "1",
     "insulin_plan.planned": "0 U/kg/day",
     "kidney.egfr": "112.328969 mL/min",  # filters 120 mL/min at a body surface of 1.84814 m2, as the prototype did
@@ -140,6 +141,8 @@ PARAMETERS = {
     "beta_cells.glucotoxic_half": "60 mg/dL",
     "body_weight.overeating": "300 kcal/day",
     "composite_therapies.immunosuppression": "1",
+    "beta_cells.lipotoxicity": "0.25",
+    "body_weight.fat_steepness": "8",
 }
 POINT = {
     "body_weight.weight": "98 kg",

@@ -184,7 +184,7 @@ def test_doses_are_events_in_the_order_of_the_schedule(tmp_path):
 
 @pytest.mark.slow
 def test_an_arm_with_two_clocks_becomes_one_model_that_lives_every_day(tmp_path):
-    scenario = load_scenario("t2d_weight_loss")
+    scenario = load_scenario("t2d_weight_loss", set=["save=4 week"])
     exported = export_arm(scenario, "diet")
     text = sbml_text(exported.exchange)
     assert complaints(text) == []

@@ -175,6 +175,8 @@ def _course(
         lived = rows[1:][np.isfinite(rows[1:]).all(axis=1)]
         if wanted.statistic == "share":
             course = _share(lived, wanted.level, wanted.above)
+        elif wanted.people == "median":
+            course = np.median(lived, axis=0)
         elif wanted.people == "geometric":
             course = np.exp(np.mean(np.log(np.maximum(lived, 1e-9)), axis=0))
         else:

@@ -25,7 +25,7 @@ __all__ = [
 # change a year of an exponential fall; the value of an arm less that of another; the share of people beyond a level;
 # how long the first stretch beyond a level lasts.
 STATISTICS = ("value", "kept", "missing", "slope", "yearly", "difference", "share", "lasting")
-PEOPLE = ("reference", "mean", "geometric")  # whom a row is about: one patient, or a mean over a cohort
+PEOPLE = ("reference", "mean", "median", "geometric")  # whom a row is about: one patient, or the middle of a cohort
 
 
 def spread_key(name: str) -> str:

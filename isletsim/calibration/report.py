@@ -90,7 +90,12 @@ def _where(wanted: Comparison) -> str:
     changed = "".join(f", {key} = {value}" for key, value in wanted.study.changed)
     against = f" against {wanted.against}" if wanted.against else ""
     times = " to ".join(f"{each:g}" for each in wanted.times)
-    whom = {"reference": "reference patient", "mean": "cohort, mean", "geometric": "cohort, geometric mean"}
+    whom = {
+        "reference": "reference patient",
+        "mean": "cohort, mean",
+        "median": "cohort, median",
+        "geometric": "cohort, geometric mean",
+    }
     return (
         f"{wanted.study.scenario}{changed}, {wanted.arm}{against}: {wanted.statistic} of {wanted.variable}, "
         f"day {times}, {whom[wanted.people]}"
