@@ -330,13 +330,13 @@ def test_an_interrupted_run_leaves_what_was_computed(study, jobs):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt) as stopped:
-        study("cohort.size=200").run(jobs=jobs, progress=stop)
+        study("cohort.size=6000").run(jobs=jobs, progress=stop)
     partial = stopped.value.partial
     done = np.isfinite(partial.values).all(axis=(0, 2, 3))
-    assert told[-1][0] < 200
-    assert told[-1][1] == 200
+    assert told[-1][0] < 6000
+    assert told[-1][1] == 6000
     assert done[0]
-    assert told[-1][0] <= done[1:].sum() < 200
+    assert told[-1][0] <= done[1:].sum() < 6000
 
 
 def test_progress_is_told_to_the_end(study):

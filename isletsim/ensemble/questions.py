@@ -7,9 +7,10 @@ numbers do not depend on which: a question has the same answer in any company.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -28,6 +29,7 @@ __all__ = ["WIDTH", "Reader", "Run", "Steps", "abreast", "alone", "answer", "tog
 
 WIDTH = 128  # lives that are lived at a time: enough that few lanes stand still
 FEW = 2  # so many runs are quicker one after the other in a single lane than side by side in eight
+LONGEST_WAIT = 8  # rounds that a life waits for company
 MAXIMUM_STEPS = 1_000_000
 _NOTHING = Schedule.empty()
 _REASONS = tuple(Reason)
@@ -107,26 +109,60 @@ def together(
 ) -> Iterator[Result]:
     """The ends of many lives, as they come; `width` of them are lived at a time, until `stopped`."""
     waiting = iter(lives)
-    living: list[tuple[Steps[Result], Sequence[Run]]] = []
+    living: list[_Living[Result]] = []
     while not stopped():
         while len(living) < width:
             life = next(waiting, None)
             if life is None:
                 break
             try:
-                living.append((life, next(life)))
+                living.append(_Living(life, next(life)))
             except StopIteration as end:
                 yield end.value
         if not living:
             return
-        outcomes = iter(answer([run for _, asked in living for run in asked]))
-        going = []
-        for life, asked in living:
+        served, held = _served(living)
+        outcomes = iter(answer([run for each in served for run in each.asked]))
+        for each in served:
             try:
-                going.append((life, life.send([next(outcomes) for _ in asked])))
+                each.asked = each.life.send([next(outcomes) for _ in each.asked])
+                each.waited = 0
+                held.append(each)
             except StopIteration as end:
                 yield end.value
-        living = going
+        living = held
+
+
+@dataclass(slots=True, eq=False)
+class _Living(Generic[Result]):
+    """A life, what it asks, and for how many rounds it has waited for an answer."""
+
+    life: Steps[Result]
+    asked: Sequence[Run]
+    waited: int = 0
+
+
+def _served(living: list[_Living[Result]]) -> tuple[list[_Living[Result]], list[_Living[Result]]]:
+    """Who is answered now, and who waits for company.
+
+    Questions that would leave lanes empty wait until others of their kind join them, but not for long.
+    """
+    counts = Counter(_kind(run) for each in living for run in each.asked)
+    most = max(counts.values(), default=0)
+    enough = min(most, at.LANES)
+    served: list[_Living[Result]] = []
+    held: list[_Living[Result]] = []
+    for each in living:
+        each.waited += 1
+        now = each.waited > LONGEST_WAIT or all(counts[_kind(run)] >= enough for run in each.asked)
+        (served if now else held).append(each)
+    return (served, held) if served else (living, [])
+
+
+def _kind(run: Run) -> tuple[object, ...]:
+    """What runs must share to be solved side by side."""
+    watched = None if run.watch is None else (run.watch.output, run.watch.direction)
+    return id(run.model), run.method, run.rtol, watched, run.keep
 
 
 # Answers
@@ -136,8 +172,7 @@ def answer(runs: Sequence[Run]) -> list[Any]:
     """The answer to every run, in their order; those of one model are solved side by side."""
     groups: dict[tuple[object, ...], list[int]] = {}
     for place, run in enumerate(runs):
-        watched = None if run.watch is None else (run.watch.output, run.watch.direction)
-        groups.setdefault((id(run.model), run.method, run.rtol, watched, run.keep), []).append(place)
+        groups.setdefault(_kind(run), []).append(place)
     answers: list[Any] = [None] * len(runs)
     for places in groups.values():
         group = [runs[place] for place in places]
