@@ -105,6 +105,14 @@ def test_every_word_of_the_reading_order_is_a_module():
     assert sorted(READING_ORDER) == sorted({word_of(path) for path in modules} - FACE)
 
 
+@pytest.mark.parametrize("path", [path for path in modules if path.name == "__init__.py"], ids=str)
+def test_no_function_of_a_package_has_the_name_of_a_module_in_it(path):
+    # Importing the module would put it in the place of the function; `reference` of the compiler once vanished so.
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert not functions & {other.stem for other in path.parent.glob("*.py")}
+
+
 @each_module
 def test_no_module_is_too_long_to_be_read_at_once(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_MODULE

@@ -229,6 +229,8 @@ def main() -> None:
                 points, gaps = measure(kind, name, processes, folder, settings)
                 listed = {peer: [point.plain() for point in each] for peer, each in points.items()}
                 data[kind][name] = {"points": listed, "gaps": gaps}
+                chosen.output.mkdir(parents=True, exist_ok=True)  # what is stopped half-way leaves what it has
+                (chosen.output / "data.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
         for process in processes.values():
             process.close()
         data["cold"] = {}
@@ -239,7 +241,8 @@ def main() -> None:
             own.mkdir()
             _say(f"cold starts: {name}")
             data["cold"][name] = {
-                peer: asdict(each) for peer, each in cold_starts(problem(name), own, settings.cold).items()
+                peer: asdict(each)
+                for peer, each in cold_starts(problem(name), own, settings.cold, chosen.peers).items()
             }
     write_report(data, chosen.output)
     print((chosen.output / "table.md").read_text(encoding="utf-8"))

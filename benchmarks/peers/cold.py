@@ -126,7 +126,7 @@ def cold_starts(given: Problem, folder: Path, rounds: int, peers: Container[str]
     shutil.copytree(warm / "driver", drivers / "driver")
     for _ in range(rounds):
         for name, script in scripts.items():
-            if name not in peers:
+            if name not in peers or name not in COLD_PEERS:
                 continue
             if name == "isletsim":
                 shutil.rmtree(empty, ignore_errors=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from isletsim.compiler.program import Program
-    from isletsim.compiler.reference import Reference
+    from isletsim.compiler.plain import Reference
 
 __all__ = [
     "CompiledModel",
@@ -200,7 +200,7 @@ def _scalar(flat: FlatModel) -> Program:
 
 def reference(flat: FlatModel) -> Reference:
     """The functions of a flat model in plain NumPy."""
-    from isletsim.compiler.reference import reference as made
+    from isletsim.compiler.plain import reference as made
 
     return made(flat)
 
