@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from isletsim.compiler.program import Program
     from isletsim.compiler.plain import Reference
+    from isletsim.compiler.program import Program
 
 __all__ = [
     "CompiledModel",
