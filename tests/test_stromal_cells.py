@@ -86,12 +86,17 @@ def test_clotting_grows_faster_than_the_dose_and_fever_with_it(cells):
 
 
 def test_who_meets_no_inflammation_or_is_marked_is_changed_less(folder, cells):
-    _, sick = cells
-    for patient, most in {"healthy_adult": 0.9, "late_t2d": 0.7}.items():
+    given = dose("msc.infusion", "2e6 cell/kg")
+    unmarked = given + '\nset = { "msc.half_marked" = "1000 year" }'
+    found = {"failing_metformin": cells[1]["cells"]["msc.reprogramming"][2]}
+    for patient in ("healthy_adult", "early_t2d", "late_t2d"):
         place = folder / patient
         place.mkdir()
-        _, other = lived(place, patient, 5, "1 day", (("cells", dose("msc.infusion", "2e6 cell/kg")),))
-        assert other["cells"]["msc.reprogramming"][2] < most * sick["cells"]["msc.reprogramming"][2], patient
+        _, other = lived(place, patient, 5, "1 day", (("cells", given), ("unmarked", unmarked)))
+        found[patient] = other["cells"]["msc.reprogramming"][2]
+        found[f"{patient}, unmarked"] = other["unmarked"]["msc.reprogramming"][2]
+    assert found["healthy_adult"] < 0.9 * found["early_t2d, unmarked"]  # nothing licenses the cells
+    assert found["late_t2d"] < 0.8 * found["failing_metformin"] < found["late_t2d, unmarked"]  # years leave a mark
 
 
 def test_what_has_no_known_size_is_off_and_no_cell_becomes_a_beta_cell():
