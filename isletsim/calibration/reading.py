@@ -47,9 +47,18 @@ def read_calibration(path: Path | None = None, only: str = "") -> tuple[Group, .
     return found
 
 
+def by_hand(path: Path | None = None) -> dict[str, tuple[str, ...]]:
+    """What was chosen by hand beside a fit, group by group; raises `InputError`."""
+    page = read_page(path or own_table())
+    groups = page.table(page.data, "groups", ())
+    found = {name: page.names(table, "by_hand", ("groups", name)) for name, table in groups.items()}
+    page.finish()
+    return found
+
+
 def _group(page: Page, name: str, table: Mapping[str, Any], evidence: Evidence) -> Group:
     keys: Keys = ("groups", name)
-    page.only(table, ("about", "parameters", "rows", "cohort"), keys)
+    page.only(table, ("about", "by_hand", "parameters", "rows", "cohort"), keys)
     free = [_free(page, (*keys, "parameters", each), each, entry)
             for each, entry in page.table(table, "parameters", keys).items()]  # fmt: skip
     rows = [_row(page, (*keys, "rows", index), row, evidence)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from isletsim.calibration.fit import misfit
-from isletsim.calibration.reading import printed
+from isletsim.calibration.reading import by_hand, printed
 from isletsim.calibration.records import Comparison, Outcome, Reached
 from isletsim.places import data_folder
 from isletsim.units import convert
@@ -122,16 +122,18 @@ def as_page(result: Mapping[str, Any]) -> str:
         "to what stands in `seeds/calibration.toml`. Only rows that may be used for it are: those marked `cal` in",
         "`seeds/targets/`, and ranges that issue 3 asks for. A row with weight 0 is shown and was not fitted.",
         "*Reached* means within the published interval, or within the tolerance that the table gives where none was",
-        "published. A row that was fitted is not a prediction.",
+        "published. A row that was fitted is not a prediction. *Chosen by hand* are numbers that somebody moved after",
+        "looking at runs: what depends on them is no prediction either, and no fit can be repeated that gives them.",
         "",
     ]
+    chosen = by_hand()
     for name, group in result["groups"].items():
-        lines += _group_page(name, group)
+        lines += _group_page(name, group, chosen.get(name, ()))
     lines += _assumed_page(result)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _group_page(name: str, group: Mapping[str, Any]) -> list[str]:
+def _group_page(name: str, group: Mapping[str, Any], chosen: Iterable[str]) -> list[str]:
     cohort = f"Populations: {group['cohort']} virtual patients." if group["cohort"] else "Reference patients only."
     misfits = group["misfit"]
     told = f"{cohort} Misfit {misfits['before']} before, {misfits['after']} after."
@@ -155,7 +157,9 @@ def _group_page(name: str, group: Mapping[str, Any]) -> list[str]:
     misses = [row for row in group["rows"] if "missed" in row["verdict"]]
     lines += ["", f"Missed: {len(misses)} of {len(group['rows'])}.", ""] if misses else ["", "Nothing is missed.", ""]
     lines += [f"- {row['target']}, {row['quantity']}: {row['why'] or 'no reason is known.'}" for row in misses]
-    return [*lines, ""] if misses else lines
+    lines += [""] if misses else []
+    told = [f"- {each}" for each in chosen]
+    return [*lines, "Chosen by hand:", "", *told, ""] if told else lines
 
 
 def _cell(value: float | None) -> str:
