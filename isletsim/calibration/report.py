@@ -158,8 +158,8 @@ def _group_page(name: str, group: Mapping[str, Any], chosen: Iterable[str]) -> l
     lines += ["", f"Missed: {len(misses)} of {len(group['rows'])}.", ""] if misses else ["", "Nothing is missed.", ""]
     lines += [f"- {row['target']}, {row['quantity']}: {row['why'] or 'no reason is known.'}" for row in misses]
     lines += [""] if misses else []
-    told = [f"- {each}" for each in chosen]
-    return [*lines, "Chosen by hand:", "", *told, ""] if told else lines
+    moved = [f"- {each}" for each in chosen]
+    return [*lines, "Chosen by hand:", "", *moved, ""] if moved else lines
 
 
 def _cell(value: float | None) -> str:
