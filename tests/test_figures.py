@@ -155,7 +155,8 @@ def test_a_quantity_that_was_not_recorded_is_named_in_the_notes():
 
 def test_notes_say_scenario_version_cohort_assumptions_and_evidence():
     text = " ".join(sheet(example()).notes)
-    for piece in ("t2d_msc", "isletsim 0.", "cohort of 39", "34% of the parameters assumed", "cells: preclinical (animals), its size assumed"):
+    badge = "cells: preclinical (animals), its size assumed"
+    for piece in ("t2d_msc", "isletsim 0.", "cohort of 39", "34% of the parameters assumed", badge):
         assert piece in text
     assert "For research and teaching; no treatment decisions." in text
 

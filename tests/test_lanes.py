@@ -234,7 +234,8 @@ def test_elementary_functions_know_the_ends_of_the_numbers():
         for power in (0.0, 1.0, -1.0, 2.0, 3.0, -3.0, 0.5, 1e300, np.inf, -np.inf, np.nan):
             known = ends[~(np.signbit(ends) & (ends == 0.0))]  # the sign of a zero is lost in powers
             known = known if np.isfinite(power) else known[known != -1.0]
-            known = known[known != -np.inf] if power == 0.5 else known  # libraries differ: infinity, or no number as here
+            if power == 0.5:  # libraries differ: infinity, or no number as here
+                known = known[known != -np.inf]
             raised = evaluated(known, np.full(len(known), power))["x**y"]
             assert raised == pytest.approx(np.power(known, power), rel=3e-16, abs=0, nan_ok=True), power
     assert np.isnan(found["sin(x)"][[2, 3, 4]]).all()
