@@ -282,6 +282,18 @@ def test_scores_keep_standings_and_uses_apart_and_count_every_row_once(report):
     assert sum(score.judged + score.shown + score.awaited + score.failed for score in scores) == len(report.rows)
 
 
+def test_every_row_outside_of_its_interval_is_listed_with_its_reason(report):
+    rows = [
+        replace(
+            row, check=replace(row.check, missed="for want of cells"), verdict=replace(row.verdict, outcome="outside")
+        )
+        for row in report.rows
+        if row.check.target.id == "T183"
+    ]
+    text = replace(report, rows=tuple(rows)).table(100)
+    assert "Outside of their interval, and why:\n  T183: for want of cells" in text
+
+
 def test_the_table_shows_published_and_simulated_values_and_the_flags_of_a_claim(report):
     text = report.table(130)
     assert "C098 (insulin resistance article)" in text

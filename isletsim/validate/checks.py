@@ -45,7 +45,7 @@ STANDINGS = ("flagship", "published", "teaching")
 
 _KEYS = (
     *("target", "value", "scenario", "arm", "measure", "unit", "of", "at", "since", "statistic", "over"),
-    *("against", "compare", "within", "least", "because", "note", "per", "fold"),
+    *("against", "compare", "within", "least", "because", "note", "missed", "per", "fold"),
 )
 _STUDY = ("about", "standing", "file", "scenario", "set")
 
@@ -99,6 +99,7 @@ class Check:
     least: float | None
     because: str
     note: str
+    missed: str
     place: str = field(repr=False)
     per: str = ""
     fold: float = math.nan
@@ -217,6 +218,7 @@ def _check(
         least=_size(page, table, "least", keys),
         because=page.word(table, "because", keys),
         note=page.word(table, "note", keys),
+        missed=page.word(table, "missed", keys),
         place=page.place(keys),
         per=page.word(table, "per", keys),
         fold=_size(page, table, "fold", keys) or math.nan,

@@ -49,6 +49,7 @@ def render_report(report: Report, width: int) -> str:
     for study in dict.fromkeys(row.check.study for row in report.rows):
         rows = [row for row in report.rows if row.check.study == study]
         lines += [*_head(study, report.runs.get(study.name), width), *_rows(rows, width), ""]
+    lines += _missed(report, width)
     if report.whole:
         lines += [*_unexpressed(report, width), "", *_claims(report, width), ""]
     lines += [*_score(report.scores()), "", NOTICE]
@@ -170,6 +171,20 @@ def _unexpressed(report: Report, width: int) -> list[str]:
     return lines
 
 
+def _missed(report: Report, width: int) -> list[str]:
+    """The rows outside of their interval, by why they are."""
+    by_reason: dict[str, list[str]] = {}
+    for row in report.rows:
+        if row.verdict.outcome == "outside":
+            why = row.check.missed or row.check.note or "no reason is known yet"
+            named = ", ".join(part for part in (row.check.target.id, row.check.value.name) if part)
+            by_reason.setdefault(why, []).append(named)
+    lines = ["Outside of their interval, and why:"] if by_reason else []
+    for why, rows in by_reason.items():
+        lines += textwrap.wrap(f"  {'; '.join(dict.fromkeys(rows))}: {why}", width, subsequent_indent="    ")
+    return [*lines, ""] if lines else []
+
+
 def _claims(report: Report, width: int) -> list[str]:
     standings: dict[str, list[str]] = {}
     for claim in report.evidence.claims.values():
@@ -268,6 +283,7 @@ def _row_record(row: Row) -> dict[str, Any]:
         "over": check.over,
         "when": check.when,
         "note": check.note,
+        "missed_because": check.missed,
     }
 
 
