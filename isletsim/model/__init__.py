@@ -73,7 +73,7 @@ def read_model(path: Path) -> ModelFile:
         about=file_note.about,
         clock=page.one_of(data, "clock", (), CLOCKS),
         # What a file assumes are its numbers; how good the evidence for what it describes is, is another question.
-        grade=page.one_of(data, "grade", (), GRADES) or file_note.grade,
+        grade=page.one_of(data, "grade", (), GRADES),
         uses={key: page.names(page.table(data, "uses", ()), key, ("uses",)) for key in page.table(data, "uses", ())},
         entries=entries,
         balance=read_balances(page),

@@ -49,7 +49,8 @@ class ArmInfo:
     Attributes
     ----------
     layers, dose_times, dose_names, dose_amounts : what it was given, doses in the order given.
-    evidence : the weakest evidence grade of the therapies that the control has not, as their files say; "" for none.
+    evidence : the weakest evidence grade of the therapies that the control has not, as their files say; "" where none
+        says one.
     grade : the weakest grade among the numbers that carry more than a tenth of its effect (`carriers`).
     assumed : how many of the therapies' own numbers are assumed, and of how many.
     """
