@@ -20,7 +20,7 @@ from benchmarks.flagship import file_problem, file_reference
 from benchmarks.measure import Point, at_error, median_point
 from benchmarks.peers import PEERS
 from benchmarks.peers.own import Api, Solver
-from benchmarks.peers.report import table
+from benchmarks.peers.report import digest, table
 from benchmarks.problems import PROBLEMS, problem
 from isletsim.compiler import compile_model, reference
 from isletsim.point import derivatives, observe
@@ -178,6 +178,11 @@ def test_the_table_tells_the_ratio_and_what_is_missing():
     assert "| scipy odeint | 1 / 1e-04 | 2 / 1e-06 | 1.41 | 10 |" in text
     assert "Not measured: AMICI" in text
     assert "0.30 / 90" in text
+
+
+def test_the_digest_tells_the_ratios_at_equal_error():
+    assert "| scipy odeint | 10 |" in digest(MEASUREMENT)
+    assert "isletsim solver" not in digest(MEASUREMENT)
 
 
 def test_a_slower_measurement_fails_and_noise_does_not(tmp_path, monkeypatch, capsys):

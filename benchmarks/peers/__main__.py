@@ -26,7 +26,7 @@ from benchmarks.flagship import FileProblem, file_problem, file_reference
 from benchmarks.measure import Point, commit, machine, median_point
 from benchmarks.peers import PEERS
 from benchmarks.peers.cold import cold_starts
-from benchmarks.peers.report import table, write_report
+from benchmarks.peers.report import digest, table, write_report
 from benchmarks.problems import PROBLEMS, Problem, ensemble_reference, problem, single_reference
 
 CHECKED = 200  # subjects whose error is looked at
@@ -201,7 +201,11 @@ def main() -> None:
     ask.add_argument("--rounds", type=int, help="interleaved rounds, 5 if not given")
     ask.add_argument("--share", type=float, help="of the subjects of ensembles, 1 if not given")
     ask.add_argument("--table", type=Path, metavar="DATA", help="measure nothing: print the table of a data.json")
+    ask.add_argument("--digest", type=Path, metavar="DATA", help="measure nothing: print the ratios of a data.json")
     chosen = ask.parse_args()
+    if chosen.digest is not None:
+        print(digest(json.loads(chosen.digest.read_text(encoding="utf-8"))))
+        return
     if chosen.table is not None:
         print(table(json.loads(chosen.table.read_text(encoding="utf-8"))))
         return

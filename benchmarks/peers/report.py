@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.measure import EQUAL_ERROR, Point, at_error
 
-__all__ = ["costs", "table", "write_report"]
+__all__ = ["costs", "digest", "table", "write_report"]
 
 TITLES = {
     "topp2000": "topp2000 (3 states, ten years, 3650 records)",
@@ -24,6 +24,15 @@ ENSEMBLES = {
 }
 
 
+SHORT = {
+    ("single", "topp2000"): "topp2000",
+    ("single", "invented27"): "27 states",
+    ("single", "three_meals"): "with meals",
+    ("file", "flagship"): "flagship as SBML",
+    ("ensemble", "topp2000"): "topp2000, many",
+    ("ensemble", "invented27"): "27 states, many",
+    ("ensemble", "three_meals"): "with meals, many",
+}
 KINDS = (("single", TITLES), ("file", FILES), ("ensemble", ENSEMBLES))
 
 
@@ -57,6 +66,29 @@ def table(data: dict[str, Any]) -> str:
     lines += ["", "Versions: " + ", ".join(f"{package} {number}" for package, number in sorted(listed.items())) + "."]
     for peer, reason in data["absent"].items():
         lines.append(f"Not measured: {peer} ({reason.splitlines()[0]}).")
+    return "\n".join(lines) + "\n"
+
+
+def digest(data: dict[str, Any]) -> str:
+    """How many times the cost of isletsim's solver each peer needs at equal error, problem by problem, as Markdown."""
+    problems = [(kind, name) for kind, titles in KINDS for name in titles if name in data.get(kind, {})]
+    known = {each: costs(data, *each) for each in problems}
+    own = {each: found["isletsim" if each[0] == "file" else "isletsim solver"][0] for each, found in known.items()}
+    peers = {peer for found in known.values() for peer in found} - {"isletsim", "isletsim solver"}
+
+    def nearest(peer: str) -> float:
+        ratios = [found[peer][0] / own[each] for each, found in known.items() if peer in found]
+        return min((each for each in ratios if math.isfinite(each)), default=math.inf)
+
+    lines = ["| | " + " | ".join(SHORT[each] for each in problems) + " |", "|---" * (len(problems) + 1) + "|"]
+    costs_own = [f"{_amount(own[each], each[0])} {'/s' if each[0] == 'ensemble' else 'ms'}" for each in problems]
+    lines.append("| isletsim: cost, or runs per s | " + " | ".join(costs_own) + " |")
+    for peer in sorted(sorted(peers), key=nearest):
+        cells = []
+        for each in problems:
+            cost, enclosed = known[each].get(peer, (math.nan, False))
+            cells.append("" if math.isnan(cost) else f"{'' if enclosed else '~'}{cost / own[each]:.3g}")
+        lines.append(f"| {peer} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
