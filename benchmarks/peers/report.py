@@ -81,15 +81,22 @@ def digest(data: dict[str, Any]) -> str:
         return min((each for each in ratios if math.isfinite(each)), default=math.inf)
 
     lines = ["| | " + " | ".join(SHORT[each] for each in problems) + " |", "|---" * (len(problems) + 1) + "|"]
-    costs_own = [f"{_amount(own[each], each[0])} {'/s' if each[0] == 'ensemble' else 'ms'}" for each in problems]
+    costs_own = [
+        f"{_three(1 / own[each])} /s" if each[0] == "ensemble" else f"{_three(1e3 * own[each])} ms" for each in problems
+    ]
     lines.append("| isletsim: cost, or runs per s | " + " | ".join(costs_own) + " |")
     for peer in sorted(sorted(peers), key=nearest):
         cells = []
         for each in problems:
             cost, enclosed = known[each].get(peer, (math.nan, False))
-            cells.append("" if math.isnan(cost) else f"{'' if enclosed else '~'}{cost / own[each]:.3g}")
+            cells.append("" if math.isnan(cost) else f"{'' if enclosed else '~'}{_three(cost / own[each])}")
         lines.append(f"| {peer} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _three(value: float) -> str:
+    """A number with three digits that count and no power of ten."""
+    return f"{float(f'{value:.3g}'):,.10g}"
 
 
 def _rows(data: dict[str, Any], kind: str, name: str) -> list[str]:
