@@ -27,12 +27,13 @@ from isletsim.bridge import (
     tell_drift,
     worth,
 )
+from isletsim.compiler.native import LANES
 from isletsim.days import Day, DayFailed
 from isletsim.ensemble import Run, Steps
 from isletsim.layers.clocks import Clocks
 from isletsim.looks import Ahead, Looks, Seen
 from isletsim.point import observe
-from isletsim.rules import LANES, ClockCounts, Rules
+from isletsim.rules import ClockCounts, Rules
 from isletsim.solver import Outcome, Schedule
 
 if TYPE_CHECKING:

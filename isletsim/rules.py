@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["LANES", "ClockCounts", "Rules"]
-
-LANES = 8  # perturbed days that cost together about as much as two
+__all__ = ["ClockCounts", "Rules"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class ClockCounts:
     Attributes
     ----------
     days, perturbed : real days, and those of them that were lived only for slopes.
-    batches : runs of the perturbed days side by side, at most `LANES` at a time.
+    batches : runs of the perturbed days side by side, a lane each; one costs about as much as two days.
     steps, rejected, inner : macro steps, those that were tried in vain, and the steps of the solver within them.
     """
 

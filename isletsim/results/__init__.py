@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from isletsim.results.files import write
-from isletsim.results.record import ArmInfo, Carrier, Failure, FigureSpec, Response, Result, Trait, Variable
+from isletsim.results.record import ArmInfo, Carrier, Failure, FigureSpec, Response, Result, Trait, Variable, own_layers
 from isletsim.results.sheet import sheet
 from isletsim.results.summary import summarise
 from isletsim.results.table import render_table
@@ -20,6 +20,7 @@ __all__ = [
     "Result",
     "Trait",
     "Variable",
+    "own_layers",
     "render_table",
     "sheet",
     "summarise",

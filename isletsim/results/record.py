@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["NOTICE", "ArmInfo", "Carrier", "Failure", "FigureSpec", "Response", "Result", "Trait", "Variable"]
+__all__ = [
+    "NOTICE",
+    "ArmInfo",
+    "Carrier",
+    "Failure",
+    "FigureSpec",
+    "Response",
+    "Result",
+    "Trait",
+    "Variable",
+    "own_layers",
+]
 
 NOTICE = "For research and teaching; no treatment decisions."
 
@@ -65,6 +76,12 @@ class ArmInfo:
     grade: str = ""
     carriers: tuple[Carrier, ...] = ()
     assumed: tuple[int, int] = (0, 0)
+
+
+def own_layers(layers: Iterable[str], control: Iterable[str]) -> tuple[str, ...]:
+    """The layers of an arm that its control has not: its therapies."""
+    others = set(control)
+    return tuple(layer for layer in layers if layer not in others)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isletsim.results.record import Result
+from isletsim.results.record import Result, own_layers
 from isletsim.results.summary import clinical, rounded, unit_label
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _arm(result: Result, number: int, column: int) -> dict[str, Any] | None:
         found |= _counts(differences * np.sign(least), time, abs(least))
     answer = (differences * (np.sign(least) if least else 1.0))[:, time <= max(YEAR, float(time[0]))].mean(axis=1)
     known = _known(result)
-    own = [layer for layer in result.arms[number].layers if layer not in result.arms[result.control].layers]
+    own = own_layers(result.arms[number].layers, result.arms[result.control].layers)
     drawn = {
         trait.name: result.people[1:, place]
         for place, trait in enumerate(result.traits)

@@ -10,8 +10,8 @@ import numpy as np
 from isletsim.ensemble import alone
 from isletsim.layers import Composition
 from isletsim.model import GRADES
-from isletsim.results import Carrier
-from isletsim.scenario import ArmPlan, Plan
+from isletsim.results import Carrier, own_layers
+from isletsim.scenario import ArmPlan
 from isletsim.study.subject import Ground, live
 
 if TYPE_CHECKING:
@@ -19,17 +19,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["carriers_of", "own_layers", "own_numbers", "worst"]
+__all__ = ["carriers_of", "own_numbers", "worst"]
 
 LOWERED = 0.8  # far enough from 1 to stand out of the tolerance of the runs, and fractions stay fractions
 TELLING = 0.1  # what carries less of the effect than this decides no badge
 FIRST = 400.0  # days: the effect of the first year, so that a decade is not lived once a number
 SMALLEST = 1e-3  # of the control's value: a smaller effect is none, and nothing carries it
-
-
-def own_layers(plan: Plan, arm: ArmPlan) -> list[str]:
-    """The layers that an arm has and its control has not."""
-    return [layer for layer in arm.layers if layer not in plan.arms[plan.control].layers]
 
 
 def own_numbers(composition: Composition, layers: Sequence[str]) -> list[str]:
@@ -57,7 +52,7 @@ def carriers_of(ground: Ground) -> list[tuple[Carrier, ...]]:
     asked = [
         (number, name)
         for number, arm in enumerate(plan.arms)
-        for name in own_numbers(ground.composition, own_layers(plan, arm))
+        for name in own_numbers(ground.composition, own_layers(arm.layers, plan.arms[plan.control].layers))
         if name in ground.places
     ]
     if not asked:

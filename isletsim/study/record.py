@@ -15,9 +15,9 @@ from isletsim.layers import Composition
 from isletsim.lives import Liver
 from isletsim.patient import BoundPatient
 from isletsim.regimen import describe_dose
-from isletsim.results import ArmInfo, Carrier, Failure, Result, Variable
+from isletsim.results import ArmInfo, Carrier, Failure, Result, Variable, own_layers
 from isletsim.scenario import ArmPlan
-from isletsim.study.carriers import own_layers, own_numbers, worst
+from isletsim.study.carriers import own_numbers, worst
 from isletsim.units import Unit, convert
 
 if TYPE_CHECKING:
@@ -99,7 +99,12 @@ def make_result(
         scenario=plan.name,
         title=plan.title,
         arms=tuple(
-            _arm_info(arm, composition, own_layers(plan, arm), carriers[number] if carriers else ())
+            _arm_info(
+                arm,
+                composition,
+                own_layers(arm.layers, plan.arms[plan.control].layers),
+                carriers[number] if carriers else (),
+            )
             for number, arm in enumerate(plan.arms)
         ),
         control=plan.control,
