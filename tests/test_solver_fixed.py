@@ -20,14 +20,17 @@ from isletsim.solver import Reason, longest_stable_step, tables
 from isletsim.solver.stability import stability_polynomial
 
 
+DAMPING, REACH = 0.8, 9.5575  # of the polynomial on the negative real axis
+
+
 def test_the_table_satisfies_the_conditions_of_order_four() -> None:
-    stages = tables.KUTTA_STAGES
+    stages = tables.STABILISED_STAGES
     a = np.zeros((stages, stages))
     for row in range(stages):
-        for column, value in tables.KUTTA_ARGUMENT[row].items():
+        for column, value in tables.STABILISED_ARGUMENT[row].items():
             a[row, column] = value
-    b = np.array([tables.KUTTA_ARGUMENT[stages][stage] for stage in range(stages)])
-    c = np.array(tables.KUTTA_NODES)
+    b = np.array([tables.STABILISED_ARGUMENT[stages][stage] for stage in range(stages)])
+    c = np.array(tables.STABILISED_NODES)
     assert a.sum(axis=1) == pytest.approx(c)
     trees = {1: 1.0, 2: c, 3: c**2, 6: a @ c, 4: c**3, 8: c * (a @ c), 12: a @ c**2, 24: a @ a @ c}
     for density, weights in trees.items():
@@ -36,7 +39,30 @@ def test_the_table_satisfies_the_conditions_of_order_four() -> None:
 
 def test_the_polynomial_of_the_table_is_the_exponential_to_order_four() -> None:
     polynomial = stability_polynomial()
-    assert polynomial == pytest.approx([1, 1, 1 / 2, 1 / 6, 1 / 24], abs=1e-15)
+    assert polynomial[:5] == pytest.approx([1, 1, 1 / 2, 1 / 6, 1 / 24], abs=1e-15)
+
+
+def damped(free: np.ndarray, farthest: float) -> float:
+    """The largest |R| between -1.5 and a farthest point of the negative axis."""
+    points = -np.linspace(1.5, farthest, 4001)
+    return float(np.abs(np.polynomial.polynomial.polyval(points, [1, 1, 1 / 2, 1 / 6, 1 / 24, *free])).max())
+
+
+def test_no_other_polynomial_of_six_stages_damps_the_axis_so_far() -> None:
+    from scipy.optimize import linprog
+
+    def best(farthest: float) -> np.ndarray | None:
+        points = -np.linspace(1.5, farthest, 2001)
+        known = np.polynomial.polynomial.polyval(points, [1, 1, 1 / 2, 1 / 6, 1 / 24])
+        free = np.stack([(points / farthest) ** 5, (points / farthest) ** 6], axis=1)
+        limits = np.concatenate([DAMPING - known, DAMPING + known])
+        found = linprog(np.zeros(2), np.concatenate([free, -free]), limits, bounds=[(None, None)] * 2)
+        return found.x / farthest ** np.array([5, 6]) if found.status == 0 else None
+
+    free = stability_polynomial()[5:]
+    assert damped(free, REACH) <= DAMPING + 1e-5
+    assert best(1.002 * REACH) is None
+    assert best(0.9999 * REACH) == pytest.approx(free, rel=1e-3)
 
 
 @pytest.mark.parametrize("mode", [-1.0, -300.0, -1.0 + 1.0j, -1.0 + 6.0j])
@@ -53,7 +79,7 @@ def test_the_longest_stable_step_is_where_the_method_itself_stops_to_damp(mode: 
     assert size(0.98) < 1.0
     assert not size(1.05) < 1.0
     if np.isreal(mode):
-        assert step * abs(mode) == pytest.approx(2.785, abs=0.03)
+        assert step * abs(mode) == pytest.approx(9.6, abs=0.03)
 
 
 def test_without_decay_any_step_is_stable() -> None:

@@ -1,4 +1,4 @@
-"""One step of the classical Runge-Kutta method of order 4, of a given length: no error is estimated."""
+"""One step of the stabilised Runge-Kutta method of order 4, of a given length: no error is estimated."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from isletsim.solver.kernels import (
 
 __all__ = ["fixed_dense", "fixed_interpolate", "fixed_step"]
 
-STAGES = tables.KUTTA_STAGES
-node = constants(tables.KUTTA_NODES)
-advance = stage_sum(tables.KUTTA_ARGUMENT)
-dense_row = stage_sum(tables.KUTTA_DENSE)
+STAGES = tables.STABILISED_STAGES
+node = constants(tables.STABILISED_NODES)
+advance = stage_sum(tables.STABILISED_ARGUMENT)
+dense_row = stage_sum(tables.STABILISED_DENSE)
 
 
 @compiled(types.void(INTEGERS, types.float64, types.float64))

@@ -56,8 +56,8 @@ LANES = at.LANES
 STAGES = tables.RODAS5P_STAGES
 node = constants(tables.RODAS5P_NODES)
 slope_weight = constants(tables.RODAS5P_SLOPES)
-FIXED_STAGES = tables.KUTTA_STAGES
-fixed_node = constants(tables.KUTTA_NODES)
+FIXED_STAGES = tables.STABILISED_STAGES
+fixed_node = constants(tables.STABILISED_NODES)
 
 
 @merged

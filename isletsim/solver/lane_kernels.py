@@ -343,11 +343,11 @@ def fixed_stage(typing_context, count, number, argument, state, rows, stride, co
         lanes = Lanes(builder)
         done = builder.append_basic_block("done")
         choice = builder.switch(number, done)
-        for stage in range(1, tables.KUTTA_STAGES):
+        for stage in range(1, tables.STABILISED_STAGES):
             block = builder.append_basic_block(f"stage.{stage}")
             choice.add_case(INT64(stage), block)
             builder.position_at_end(block)
-            ((each, weight),) = tables.KUTTA_ARGUMENT[stage].items()
+            ((each, weight),) = tables.STABILISED_ARGUMENT[stage].items()
             factor = lanes.mul(lanes.load(control, at.H), weight)
             with cgutils.for_range_slice(builder, INT64(0), count, INT64(1), inc=True) as (index, _):
                 k = lanes.load(rows, builder.add(index, builder.mul(stride, INT64(each))))
@@ -368,7 +368,7 @@ def fixed_end(typing_context, count, following, state, rows, stride, control):  
         count, following, state, rows, stride, control = arguments
         lanes = Lanes(builder)
         h = lanes.load(control, at.H)
-        weights = [lanes.mul(h, weight) for weight in tables.KUTTA_ARGUMENT[tables.KUTTA_STAGES].values()]
+        weights = [lanes.mul(h, weight) for weight in tables.STABILISED_ARGUMENT[tables.STABILISED_STAGES].values()]
         doubt = cgutils.alloca_once_value(builder, lanes.full(0.0))
 
         def look(value: Any) -> None:
@@ -383,7 +383,7 @@ def fixed_end(typing_context, count, following, state, rows, stride, control):  
 
 @intrinsic
 def fixed_point(typing_context, count, listed, out, state, rows, stride, control):  # type: ignore[no-untyped-def]
-    """The listed states at the FRACTION of a step of equal steps; row KUTTA_STAGES holds the derivatives at its end."""
+    """The listed states at the FRACTION of a step of equal steps; row STABILISED_STAGES holds the derivatives at its end."""
 
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         count, listed, out, state, rows, stride, control = arguments
@@ -392,7 +392,7 @@ def fixed_point(typing_context, count, listed, out, state, rows, stride, control
         z = lanes.sub(1.0, x)
         square = lanes.mul(lanes.mul(x, x), h)
         risen = lanes.mul(square, lanes.sum(lanes.full(1.0), z, 2.0))
-        weights = [lanes.mul(risen, weight) for weight in tables.KUTTA_ARGUMENT[tables.KUTTA_STAGES].values()]
+        weights = [lanes.mul(risen, weight) for weight in tables.STABILISED_ARGUMENT[tables.STABILISED_STAGES].values()]
         weights[0] = lanes.sum(weights[0], lanes.mul(lanes.mul(h, x), z), z)
         weights.append(lanes.mul(lanes.mul(square, z), -1.0))
         _blend(lanes, count, listed, out, state, rows, stride, weights)

@@ -26,7 +26,7 @@ __all__ = ["attempt", "exponent", "finish", "interpolate", "refresh"]
 STIFF_EXPONENT = tables.RODAS5P_EXPONENT
 EXPLICIT_EXPONENT = tables.DOP853_EXPONENT
 LAST_STAGE = tables.DOP853_STAGES
-LAST_FIXED_STAGE = tables.KUTTA_STAGES
+LAST_FIXED_STAGE = tables.STABILISED_STAGES
 
 
 @compiled(types.float64(INTEGERS))

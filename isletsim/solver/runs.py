@@ -173,7 +173,7 @@ def solve(
     save : times to record, rising, within the span. They never change the steps.
     schedule : what happens when; every time in it is a hard stop.
     rtol, atol : tolerances of the error of a step, state by state. atol is rtol / 100 of the model's scales if None.
-    method : "stiff" (Rodas5P), "explicit" (DOP853) or "fixed" (classical Runge-Kutta of order 4 with equal steps from
+    method : "stiff" (Rodas5P), "explicit" (DOP853) or "fixed" (stabilised Runge-Kutta of order 4 with equal steps from
         stop to stop and no look at the error); the last two for ordinary differential equations only.
     step : the longest step of the fixed method.
     maximum_steps : how many steps may be tried.

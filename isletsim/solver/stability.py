@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 __all__ = ["longest_stable_step", "stability_polynomial"]
 
-FARTHEST = 3.0  # no stable step times an eigenvalue is as large
+FARTHEST = 10.0  # no stable step times an eigenvalue is as large
 NEAR = 0.9  # a step times the eigenvalue of a mode that decays: every such mode is damped
-TRIALS = 120
+TRIALS = 400
 
 
 def stability_polynomial() -> NDArray[np.float64]:
     """Coefficients of R, by rising powers: a step of y' = lambda y multiplies y by R(h lambda)."""
-    stages = tables.KUTTA_STAGES
+    stages = tables.STABILISED_STAGES
     inner = np.zeros((stages, stages))
     for row in range(stages):
-        for earlier, weight in tables.KUTTA_ARGUMENT[row].items():
+        for earlier, weight in tables.STABILISED_ARGUMENT[row].items():
             inner[row, earlier] = weight
-    outer = np.array([tables.KUTTA_ARGUMENT[stages][stage] for stage in range(stages)])
+    outer = np.array([tables.STABILISED_ARGUMENT[stages][stage] for stage in range(stages)])
     coefficients, column = [1.0], np.ones(stages)
     for _ in range(stages):
         coefficients.append(float(outer @ column))
