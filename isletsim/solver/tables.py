@@ -362,16 +362,16 @@ DOP853_DENSE: tuple[Row, ...] = (
 )
 
 STABILISED_REFERENCE = (
-    "six stages of order 4 whose stability polynomial damps the longest stretch of the negative real axis; after Verwer JG. "
-    "Explicit Runge-Kutta methods for parabolic partial differential equations. Appl Numer Math 1996;22:359-379 "
-    "(between steps cubic Hermite interpolation, of order 3)"
+    "six stages of order 4 whose stability polynomial damps the longest stretch of the negative real axis, after "
+    "Verwer JG. Explicit Runge-Kutta methods for parabolic partial differential equations. Appl Numer Math "
+    "1996;22:359-379 (between steps cubic Hermite interpolation, of order 3)"
 )
 STABILISED_ORDER = 4
 STABILISED_STAGES = 6
 STABILISED_NODES = (0.0, 0.2302246335105498, 0.2857576678922166, 0.8080020758436882, 0.7537229632269368, 1.0)
-# Every stage needs the one before it only. The two free coefficients of the stability polynomial make |R| at most 0.8 from
-# -1.5 to -9.5575, the farthest there is (a test finds them again); nodes and weights then solve the conditions of order 4, with
-# positive weights. Row 6 is the new state; its right-hand side is stage 6, the first of the next step.
+# Every stage needs the one before it only. The two free coefficients of the stability polynomial make |R| at most 0.8
+# from -1.5 to -9.5575, the farthest there is (a test finds them again); nodes and weights then solve the conditions of
+# order 4, with positive weights. Row 6 is the new state; its right-hand side is stage 6, the first of the next step.
 STABILISED_ARGUMENT: tuple[Row, ...] = (
     {},
     {0: 0.2302246335105498},
