@@ -19,7 +19,6 @@ from solver_problems import (
 from isletsim.solver import Reason, longest_stable_step, tables
 from isletsim.solver.stability import stability_polynomial
 
-
 DAMPING, REACH = 0.8, 9.5575  # of the polynomial on the negative real axis
 
 
