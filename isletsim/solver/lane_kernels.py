@@ -383,7 +383,7 @@ def fixed_end(typing_context, count, following, state, rows, stride, control):  
 
 @intrinsic
 def fixed_point(typing_context, count, listed, out, state, rows, stride, control):  # type: ignore[no-untyped-def]
-    """The listed states at the FRACTION of a step of equal steps; behind the stages stand the derivatives at its end."""
+    """The listed states at the FRACTION of a step of equal steps; the derivatives at its end are behind the stages."""
 
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         count, listed, out, state, rows, stride, control = arguments
