@@ -313,3 +313,24 @@ def test_a_later_start_loads_the_driver_without_numba_and_nothing_in_it_allocate
     assert native._load(entry.read_bytes()) is not None
     assert native._load(entry.read_bytes()[:-100]) is None  # a damaged entry is made again
     assert native._load(b"rubbish") is None
+
+
+AHEAD = """
+import sys
+from isletsim.solver import native
+native.make_ahead(0, 1)
+print(len(native._MAKING), "numba" in sys.modules)
+native.lane_driver(1)
+print("numba" in sys.modules)
+native.make_ahead(1)
+print(len(native._MAKING))
+"""
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="drivers are made side by side where there are cores for it")
+def test_a_driver_that_will_be_wanted_is_made_by_another_process_meanwhile(tmp_path: Path) -> None:
+    root = str(Path(__file__).parents[1])
+    environment = os.environ | {"ISLETSIM_CACHE_DIR": str(tmp_path), "PYTHONPATH": root}
+    command = [sys.executable, "-c", AHEAD]
+    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, cwd=tmp_path).stdout
+    assert told.split() == ["1", "False", "False", "0"]

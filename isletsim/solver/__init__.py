@@ -4,6 +4,7 @@
 numba compiles once for all models and that later starts load from the cache, without numba.
 """
 
+from isletsim.solver.native import make_ahead
 from isletsim.solver.records import (
     ADVICE,
     Counts,
@@ -27,5 +28,6 @@ __all__ = [
     "Schedule",
     "Watch",
     "longest_stable_step",
+    "make_ahead",
     "solve",
 ]

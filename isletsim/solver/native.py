@@ -5,8 +5,11 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import os
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -15,11 +18,13 @@ from typing import Any
 
 from isletsim import cache as store
 
-__all__ = ["driver", "lane_driver"]
+__all__ = ["driver", "lane_driver", "make", "make_ahead"]
 
 FROM_C = ("pow", "sqrt", "memset", "memcpy", "memmove")  # all that the driver needs from outside
+PATIENCE = 0.05  # seconds between two looks for what another process makes
 _LOCK = threading.Lock()
 _KEPT: list[Any] = []  # engines and libraries that hold machine code
+_MAKING: dict[str, subprocess.Popen[bytes]] = {}  # drivers that another process makes
 
 Driver = Callable[[int, int, int], int]  # addresses of the result, of an unused slot, and of the frame
 
@@ -27,19 +32,63 @@ Driver = Callable[[int, int, int], int]  # addresses of the result, of an unused
 def driver() -> Driver:
     """The compiled loop `drive.run`, by numba's own calling convention."""
     with _LOCK:
-        return _driver("drive", "run")
+        return _driver(*_place(0))
 
 
 def lane_driver(lanes: int) -> Driver:
     """The compiled loop `lane_drive.run_lanes` for so many lanes, likewise."""
     with _LOCK:
-        return _driver("lane_drive", "run_lanes", lanes)
+        return _driver(*_place(lanes))
+
+
+def make_ahead(*lanes: int) -> None:
+    """Has drivers made that are not kept yet: the first here when it is asked for, each other one in
+    a process of its own meanwhile. Without a second core, or a cache, nothing is done.
+
+    Parameters
+    ----------
+    lanes : of the drivers that will be wanted, in that order; 0 for the scalar one.
+    """
+    with _LOCK:
+        names = {each: _fingerprint(*_place(each)[1:]) for each in lanes}
+        missing = [each for each, name in names.items() if store.load("driver", name) is None]
+        if len(missing) < 2 or store.folder() is None or (os.cpu_count() or 1) < 2:
+            return
+        for each in missing[1:]:
+            asked = f"import sys; sys.path[:] = {sys.path}; from isletsim.solver.native import make; make({each})"
+            nothing = subprocess.DEVNULL
+            try:
+                process = subprocess.Popen([sys.executable, "-c", asked], stdin=nothing, stdout=nothing, stderr=nothing)
+            except OSError:
+                return
+            _MAKING[names[each]] = process
+
+
+def make(lanes: int) -> None:
+    """Makes and keeps the driver for so many lanes; 0 for the scalar one."""
+    _driver(*_place(lanes))
+
+
+def _place(lanes: int) -> tuple[str, str, int]:
+    return ("lane_drive", "run_lanes", lanes) if lanes else ("drive", "run", 0)
+
+
+def _made_elsewhere(name: str) -> bytes | None:
+    """What another process makes, when it has; None where none does or it has failed."""
+    process = _MAKING.pop(name, None)
+    while process is not None:
+        ended = process.poll() is not None
+        entry = store.load("driver", name)
+        if entry is not None or ended:
+            return entry
+        time.sleep(PATIENCE)
+    return None
 
 
 @cache
-def _driver(module: str, function: str, lanes: int = 0) -> Driver:
-    name = _fingerprint(f"{function} {lanes}" if lanes else function)
-    address = _load(store.load("driver", name))
+def _driver(module: str, function: str, lanes: int) -> Driver:
+    name = _fingerprint(function, lanes)
+    address = _load(store.load("driver", name) or _made_elsewhere(name))
     if address is None:
         symbol, data, fallback = _compile(module, function, lanes)
         head = json.dumps({"symbol": symbol, "checksum": hashlib.sha256(data).hexdigest()})
@@ -53,7 +102,8 @@ def _driver(module: str, function: str, lanes: int = 0) -> Driver:
     return prototype(address)
 
 
-def _fingerprint(function: str) -> str:
+@cache
+def _fingerprint(function: str, lanes: int) -> str:
     """A name made of everything that decides what the machine code is."""
     from importlib.util import find_spec
 
@@ -70,7 +120,7 @@ def _fingerprint(function: str) -> str:
     ]
     versions.append(sys.version.encode())
     processor = (llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
-    return store.fingerprint(function, *sources, *versions, *processor)
+    return store.fingerprint(f"{function} {lanes}", *sources, *versions, *processor)
 
 
 def _compile(module: str, function: str, lanes: int) -> tuple[str, bytes, Callable[[], int]]:
