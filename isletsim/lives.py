@@ -34,6 +34,9 @@ __all__ = ["Liver", "OneClock", "Standing", "Stretch", "TwoClocks", "liver_for"]
 Pauses = Mapping[float, Callable[["Standing"], Steps[None]]]
 
 MOST_PROTOCOLS = 1000  # days that are remembered, since most subjects live alike
+# A life between real days is held to so many tolerances: with the default that moves HbA1c by 1e-5 points in ten years,
+# where the days between are held to 1e-2.
+LOOSER = 10.0
 LOOK = 90.0  # days between the looks at a condition where every look costs a simulated day
 
 
@@ -232,7 +235,7 @@ class TwoClocks:
         morning[[places[name] for name in clocks.down]] = down
         midnight = _start(self.day_model, morning, starts)[: self._midnight_states]
         protocol = self._day_of(tuple(day), limits_of(clocks, self._levels(parameters)))
-        walk = Walk(self.life_model, clocks, protocol, self.rules, self.tolerance, midnight, self.looks)
+        walk = Walk(self.life_model, clocks, protocol, self.rules, LOOSER * self.tolerance, midnight, self.looks)
         return Standing(state, parameters, Life(state, whole, walk=walk))
 
     @cached_property
