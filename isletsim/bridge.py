@@ -66,6 +66,11 @@ class Today:
     drift: Vector | None = None
     left: int = 0
 
+    @property
+    def now(self) -> Vector:
+        """The summaries of the present."""
+        return self.s if self.drift is None else self.s + self.ago * self.drift
+
 
 @dataclass(frozen=True)
 class Base:

@@ -205,8 +205,7 @@ class Walk:
             tell(self.places, life.parameters, base)
         else:
             today = base.today
-            now = today.s if today.drift is None else today.s + today.ago * today.drift
-            tell_drift(self.places, life.parameters, life.time, now, None)
+            tell_drift(self.places, life.parameters, life.time, today.now, None)
         return life
 
     def _solve(
@@ -257,9 +256,13 @@ class Walk:
         (following,) = yield [Run(self.model, after.state, after.parameters, time, time, now, self.rtol)]
         jump = self.looks.split(following.outputs[0])[0] - before
         today = base.today
-        if today is None:
-            if not apart(jump, np.zeros(self.downs), self.width).any():
+        if not apart(jump, np.zeros(self.downs), self.width).any():
+            if today is None:
                 return after
+            if today.drift is not None:  # the days are what they were, but may drift otherwise from now on
+                today = replace(today, s=today.now, ago=0.0, drift=np.zeros(self.ups))
+            return self._present(replace(after, base=replace(base, today=today)))
+        if today is None:
             x = midnight_near(base, before)  # of the days until now
             today = Today(summaries_near(base, before), x, dawn=x)
         assert life.known is not None

@@ -178,6 +178,40 @@ def test_days_after_a_dose_are_lived_as_they_come(sugar: Any) -> None:
     assert small.base.today.left == 0
 
 
+RAMP = """
+clock = "life"
+[uses]
+fast = ["follower"]
+[states]
+mass  = { start = "1", scale = "1" }
+drive = { start = "0", scale = "1" }
+[parameters]
+one_day = { value = "1 day", assumed = "test" }
+[rates]
+growth = "drive / one_day"
+[balance]
+mass  = "growth"
+drive = ""
+[doses.start]
+unit = ""
+add  = { drive = "1" }
+[reports]
+mass = { value = "mass", unit = "" }
+seen = { value = "mean(fast.follower)", unit = "" }
+"""
+
+
+def test_a_day_on_which_something_begins_is_drawn_from_what_the_days_were(compose: Any) -> None:
+    # A graft that only begins to grow moves nothing at once. The reference drew its first day level, through midday.
+    liver = liver_of(compose(fast=FAST, slow=RAMP), every_day=True)
+    standing = liver.begin(np.array(liver.composition.flat.values), {}, ())
+    rows = lived(liver, 12.0, (Dose("slow.start", 0.2, 10.0),), standing=standing).rows
+    mass, seen = rows[:, column(liver, "mass")], rows[:, column(liver, "seen")]
+    assert mass[10:] == pytest.approx([1.0, 1.2, 1.4], abs=1e-6)
+    assert seen[10] == pytest.approx(1.0, abs=1e-6)
+    assert seen[11:] == pytest.approx(mass[11:], abs=0.01)  # the follower lags by a fiftieth of a day
+
+
 @pytest.mark.parametrize("every_day", [False, True])
 def test_a_watch_ends_at_the_first_midnight_that_meets_it(sugar: Any, every_day: bool) -> None:
     liver = sugar(every_day=every_day)
