@@ -6,9 +6,8 @@ reads of the life, v; `isletsim.layers.clocks` has the form in which they stand 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,29 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Base",
-    "Neighbourhood",
     "Places",
     "Today",
     "apart",
-    "bent",
     "curves",
-    "direction_to",
-    "error_of",
     "midnight_near",
-    "neighbourhood",
     "places_of",
-    "shifted",
-    "stale",
     "summaries_near",
     "tell",
-    "tell_bend",
     "tell_drift",
-    "worth",
 ]
-
-# How far slopes follow what a day showed. With 1 they become the mean slopes of the way, and with 2 those at its end if
-# they were exact at its beginning. But with 2, what was wrong in them only changes sign at every step and never fades.
-FOLLOWED = 1.5
 
 
 @dataclass(frozen=True)
@@ -99,29 +85,6 @@ class Base:
     today: Today | None = None
 
 
-class Neighbourhood(NamedTuple):
-    """What of a base says how days near it are; of one, or of many with one row each."""
-
-    v: Vector
-    s: Vector
-    x: Vector
-    jacobian: Vector
-    orbit: Vector
-    curve: Vector
-
-
-def neighbourhood(bases: Sequence[Base]) -> Neighbourhood:
-    """Those of many bases."""
-    return Neighbourhood(
-        np.array([base.v for base in bases]),
-        np.array([base.s for base in bases]),
-        np.array([base.x for base in bases]),
-        np.array([base.jacobian for base in bases]),
-        np.array([base.orbit for base in bases]),
-        np.array([base.curve for base in bases]),
-    )
-
-
 def _along(slopes: Vector, way: Vector) -> Vector:
     """The change along a way; each sum in the same order, however many there are."""
     change: Vector = (slopes * way[..., None, :]).sum(axis=-1)
@@ -146,24 +109,12 @@ def curved(change: Vector, curve: Vector) -> Vector:
     return move
 
 
-def straightened(move: Vector, curve: Vector) -> Vector:
-    """The first-order change that moves summaries so far; the inverse of `curved`."""
-    change: Vector = 0.5 * move * (1.0 + 1.0 / (1.0 + curve * move))
-    return change
-
-
-def summaries_near(base: Base | Neighbourhood, v: Vector) -> Vector:
+def summaries_near(base: Base, v: Vector) -> Vector:
     """The summaries of a day that reads v."""
     return base.s + curved(_along(base.jacobian, v - base.v), base.curve)
 
 
-def error_of(base: Base | Neighbourhood, v: Vector, s: Vector) -> tuple[Vector, Vector]:
-    """What the first-order change to a real day at v lacks; and the curve, 0 where that day lies beyond a bound."""
-    curve: Vector = np.where(1.0 + base.curve * (s - base.s) > 1e-9, base.curve, 0.0)
-    return straightened(s - base.s, curve) - _along(base.jacobian, v - base.v), curve
-
-
-def midnight_near(base: Base | Neighbourhood, v: Vector) -> Vector:
+def midnight_near(base: Base, v: Vector) -> Vector:
     """The midnight of a day that reads v."""
     return shifted(base.x, _along(base.orbit, v - base.v))
 
@@ -178,57 +129,6 @@ def shifted(x: Vector, change: Vector) -> Vector:
 def apart(v: Vector, other: Vector, width: Vector) -> NDArray[np.bool_]:
     """The directions in which two readings differ."""
     return np.asarray(np.abs(v - other) > 1e-7 * width)
-
-
-def worth(base: Base, width: Vector, size: Vector) -> NDArray[np.bool_]:
-    """The directions in which a tenth of a size moves some summary by as much as a tenth of its tolerance."""
-    return np.asarray((np.abs(base.jacobian * width) > 0.1 * size[:, None]).any(axis=0))
-
-
-def stale(jacobian: Vector, way: Vector, far: Vector) -> NDArray[np.bool_]:
-    """The directions worth another look: those that moved, where one of them has moved a summary far since the last.
-
-    `way` leads from where each slope was last measured.
-    """
-    effect = (np.abs(jacobian * way[..., None, :]) / far[..., :, None]).max(axis=-2, initial=0.0)
-    return np.asarray((effect > 0.1) & (effect > 1.0).any(axis=-1, keepdims=True))
-
-
-def direction_to(base: Base | Neighbourhood, v: Vector, width: Vector) -> Vector:
-    """The row w that is 1 at v and 0 at the base, w . (v - base.v); zero where they are the same."""
-    weighted = (v - base.v) / width**2
-    size = (weighted * (v - base.v)).sum(axis=-1, keepdims=True)
-    direction: Vector = np.divide(weighted, size, out=np.zeros_like(weighted), where=size > 1e-8)
-    return direction
-
-
-def bent(
-    base: Base | Neighbourhood, v: Vector, s: Vector, x: Vector, error: Vector, curve: Vector, width: Vector
-) -> tuple[Vector, Vector]:
-    """The slopes at a real day at v, which follow the bend seen on the way there (a Broyden update).
-
-    Parameters
-    ----------
-    s, x : the summaries of that day, and its midnight. error, curve : see `error_of`.
-    """
-    way = (v - base.v) / width
-    lacking = x - base.x - _along(base.orbit, v - base.v)
-    share = 1.0 + curve * (s - base.s)
-    slope = 2.0 * share**2 / (1.0 + share**2)  # of `curved`, there
-    jacobian = (base.jacobian + _owed(error, base.jacobian * width[None, :], way) / width) * slope[..., :, None]
-    return jacobian, base.orbit + _owed(lacking, base.orbit * width[None, :], way) / width
-
-
-def _owed(error: Vector, slopes: Vector, way: Vector) -> Vector:
-    """The change of slopes that an error on a way asks for: most of large slopes, which may be wrong by more."""
-    trust = np.abs(slopes)
-    weight = (trust + 0.05 * trust.max(axis=-1, keepdims=True, initial=0.0)) ** 2
-    weight = np.where(weight.max(axis=-1, keepdims=True, initial=0.0) > 0.0, weight, 1.0)
-    size = (way**2).sum(axis=-1)[..., None, None]
-    total = _along(weight, way**2)[..., :, None]
-    row = np.divide(weight * way[..., None, :], total, out=np.zeros_like(weight), where=(total > 0.0) & (size > 1e-8))
-    owed: Vector = FOLLOWED * error[..., :, None] * row
-    return owed
 
 
 @dataclass(frozen=True)
@@ -274,20 +174,6 @@ def tell(places: Places, parameters: Vector, base: Base) -> None:
     parameters[places.w] = 0.0
     parameters[places.e] = 0.0
     parameters[places.c] = 0.0
-
-
-def tell_bend(
-    places: Places, parameters: Vector, span: tuple[float, float], error: Vector, curve: Vector, direction: Vector
-) -> None:
-    """Write into them besides: within a span of time the days are bent, by an error at its end; see `error_of`.
-
-    The bend grows with time and along the way: on a straight way as a parabola, and on a winding one never far beyond.
-    """
-    begin, end = span
-    parameters[places.time] = begin
-    parameters[places.w] = direction
-    parameters[places.e] = error / (end - begin)
-    parameters[places.r] = curve
 
 
 def tell_drift(places: Places, parameters: Vector, time: float, s: Vector, drift: Vector | None) -> None:

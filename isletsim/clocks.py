@@ -3,7 +3,8 @@
 Between real days the summaries of the day are a local function of what the day reads of the life, inside the
 stiff integrator of the life. A macro step is predicted with it, one real day is simulated at its end, and the step is
 done again with the summaries corrected; the difference controls the length of the steps. Where the linear day is poor
-the steps shrink to one day, and the scheme then simulates every day.
+the steps shrink to one day, and the scheme then simulates every day. The steps themselves are done by `isletsim.macro`,
+for many lives at once; here stands what happens to one life: its first day, its events, and the days after them.
 """
 
 from __future__ import annotations
@@ -11,27 +12,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from isletsim.bridge import (
-    Base,
-    Today,
-    apart,
-    midnight_near,
-    shifted,
-    summaries_near,
-    tell,
-    tell_bend,
-    tell_drift,
-    worth,
-)
-from isletsim.compiler.native import LANES
+from isletsim.bridge import Base, Today, apart, midnight_near, summaries_near, tell, tell_drift
 from isletsim.days import Day, DayFailed
 from isletsim.ensemble import Run, Steps
 from isletsim.layers.clocks import Clocks
-from isletsim.looks import Ahead, Looks, Seen
+from isletsim.macro import LOOK_AGAIN, Desk, Errand
 from isletsim.point import observe
 from isletsim.rules import ClockCounts, Rules
 from isletsim.solver import Outcome, Schedule
@@ -57,16 +46,12 @@ class Life:
     time: float = 0.0
 
 
-@dataclass(slots=True)
-class _Trial:
-    """A macro step that was tried: accepted with what its last day showed at v, or to be tried again at `factor`."""
+class Seen(NamedTuple):
+    """A real day: its summaries, the midnight at its end, and how far it is from closing, in tolerances."""
 
-    life: Life
-    factor: float = 1.0
-    v: NDArray[np.float64] | None = None
-    seen: Seen | None = None
-    dawn: NDArray[np.float64] | None = None
-    failed: Outcome | None = None
+    s: NDArray[np.float64]
+    x: NDArray[np.float64]
+    gap: float
 
 
 def _length(vector: NDArray[np.float64]) -> float:
@@ -86,36 +71,32 @@ class Walk:
     clocks: Clocks
     day: Day
     rules: Rules
-    rtol: float
     midnight: NDArray[np.float64]
-    looks: Looks
+    desk: Desk
     counts: ClockCounts = field(default_factory=ClockCounts)
 
     def __post_init__(self) -> None:
-        clocks, downs, ups = self.clocks, len(self.clocks.down), len(self.clocks.up)
-        self.downs, self.ups = downs, ups
-        self.shared = len(clocks.life.parameters) - (1 + 2 * downs + 4 * ups + ups * downs)
-        self.width = self.looks.width
-        self.day_places, self.places = self.looks.day_places, self.looks.places
-        self.eyes = self.looks.of(self.day)
+        self.rtol, self.downs, self.ups = self.desk.pair.rtol, self.desk.downs, self.desk.ups
+        self.width, self.places = self.desk.width, self.desk.places
+
+    def _done(self, errand: Errand) -> Steps[Errand]:
+        """An errand that has come to its end."""
+        yield [errand]
+        self.desk.count(self.counts, errand)
+        return errand
 
     # --- real days ---
 
     def _reads(self, life: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
         """The day's parameters, from those of the life and what the day reads of it."""
-        parameters = np.empty(len(self.clocks.day.parameters))
-        parameters[: self.shared] = life[: self.shared]
-        parameters[self.day_places] = v
-        return parameters
+        return self.desk.reads(life, v)
 
     def _real(
         self, life: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]
     ) -> Steps[Seen]:
-        """One real day, seen beside what a base expects of it."""
-        self.counts.days += 1
-        days = [self.day.asked(self._reads(life, v), x, base.pace, self.eyes, (base, v))]
-        (seen,) = yield from self.day.finished(days)
-        return seen  # type: ignore[no-any-return]
+        """One real day."""
+        seen, _ = yield from self._settled(life, base, v, x, 1, 1)
+        return seen
 
     def _settled(
         self,
@@ -127,19 +108,17 @@ class Walk:
         most: int,
     ) -> Steps[tuple[Seen, NDArray[np.float64]]]:
         """Real days until one closes: the last of them, and the midnight at its beginning."""
-        for number in range(1, most + 1):
-            seen = yield from self._real(life, base, v, x)
-            if number == most or (number >= least and seen.gap < self.rules.gap):
-                break
-            x = seen.x
-        return seen, x
+        errand = yield from self._done(self.desk.settling(self.day, life, base, v, x, least, most))
+        if errand.failed is not None:
+            raise DayFailed(errand.failed)
+        s, x, dawn, gap = self.desk.seen(errand)
+        return Seen(s, x, gap), dawn
 
     def _paced(self, life: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]) -> Base:
         """The base with a pace that suits days that read v; looked at again only where they have become others."""
-        if _length((v - base.paced) / self.width) <= 1.0:
+        if _length((v - base.paced) / self.width) <= LOOK_AGAIN:
             return base
-        pace = self.day.pace(self._reads(life, v), x)
-        return replace(base, pace=base.pace if 0.8 * pace <= base.pace <= 1.08 * pace else pace, paced=v)
+        return replace(base, pace=self.desk.paced(self.day, life, v, x, base.pace), paced=v)
 
     def today(self, life: Life) -> Steps[tuple[NDArray[np.float64], NDArray[np.float64]]]:
         """The day's parameters for where life stands, and the midnight such a day begins with."""
@@ -150,52 +129,21 @@ class Walk:
         seen, _ = yield from self._settled(life.parameters, self._paced(life.parameters, base, v, x), v, x, 1, 4)
         return self._reads(life.parameters, v), seen.x
 
-    def _renewed(
-        self, life: NDArray[np.float64], base: Base, active: NDArray[np.bool_], known: NDArray[np.bool_]
-    ) -> Steps[Base]:
-        """The base with fresh slopes in the active directions; two days where a direction is new.
-
-        Every perturbed day begins as far from the base's dawn as the slopes of midnights say, so that what the base's
-        own day lacks of being periodic is in both, and in no slope.
-        """
-        jacobian, orbit = base.jacobian.copy(), base.orbit.copy()
-        directions = np.flatnonzero(active)
-        steps = 0.01 * self.width[directions]
-        reads = np.repeat(base.v[None], len(directions), axis=0)
-        reads[np.arange(len(directions)), directions] += steps
-        dawns = shifted(base.dawn, (base.orbit[:, directions] * steps).T)
-        mornings = [(self._reads(life, v), dawn) for v, dawn in zip(reads, dawns, strict=True)]
-        for _ in range(2 if bool(np.any(active & ~known)) else 1):
-            days = yield from self.day.runs(mornings, base.pace)
-            following = shifted(base.dawn, np.array([x for _, x, _ in days]) - base.x)
-            mornings = [(reads, x) for (reads, _), x in zip(mornings, following, strict=True)]
-            self.counts.batches += -(-len(days) // LANES)
-            self.counts.days += len(days)
-            self.counts.perturbed += len(days)
-        jacobian[:, directions] = ((np.array([s for s, _, _ in days]) - base.s) / steps[:, None]).T
-        orbit[:, directions] = ((np.array([x for _, x, _ in days]) - base.x) / steps[:, None]).T
-        seen = base.seen.copy()
-        seen[directions] = base.v[directions]
-        return replace(base, jacobian=jacobian, orbit=orbit, seen=seen, fresh=True)
-
     def _moved(self, life: Life, v: NDArray[np.float64], seen: Seen, dawn: NDArray[np.float64]) -> Steps[Life]:
         """The life with its base at a new real day: slopes are fresh where it came as a surprise, else bent."""
-        old, known = life.base, life.known
-        assert old is not None
+        base, known = life.base, life.known
+        assert base is not None
         assert known is not None
-        active = known | seen.moved
-        surprise = seen.missed > 0.5 or bool((active > known).any())
-        slopes = (old.jacobian, old.orbit) if surprise else (seen.jacobian, seen.orbit)
-        base = Base(v, seen.s, seen.x, dawn, *slopes, seen.room, old.seen, old.pace, old.paced)
-        wanted = active & (worth(base, self.width, self.looks.matters(base.s)) | ~known) if surprise else seen.stale
-        if wanted.any():
-            base = yield from self._renewed(life.parameters, base, wanted, known)
-        return replace(life, base=base, known=active)
+        moving = self.desk.moving(self.day, life.parameters, base, known, v, seen.s, seen.x, dawn)
+        errand = yield from self._done(moving)
+        if errand.failed is not None:
+            raise DayFailed(errand.failed)
+        return replace(life, base=self.desk.base(errand), known=self.desk.known(errand))
 
     # --- the life between real days ---
 
     def _read(self, state: NDArray[np.float64], parameters: NDArray[np.float64], time: float) -> NDArray[np.float64]:
-        return self.looks.split(observe(self.model, time, state, parameters))[0]
+        return self.desk.split(observe(self.model, time, state, parameters))[0]
 
     def _present(self, life: Life) -> Life:
         """The life with a bridge that says what its summaries are now, whatever time it was when they were found."""
@@ -236,7 +184,7 @@ class Walk:
         base = Base(v, nothing, self.midnight, self.midnight, *slopes, nothing, v, pace, paced=v)
         seen, dawn = yield from self._settled(life.parameters, base, v, self.midnight, 2, 8)
         today = Today(seen.s, seen.x, dawn=seen.x) if self.rules.every_day else None
-        base = replace(base, s=seen.s, x=seen.x, dawn=dawn, curve=seen.room, today=today)
+        base = replace(base, s=seen.s, x=seen.x, dawn=dawn, curve=self.desk.curves(seen.s), today=today)
         known = np.zeros(self.downs, dtype=bool)
         return self._present(replace(life, base=base, step=self.rules.first, known=known, time=time))
 
@@ -251,10 +199,10 @@ class Walk:
         base = life.base
         if base is None or outcome.reason.failed:
             return after
-        before = self.looks.split(outcome.outputs[0])[0]
+        before = self.desk.split(outcome.outputs[0])[0]
         # A record at the very start is made before anything happens there.
         (following,) = yield [Run(self.model, after.state, after.parameters, time, time, now, self.rtol)]
-        jump = self.looks.split(following.outputs[0])[0] - before
+        jump = self.desk.split(following.outputs[0])[0] - before
         today = base.today
         if not apart(jump, np.zeros(self.downs), self.width).any():
             if today is None:
@@ -272,7 +220,7 @@ class Walk:
 
     def _moves(self, base: Base, jump: NDArray[np.float64]) -> float:
         """How far a jump of what the day reads moves the summaries, in tolerances."""
-        return float((np.abs(base.jacobian @ jump) / self.looks.tolerances).max(initial=0.0))
+        return float((np.abs(base.jacobian @ jump) / self.desk.tolerances).max(initial=0.0))
 
     def stretch(
         self, life: Life, begin: float, end: float, save: NDArray[np.float64]
@@ -290,9 +238,12 @@ class Walk:
             assert life.base is not None
             today = life.base.today
             day_by_day = today is not None and (today.left > 0 or self.rules.every_day)
-            step = self._one_day if day_by_day else self._macro_step
+            if not day_by_day:
+                life, found, failed = yield from self._macro_steps(life, time, end, save[done:])
+                rows[done : done + len(found)] = found
+                return life, rows[: done + len(found)], failed
             try:
-                life, time, outcome = yield from step(life, time, end, save[done:])
+                life, time, outcome = yield from self._one_day(life, time, end, save[done:])
             except DayFailed as failure:
                 return life, rows[:done], failure.outcome
             if life.time != time:
@@ -302,6 +253,19 @@ class Walk:
             if outcome.reason.failed:
                 return life, rows[:done], outcome
         return self._present(life), rows, None
+
+    def _macro_steps(
+        self, life: Life, time: float, end: float, save: NDArray[np.float64]
+    ) -> Steps[tuple[Life, NDArray[np.float64], Outcome | None]]:
+        """The life to the end of a stretch by macro steps, which leave no days to be lived one by one."""
+        base, known = life.base, life.known
+        assert base is not None
+        assert known is not None
+        ahead = self.desk.stretch(self.day, life.state, life.parameters, base, known, life.step, (time, end), save)
+        errand = yield from self._done(ahead)
+        state, parameters, step, reached = self.desk.life(errand)
+        base, known = self.desk.base(errand), self.desk.known(errand)
+        return Life(state, parameters, base, step, known, life.walk, reached), self.desk.records(errand), errand.failed
 
     # --- day by day ---
 
@@ -324,117 +288,17 @@ class Walk:
         ahead = yield from self._solve(life, time, middle, [middle])
         if ahead.reason.failed:
             return life, middle, ahead
-        v = self.looks.split(ahead.outputs[-1])[0]
+        v = self.desk.split(ahead.outputs[-1])[0]
         dawn = yesterday.x if time - midnight < 1e-9 else yesterday.dawn
         base = self._paced(life.parameters, base, v, dawn)
-        if self.rules.every_day:  # no slopes are wanted
-            seen = None
-            s, x, _ = yield from self.day.run(self._reads(life.parameters, v), dawn, base.pace)
-            self.counts.days += 1
-        else:
-            seen = yield from self._real(life.parameters, base, v, dawn)
-            s, x = seen.s, seen.x
+        seen = yield from self._real(life.parameters, base, v, dawn)
+        s, x = seen.s, seen.x
         drift = np.zeros(self.ups) if yesterday.drift is None else (s - yesterday.s) / (middle - latest)
         tell_drift(self.places, life.parameters, middle, s, drift)
         outcome = yield from self._recorded(life, time, after, save)
         self.counts.steps += 1
         today = Today(s, x, dawn, after - middle, drift, max(0, yesterday.left - 1))
         life = replace(life, state=outcome.state, base=replace(base, today=today))
-        if seen is not None and (seen.gap < self.rules.gap or today.left == 0):
+        if not self.rules.every_day and (seen.gap < self.rules.gap or today.left == 0):  # else no slopes are wanted
             life = yield from self._moved(life, v, seen, dawn)
         return life, after, outcome
-
-    # --- macro steps ---
-
-    def _macro_step(
-        self, life: Life, time: float, end: float, save: NDArray[np.float64]
-    ) -> Steps[tuple[Life, float, Outcome]]:
-        """One accepted macro step: predicted, looked at, corrected."""
-        if life.base is not None and life.base.today is not None:
-            life = yield from self._arrived(life, life.base, time)
-        rest = end - time
-        length = rest / 2.0 if life.step < rest < 2.0 * life.step else min(life.step, rest)
-        length = rest if rest < 1.5 else float(max(1.0, min(round(length), math.floor(rest))))
-        while True:
-            trial = yield from self._tried(life, time, length)
-            life = trial.life
-            if trial.failed is not None:
-                return life, time + length, trial.failed
-            if trial.seen is not None:
-                return (yield from self._corrected(trial, time, time + length, save))
-            if trial.factor < 1.0:
-                self.counts.rejected += 1
-                length = max(self.rules.shortest, float(math.floor(length * trial.factor)))
-
-    def _arrived(self, life: Life, base: Base, time: float) -> Steps[Life]:
-        """The life with a base at the day that reads what a jump has just made of it, where that is worth a day."""
-        life = replace(life, base=replace(base, today=None))
-        v = self._read(life.state, life.parameters, time)
-        if self._moves(base, v - base.v) <= self.rules.looked:
-            return life
-        base = self._paced(life.parameters, replace(base, today=None), v, base.x)
-        seen, dawn = yield from self._settled(life.parameters, base, v, midnight_near(base, v), 1, 3)
-        return (yield from self._moved(replace(life, base=base), v, seen, dawn))
-
-    def _tried(self, life: Life, time: float, length: float) -> Steps[_Trial]:
-        """A macro step, predicted and looked at."""
-        base, known = life.base, life.known
-        assert base is not None
-        assert known is not None
-        rules, shortest = self.rules, length <= self.rules.shortest
-        tell(self.places, life.parameters, base)
-        times = np.array([time, time + 0.5 * length, time + length])
-        (ahead,) = yield [
-            Run(
-                self.model,
-                life.state,
-                life.parameters,
-                time,
-                times.item(2),
-                times,
-                self.rtol,
-                reader=self.looks.reader,
-                about=base,
-            )
-        ]
-        if not isinstance(ahead, Ahead):
-            self.counts.inner += ahead.counts.steps
-            return _Trial(life, failed=ahead) if shortest else _Trial(life, 0.25)
-        self.counts.inner += ahead.steps
-        if (ahead.moving > known).any():
-            base = yield from self._renewed(life.parameters, base, ahead.moving & ~known, known)
-            return _Trial(replace(life, base=base, known=known | ahead.moving))
-        if not shortest:
-            if ahead.bend > rules.bend:
-                return _Trial(life, max(0.3, 0.9 * rules.bend / ahead.bend))
-            if ahead.far > rules.trust / rules.tolerance:
-                return _Trial(life, max(0.25, 0.8 * rules.trust / rules.tolerance / ahead.far))
-        paced = self._paced(life.parameters, base, ahead.v, ahead.x)
-        if paced is not base:
-            life, base = replace(life, base=paced), paced
-        seen, dawn = yield from self._settled(life.parameters, base, ahead.v, ahead.x, 1, 3)
-        if seen.missed > 1.0 and not shortest:
-            if not base.fresh:
-                self.counts.rejected += 1
-                wanted = known & worth(base, self.width, self.looks.matters(base.s))
-                base = yield from self._renewed(life.parameters, base, wanted, known)
-                return _Trial(replace(life, base=base))
-            return _Trial(life, max(0.25, 0.9 / math.sqrt(seen.missed)))
-        return _Trial(life, 1.0, ahead.v, seen, dawn)
-
-    def _corrected(
-        self, trial: _Trial, time: float, after: float, save: NDArray[np.float64]
-    ) -> Steps[tuple[Life, float, Outcome]]:
-        """The step done again with the summaries bent to what the real day showed; the base moves to that day."""
-        life, base, v, seen = trial.life, trial.life.base, trial.v, trial.seen
-        assert base is not None
-        assert v is not None
-        assert seen is not None
-        assert trial.dawn is not None
-        self.counts.steps += 1
-        tell_bend(self.places, life.parameters, (time, after), seen.error, seen.curve, seen.direction)
-        outcome = yield from self._recorded(life, time, after, save)
-        life = yield from self._moved(life, v, seen, trial.dawn)
-        growth = min(3.0, 0.9 / math.sqrt(max(seen.missed, 1e-12)))
-        step = min(self.rules.longest, max(self.rules.shortest, (after - time) * growth))
-        return Life(outcome.state, life.parameters, life.base, step, life.known, life.walk, after), after, outcome

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isletsim.ensemble import Reader, Run, Steps
+from isletsim.ensemble import Run, Steps
 from isletsim.layers.clocks import INTEGRAL, Clocks
 from isletsim.point import dense_jacobian
 from isletsim.solver import Outcome, Schedule, longest_stable_step, solve
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from isletsim.compiler import CompiledModel
 
     Numbers = NDArray[np.float64]
-    Spent = tuple[Numbers, Numbers, Numbers]
+    Integers = NDArray[np.int64]
 
-__all__ = ["Day", "DayFailed", "share_between"]
+__all__ = ["Day", "DayFailed", "Reading"]
 
 SAMPLES = 288  # every five minutes, as a sensor does
 LONGEST_STEP = 7.0 / 1440.0  # 7 minutes: with it the mean glucose of a day is right to about a ten-thousandth
@@ -43,27 +43,22 @@ class DayFailed(Exception):
 
 
 @dataclass(frozen=True)
-class _Reading:
-    """How the summaries of a day are read from a run: which rows are recorded, and what is taken from where.
+class Reading:
+    """How the summaries of a day are read from a run.
 
     Attributes
     ----------
-    save : times of the rows; the first `sampled` of them are the even samples, from midnight to midnight.
-    means, integrals : places of the means among the summaries, and of their integrals among the states.
-    moments, moment_rows, moment_columns : the same for values at a time of the day.
-    courses : place, kind, limits and column of each summary of a whole course.
-    columns : the output behind every summary. begin, end : the rows of the two midnights.
+    save : times of the recorded rows; those in `sampled` are the even samples, from midnight to midnight.
+    kinds : what each summary is.
+    places : the state that is the integral of a mean; the row of a value at a time of the day.
+    columns : the output behind every summary.
     """
 
-    save: NDArray[np.float64]
-    sampled: NDArray[np.int64]
-    means: NDArray[np.int64]
-    integrals: NDArray[np.int64]
-    moments: NDArray[np.int64]
-    moment_rows: NDArray[np.int64]
-    moment_columns: NDArray[np.int64]
-    courses: tuple[tuple[int, str, tuple[float, ...], int], ...]
-    columns: NDArray[np.int64]
+    save: Numbers
+    sampled: Integers
+    kinds: tuple[str, ...]
+    places: Integers
+    columns: Integers
 
 
 @dataclass(frozen=True)
@@ -85,31 +80,29 @@ class Day:
     method: str
 
     @cached_property
-    def _reading(self) -> _Reading:
+    def reading(self) -> Reading:
+        """How its summaries are read."""
         flat, summaries = self.model.flat, self.clocks.summaries
-        columns = np.array([flat.outputs.index(summary.of) for summary in summaries], np.int64)
-        means = [index for index, summary in enumerate(summaries) if summary.kind == "mean"]
-        moments = [index for index, summary in enumerate(summaries) if summary.kind == "at"]
-        courses = [index for index in range(len(summaries)) if index not in means and index not in moments]
-        times = np.array([self.limits[index][0] % 1.0 for index in moments])
-        samples = _GRID if courses else _GRID[[0, -1]]
+        kinds = tuple(summary.kind for summary in summaries)
+        times = np.array([limits[0] % 1.0 for limits, kind in zip(self.limits, kinds, strict=True) if kind == "at"])
+        samples = _GRID if any(kind not in ("mean", "at") for kind in kinds) else _GRID[[0, -1]]
         save = np.unique(np.concatenate([samples, times]))
-        return _Reading(
+        rows = iter(np.searchsorted(save, times).tolist())
+        places = [
+            flat.states.index(INTEGRAL.format(each.of))
+            if each.kind == "mean"
+            else next(rows)
+            if each.kind == "at"
+            else 0
+            for each in summaries
+        ]
+        return Reading(
             save=save,
             sampled=np.searchsorted(save, samples),
-            means=np.array(means, np.int64),
-            integrals=np.array([flat.states.index(INTEGRAL.format(summaries[index].of)) for index in means], np.int64),
-            moments=np.array(moments, np.int64),
-            moment_rows=np.searchsorted(save, times),
-            moment_columns=columns[moments],
-            courses=tuple((index, summaries[index].kind, self.limits[index], int(columns[index])) for index in courses),
-            columns=columns,
+            kinds=kinds,
+            places=np.array(places, np.int64),
+            columns=np.array([flat.outputs.index(each.of) for each in summaries], np.int64),
         )
-
-    @cached_property
-    def _kept(self) -> int:
-        """How many states a midnight has; behind them stand the integrals."""
-        return self.model.states - len({summary.of for summary in self.clocks.summaries if summary.kind == "mean"})
 
     @cached_property
     def _groups(self) -> tuple[NDArray[np.int64], list[Any]]:
@@ -141,81 +134,34 @@ class Day:
         step = min(LONGEST_STEP, MARGIN * longest_stable_step(np.concatenate(modes)))
         return step if step >= SHORTEST_STEP else 0.0
 
-    def run(self, parameters: Numbers, start: Numbers, pace: float) -> Steps[Spent]:
-        """A day from a midnight state; see `runs`."""
-        (spent,) = yield from self.runs([(parameters, start)], pace)
-        return spent
-
-    def runs(self, mornings: Sequence[tuple[Numbers, Numbers]], pace: float) -> Steps[list[Spent]]:
-        """Days from their parameters and midnight states: of each its summaries, the next midnight's state, and how
-        far each summary's source is from closing (its value at the end less that at the beginning).
-
-        Parameters
-        ----------
-        pace : the longest step, from `pace`; the same for all days that are compared with each other.
-
-        Raises
-        ------
-        DayFailed : a day could not be finished.
-        """
-        return (yield from self.finished([self.asked(*morning, pace, self._reader) for morning in mornings]))
-
-    def asked(self, parameters: Numbers, start: Numbers, pace: float, reader: Reader, about: Any = None) -> Run:
-        """The question how a day goes."""
+    def asked(self, parameters: Numbers, start: Numbers, pace: float) -> Run:
+        """The question how a day goes, from its parameters and its midnight, with steps as long as `pace`."""
         return Run(
             self.model,
             self._begin(start),
             parameters,
             0.0,
             1.0,
-            self._reading.save,
+            self.reading.save,
             self.tolerance,
             self.schedule,
             "fixed" if pace > 0.0 else self._adaptive,
             pace,
-            None,
-            reader,
-            about,
         )
 
-    def finished(self, days: Sequence[Run]) -> Steps[list[Any]]:
-        """What the readers make of days; raises `DayFailed` where one could not be finished."""
+    def finished(self, days: Sequence[Run]) -> Steps[list[Outcome]]:
+        """How days go; raises `DayFailed` where one could not be finished."""
         seen = list((yield days))
         # The pace was chosen at midnight; a day that becomes faster than that is done with steps of its own.
-        failed = [place for place, each in enumerate(seen) if type(each) is Outcome]
-        again = [place for place in failed if days[place].method == "fixed"]
+        again = [place for place, each in enumerate(seen) if each.reason.failed and days[place].method == "fixed"]
         if again:
             slower = yield [replace(days[place], method=self._adaptive) for place in again]
             for place, each in zip(again, slower, strict=True):
                 seen[place] = each
-        for place in failed:
-            if type(seen[place]) is Outcome:
-                raise DayFailed(seen[place])
+        for each in seen:
+            if each.reason.failed:
+                raise DayFailed(each)
         return seen
-
-    def seen(self, outputs: Numbers, states: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-        """Summaries, next midnights and gaps of days that are over, row by row."""
-        reading = self._reading
-        summaries = np.empty((len(states), len(reading.columns)))
-        summaries[:, reading.means] = states[:, reading.integrals]
-        summaries[:, reading.moments] = outputs[:, reading.moment_rows, reading.moment_columns]
-        for index, kind, limits, column in reading.courses:
-            # Row by row in memory: the order of a sum must not depend on how many days there are.
-            course = np.ascontiguousarray(outputs[:, reading.sampled, column])
-            if kind == "max":
-                summaries[:, index] = course.max(axis=1)
-            elif kind == "min":
-                summaries[:, index] = course.min(axis=1)
-            else:
-                summaries[:, index] = share_between(course, *limits)
-        return summaries, states[:, : self._kept], np.abs(outputs[:, -1] - outputs[:, 0])[:, reading.columns]
-
-    @cached_property
-    def _reader(self) -> Reader:
-        def read(outputs: Numbers, states: Numbers, steps: Sequence[int], about: Sequence[Any]) -> list[Spent]:
-            return list(zip(*self.seen(outputs, states), strict=True))
-
-        return read
 
     def until(self, parameters: NDArray[np.float64], start: NDArray[np.float64], end: float) -> Outcome:
         """The day from midnight until a time of it; what falls on that time does not happen."""
@@ -270,22 +216,6 @@ class Day:
 
 
 _GRID = np.linspace(0.0, 1.0, SAMPLES + 1)
-
-
-def share_between(course: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-    """The share of the time in which a course of samples, joined by straight lines, is between two levels.
-
-    The last axis is time.
-    """
-    inside = np.minimum(np.maximum(course, low), high)
-    rise = course[..., 1:] - course[..., :-1]
-    share = inside[..., 1:] - inside[..., :-1]
-    level = rise == 0.0
-    if level.any():  # of a level piece: all or nothing
-        share[level] = (inside[..., 1:] == course[..., 1:])[level]
-        rise[level] = 1.0
-    share /= rise
-    return np.asarray(share.mean(axis=-1))
 
 
 def limits_of(clocks: Clocks, known: Mapping[str, float]) -> tuple[tuple[float, ...], ...]:

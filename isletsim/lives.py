@@ -20,7 +20,7 @@ from isletsim.ensemble import Run, Steps
 from isletsim.faults import Fault, InputError
 from isletsim.layers import Composition
 from isletsim.layers.clocks import Clocks
-from isletsim.looks import Looks
+from isletsim.macro import Desk, Pair
 from isletsim.point import initial, observe
 from isletsim.regimen import Course, Dose, Stops, stops_of, to_schedule
 from isletsim.simulate import bare_stops, constant_values
@@ -235,7 +235,7 @@ class TwoClocks:
         morning[[places[name] for name in clocks.down]] = down
         midnight = _start(self.day_model, morning, starts)[: self._midnight_states]
         protocol = self._day_of(tuple(day), limits_of(clocks, self._levels(parameters)))
-        walk = Walk(self.life_model, clocks, protocol, self.rules, LOOSER * self.tolerance, midnight, self.looks)
+        walk = Walk(self.life_model, clocks, protocol, self.rules, midnight, self.desk)
         return Standing(state, parameters, Life(state, whole, walk=walk))
 
     @cached_property
@@ -243,9 +243,9 @@ class TwoClocks:
         return sum(1 for name in self._clocks.day.states if not name.startswith("integral("))
 
     @cached_property
-    def looks(self) -> Looks:
-        """How its lives are looked at."""
-        return Looks(self._clocks, self.rules)
+    def desk(self) -> Desk:
+        """Where its lives are sent on their way."""
+        return Desk(Pair(self._clocks, self.rules, self.life_model, self.day_model, LOOSER * self.tolerance))
 
     def _levels(self, parameters: NDArray[np.float64]) -> Mapping[str, float]:
         """The values that limit what summaries look at; derived ones only where somebody asks for them."""

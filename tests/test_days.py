@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 from small_clocks import CELLS, MEALS, SUGAR, born, liver_of
 
+from isletsim.bridge import Base
 from isletsim.compiler import compile_model
-from isletsim.days import LONGEST_STEP, Day, DayFailed, day_schedule, limits_of, share_between
-from isletsim.ensemble import alone, answer
+from isletsim.days import LONGEST_STEP, Day, DayFailed, day_schedule, limits_of
+from isletsim.ensemble import answer
+from isletsim.macro import Desk, Pair
+from isletsim.macro.machine import between
 from isletsim.point import constant_values
+from isletsim.rules import Rules
 from isletsim.solver import Reason
 
 # A store that empties itself and is filled at noon, x0 exp(-k t), and how much of a day it is between two levels.
@@ -67,6 +71,30 @@ def day_of(composition: Any, entries: Any = (), method: str = "explicit") -> tup
     return day, parameters, np.array([8.0])
 
 
+def spent(day: Day, parameters: np.ndarray, midnight: np.ndarray, pace: float) -> tuple[np.ndarray, ...]:
+    """A day: its summaries, the midnight at its end, and how far each summary's source is from closing."""
+    life = compile_model(day.clocks.life)
+    desk = Desk(Pair(day.clocks, Rules(), life, day.model, 1e-8))
+    whole, v = np.zeros(life.parameters), parameters[desk.pair.day_places]
+    whole[: desk.pair.shared] = parameters[: desk.pair.shared]
+    none = np.zeros(desk.ups)
+    slopes = np.zeros((desk.ups, desk.downs)), np.zeros((len(midnight), desk.downs))
+    base = Base(v, none, midnight, midnight, *slopes, none, v, pace, v)
+    (errand,) = answer([desk.settling(day, whole, base, v, midnight, 1, 1)])
+    if errand.failed is not None:
+        raise DayFailed(errand.failed)
+    summaries, evening, _, gap = desk.seen(errand)
+    gaps = errand.real[desk.row.gaps]
+    assert gap == (gaps / desk.tolerances).max()
+    return summaries, evening, gaps
+
+
+def share(course: np.ndarray, low: float, high: float) -> float:
+    """The share of the time in which samples, joined by straight lines, are between two levels."""
+    pieces = zip(course[:-1].tolist(), course[1:].tolist(), strict=True)
+    return sum(between.py_func(*piece, low, high) for piece in pieces) / (len(course) - 1)
+
+
 @pytest.fixture
 def store(compose: Any) -> tuple[Day, np.ndarray, np.ndarray]:
     composition = compose(store=STORE, watcher=WATCHER)
@@ -78,7 +106,7 @@ def store(compose: Any) -> tuple[Day, np.ndarray, np.ndarray]:
 
 def test_the_summaries_of_a_day_are_those_of_its_course(store: Any) -> None:
     day, parameters, midnight = store
-    summaries, following, gaps = alone(day.run(parameters, midnight, day.pace(parameters, midnight)))
+    summaries, following, gaps = spent(day, parameters, midnight, day.pace(parameters, midnight))
     noon = 8.0 * np.exp(-LOSS / 2) + FILL
     end = noon * np.exp(-LOSS / 2)
     mean = (8.0 + FILL - end) / LOSS
@@ -106,8 +134,8 @@ def test_steps_of_one_length_and_steps_that_follow_the_error_agree(compose: Any)
     parameters = walk._reads(born(liver).life.parameters, np.array([1.0, 0.0]))
     pace = walk.day.pace(parameters, walk.midnight)
     assert pace == pytest.approx(LONGEST_STEP)
-    fixed = alone(walk.day.run(parameters, walk.midnight, pace))
-    adaptive = alone(walk.day.run(parameters, walk.midnight, 0.0))
+    fixed = spent(walk.day, parameters, walk.midnight, pace)
+    adaptive = spent(walk.day, parameters, walk.midnight, 0.0)
     for one, other in zip(fixed, adaptive, strict=True):
         assert one == pytest.approx(other, rel=1e-4, abs=1e-4)
 
@@ -121,7 +149,7 @@ def test_the_summaries_are_smooth_in_what_a_day_reads(compose: Any) -> None:
     kept = [not name.startswith("fraction") for name in walk.clocks.up]  # that one bends where a peak meets a level
 
     def means(mass: float) -> np.ndarray:
-        return alone(walk.day.run(walk._reads(life.parameters, np.array([mass, 0.0])), walk.midnight, pace))[0][kept]
+        return spent(walk.day, walk._reads(life.parameters, np.array([mass, 0.0])), walk.midnight, pace)[0][kept]
 
     wide, narrow = ((means(1 + h) - means(1 - h)) / (2 * h) for h in (1e-3, 1e-5))
     assert wide == pytest.approx(narrow, rel=1e-4)
@@ -146,7 +174,7 @@ def test_unknowns_of_a_day_are_left_to_the_stiff_method(compose: Any) -> None:
     day, parameters, midnight = day_of(compose(store=algebraic, watcher=WATCHER))
     parameters[-1] = LOSS
     assert day.pace(parameters, midnight) == 0.0
-    summaries, following, _ = alone(day.run(parameters, np.array([8.0, 8.0]), 0.0))
+    summaries, following, _ = spent(day, parameters, np.array([8.0, 8.0]), 0.0)
     assert following[0] == pytest.approx(8.0 * np.exp(-LOSS), rel=1e-6)
     assert summaries[day.clocks.up.index("mean(store.content)")] == pytest.approx(4 * (1 - np.exp(-LOSS)), rel=1e-6)
 
@@ -162,9 +190,9 @@ def test_a_day_that_becomes_faster_than_its_pace_is_done_with_steps_of_its_own(c
     parameters[-1] = LOSS
     midnight = np.array([0.1])
     pace = day.pace(parameters, midnight)
-    _, found, _ = alone(day.run(parameters, midnight, pace))
-    _, expected, _ = alone(replace(day, tolerance=1e-11).run(parameters, midnight, 0.0))
-    (outcome,) = answer([day.asked(parameters, midnight, pace, day._reader)])
+    _, found, _ = spent(day, parameters, midnight, pace)
+    _, expected, _ = spent(replace(day, tolerance=1e-11), parameters, midnight, 0.0)
+    (outcome,) = answer([day.asked(parameters, midnight, pace)])
     assert outcome.reason is Reason.NOT_FINITE
     assert found == pytest.approx(expected, rel=1e-6)
 
@@ -176,7 +204,7 @@ def test_a_day_that_cannot_be_simulated_says_why(compose: Any) -> None:
     day, parameters, midnight = day_of(compose(store=wild, watcher=WATCHER))
     parameters[-1] = LOSS
     with pytest.raises(DayFailed) as caught:
-        alone(day.run(parameters, midnight, day.pace(parameters, midnight)))
+        spent(day, parameters, midnight, day.pace(parameters, midnight))
     assert caught.value.outcome.reason.failed
     assert caught.value.outcome.time == pytest.approx(1 / 16, rel=1e-3)
 
@@ -205,13 +233,13 @@ def test_the_share_between_two_levels_is_that_of_the_joined_samples(seed: int) -
     course[5:9] = 7.0
     fine = np.interp(np.linspace(0, 39, 2_000_001), np.arange(40), course)
     expected = np.mean((fine >= 4.0) & (fine <= 7.0))
-    assert share_between(course, 4.0, 7.0) == pytest.approx(expected, abs=2e-5)
+    assert share(course, 4.0, 7.0) == pytest.approx(expected, abs=2e-5)
 
 
 def test_a_course_wholly_inside_or_outside_is_all_or_nothing() -> None:
     course = np.array([5.0, 5.0, 6.0, 5.5])
-    assert share_between(course, 4.0, 7.0) == 1.0
-    assert share_between(course, 8.0, 9.0) == 0.0
+    assert share(course, 4.0, 7.0) == 1.0
+    assert share(course, 8.0, 9.0) == 0.0
 
 
 def test_meals_of_one_time_stay_in_their_order() -> None:

@@ -48,7 +48,7 @@ READING_ORDER = [
     "rules",
     "bridge",
     "days",
-    "looks",
+    "macro",
     "clocks",
     "lives",
     "challenge",

@@ -100,32 +100,6 @@ def test_a_life_that_fails_takes_nobody_with_it() -> None:
     assert found[2].worst == 0  # from the scalar solver, which says what went wrong
 
 
-def test_readers_see_the_runs_that_ended_well_and_no_others() -> None:
-    compiled = compile_model(WILD)
-    read = []
-
-    def reader(outputs: np.ndarray, states: np.ndarray, steps: list[int], about: list[str]) -> list[Any]:
-        read.append(about)
-        assert outputs.shape == (len(about), 3, compiled.outputs)
-        return [(name, row[-1].tobytes(), end.tobytes()) for name, row, end in zip(about, outputs, states, strict=True)]
-
-    def run(start: float, about: str) -> Run:
-        save = np.linspace(0.0, 20.0, 3)
-        one = Run(compiled, np.array([start, 1.0]), np.zeros(1), 0.0, 20.0, save, 1e-6)
-        if about:
-            one.reader, one.about = reader, about
-        return one
-
-    asked = [run(0.1, "a"), run(0.2, ""), run(2.0, "wild"), run(0.3, "b"), run(0.4, "c")]
-    found = answer(asked)
-    assert read == [["a", "b", "c"]]
-    assert isinstance(found[1], Outcome)
-    assert isinstance(found[2], Outcome)
-    assert found[2].reason.failed
-    for place in (0, 3, 4):
-        assert found[place] == answer([asked[place]])[0]
-
-
 def counting(name: str, rounds: int, asked: list[int], compiled: CompiledModel) -> Steps[str]:
     """A life that asks one question a round."""
     for number in range(rounds):

@@ -1,15 +1,27 @@
 """Many subjects side by side in vector lanes: of one question (`solve_many`), or of many (`answer`, `together`)."""
 
 from isletsim.ensemble.many import EnsembleOutcome, Keep, Method, People, solve_in_blocks, solve_many
-from isletsim.ensemble.questions import WIDTH, Reader, Run, Steps, abreast, alone, answer, together
+from isletsim.ensemble.questions import (
+    MAXIMUM_STEPS,
+    WIDTH,
+    Errand,
+    Run,
+    Steps,
+    abreast,
+    alone,
+    answer,
+    together,
+    tolerances_of,
+)
 
 __all__ = [
+    "MAXIMUM_STEPS",
     "WIDTH",
     "EnsembleOutcome",
+    "Errand",
     "Keep",
     "Method",
     "People",
-    "Reader",
     "Run",
     "Steps",
     "abreast",
@@ -18,4 +30,5 @@ __all__ = [
     "solve_in_blocks",
     "solve_many",
     "together",
+    "tolerances_of",
 ]

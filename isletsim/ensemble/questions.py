@@ -1,8 +1,9 @@
-"""Questions to the solver from many lives at once, answered side by side.
+"""Questions from many lives at once, answered side by side.
 
-A life that is lived in steps is a generator: it yields what it must know next, a list of `Run`, and is sent the
-outcomes. `together` lives many of them at a time and lays what they ask into the lanes; `alone` lives one. A life's
-numbers do not depend on which: a question has the same answer in any company.
+A life that is lived in steps is a generator: it yields what it must know next, a list of runs for the solver (`Run`)
+and of errands that are done elsewhere (`Errand`), and is sent the answers. `together` lives many of them at a time and
+lays what they ask into the lanes; `alone` lives one. A life's numbers do not depend on which: a question has the same
+answer in any company.
 """
 
 from __future__ import annotations
@@ -25,7 +26,18 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
-__all__ = ["WIDTH", "Reader", "Run", "Steps", "abreast", "alone", "answer", "together"]
+__all__ = [
+    "MAXIMUM_STEPS",
+    "WIDTH",
+    "Errand",
+    "Run",
+    "Steps",
+    "abreast",
+    "alone",
+    "answer",
+    "together",
+    "tolerances_of",
+]
 
 WIDTH = 128  # lives that are lived at a time: enough that few lanes stand still
 FEW = 2  # so many runs are quicker one after the other in a single lane than side by side in eight
@@ -39,9 +51,8 @@ _REASONS = tuple(Reason)
 class Run:
     """A question to the solver; the words are those of `isletsim.solver.solve`.
 
-    The tolerances of all states are those of their scales. The answer is the outcome of the run; with a reader, which
-    many runs may share, what that makes of a run that did not fail. Rows that a run need not keep are for its watch
-    only.
+    The tolerances of all states are those of their scales. The answer is the outcome of the run. Rows that a run need
+    not keep are for its watch only.
     """
 
     model: CompiledModel
@@ -55,24 +66,29 @@ class Run:
     method: str = "stiff"
     step: float = np.nan
     watch: Watch | None = None
-    reader: Reader | None = None
-    about: Any = None
     keep: bool = True
 
 
-class Reader(Protocol):
-    """Reads runs that were recorded equally often and ended well, all at once.
+class Errand(Protocol):
+    """Something else that lives have to do, many at a time, at a desk of its own; the answer is the errand itself."""
 
-    `outputs` has a row a run, a record and an output, `states` are the last ones, `steps` were taken, and `about` is
-    what each run says of itself; one answer a run.
-    """
+    done: bool
 
-    def __call__(self, outputs: Numbers, states: Numbers, steps: Sequence[int], about: Sequence[Any]) -> Sequence[Any]:
-        """What the runs say."""
+    @property
+    def desk(self) -> Desk:
+        """Where it is done."""
+
+
+class Desk(Protocol):
+    """Where errands are done."""
+
+    def advance(self, errands: Sequence[Any], fewest: int = 0) -> None:
+        """Lets errands go on until at most so many are not done."""
 
 
 Result = TypeVar("Result")
-Steps = Generator["Sequence[Run]", "Sequence[Any]", Result]
+Question = Run | Errand
+Steps = Generator["Sequence[Question]", "Sequence[Any]", Result]
 
 
 def alone(life: Steps[Result]) -> Result:
@@ -92,7 +108,7 @@ def abreast(lives: Sequence[Steps[Result]]) -> Steps[list[Result]]:
     ends: dict[int, Result] = {}
     sent: dict[int, Sequence[Any] | None] = dict.fromkeys(range(len(lives)))
     while sent:
-        asked: dict[int, Sequence[Run]] = {}
+        asked: dict[int, Sequence[Question]] = {}
         for number, outcomes in sent.items():
             try:
                 asked[number] = next(lives[number]) if outcomes is None else lives[number].send(outcomes)
@@ -121,42 +137,67 @@ def together(
                 yield end.value
         if not living:
             return
-        served, held = _served(living)
-        outcomes = iter(answer([run for each in served for run in each.asked]))
-        for each in served:
+        _serve(living)
+        going: list[_Living[Result]] = []
+        for each in living:
+            if None in each.answers:
+                going.append(each)
+                continue
             try:
-                each.asked = each.life.send([next(outcomes) for _ in each.asked])
-                each.waited = 0
-                held.append(each)
+                each.ask(each.life.send(each.answers))
+                going.append(each)
             except StopIteration as end:
                 yield end.value
-        living = held
+        living = going
 
 
-@dataclass(slots=True, eq=False)
 class _Living(Generic[Result]):
-    """A life, what it asks, and for how many rounds it has waited for an answer."""
+    """A life, what it asks, the answers so far, and for how many rounds its runs have waited for company."""
 
-    life: Steps[Result]
-    asked: Sequence[Run]
-    waited: int = 0
+    __slots__ = ("answers", "asked", "kinds", "life", "waited")
+
+    def __init__(self, life: Steps[Result], asked: Sequence[Question]) -> None:
+        self.life = life
+        self.ask(asked)
+
+    def ask(self, asked: Sequence[Question]) -> None:
+        """What it asks next; `kinds` are those of its runs."""
+        self.asked = asked
+        self.answers: list[Any] = [None] * len(asked)
+        self.kinds = [_kind(each) for each in asked if isinstance(each, Run)]
+        self.waited = 0
 
 
-def _served(living: list[_Living[Result]]) -> tuple[list[_Living[Result]], list[_Living[Result]]]:
-    """Who is answered now, and who waits for company.
+def _serve(living: Sequence[_Living[Any]]) -> None:
+    """Answers runs in company, and lets errands go on until half of those at a desk are done.
 
-    Questions that would leave lanes empty wait until others of their kind join them, but not for long.
+    Runs that would leave lanes empty wait until others of their kind join them, but not for long.
     """
-    counts = Counter(_kind(run) for each in living for run in each.asked)
-    most = max(counts.values(), default=0)
-    enough = min(most, at.LANES)
-    served: list[_Living[Result]] = []
-    held: list[_Living[Result]] = []
-    for each in living:
+    asking = [each for each in living if each.kinds]
+    counts = Counter(kind for each in asking for kind in each.kinds)
+    enough = min(max(counts.values(), default=0), at.LANES)
+    served = [
+        each for each in asking if each.waited >= LONGEST_WAIT or all(counts[kind] >= enough for kind in each.kinds)
+    ]
+    places = [
+        (each, place) for each in served or asking for place, run in enumerate(each.asked) if isinstance(run, Run)
+    ]
+    found = answer([each.asked[place] for each, place in places])
+    for (each, place), outcome in zip(places, found, strict=True):
+        each.answers[place] = outcome
+        each.kinds = []
+    for each in asking:
         each.waited += 1
-        now = each.waited > LONGEST_WAIT or all(counts[_kind(run)] >= enough for run in each.asked)
-        (served if now else held).append(each)
-    return (served, held) if served else (living, [])
+    desks: dict[Any, list[tuple[_Living[Any], int]]] = {}
+    for each in living:
+        for place, errand in enumerate(each.asked):
+            if each.answers[place] is None and not isinstance(errand, Run):
+                desks.setdefault(errand.desk, []).append((each, place))
+    for desk, waiting in desks.items():
+        desk.advance([each.asked[place] for each, place in waiting], len(waiting) // 2)
+        for each, place in waiting:
+            if each.asked[place].done:  # type: ignore[union-attr]
+                each.answers[place] = each.asked[place]
 
 
 def _kind(run: Run) -> tuple[object, ...]:
@@ -168,30 +209,26 @@ def _kind(run: Run) -> tuple[object, ...]:
 # Answers
 
 
-def answer(runs: Sequence[Run]) -> list[Any]:
-    """The answer to every run, in their order; those of one model are solved side by side."""
+def answer(asked: Sequence[Question]) -> list[Any]:
+    """The answer to every question, in their order; runs of one model are solved side by side."""
     groups: dict[tuple[object, ...], list[int]] = {}
-    for place, run in enumerate(runs):
-        groups.setdefault(_kind(run), []).append(place)
-    answers: list[Any] = [None] * len(runs)
+    desks: dict[Any, list[Errand]] = {}
+    for place, each in enumerate(asked):
+        if isinstance(each, Run):
+            groups.setdefault(_kind(each), []).append(place)
+        else:
+            desks.setdefault(each.desk, []).append(each)
+    for desk, errands in desks.items():
+        desk.advance(errands)
+    answers: list[Any] = list(asked)
     for places in groups.values():
-        group = [runs[place] for place in places]
+        group: list[Any] = [asked[place] for place in places]
         few = len(group) <= FEW
         functions = compile_lanes(group[0].model, 1 if few else at.LANES) if group[0].method != "explicit" else None
-        if functions is None or few:
-            found = [_read(run, _one(run, functions)) for run in group]
-        else:
-            found = _side_by_side(group, functions)
-        for place, each in zip(places, found, strict=True):
-            answers[place] = each
+        found = [_one(run, functions) for run in group] if few or not functions else _side_by_side(group, functions)
+        for place, outcome in zip(places, found, strict=True):
+            answers[place] = outcome
     return answers
-
-
-def _read(run: Run, outcome: Outcome) -> Any:
-    """What a run says by itself."""
-    if run.reader is None or outcome.reason.failed:
-        return outcome
-    return run.reader(outcome.outputs[None], outcome.state[None], [outcome.counts.steps], [run.about])[0]
 
 
 def _one(run: Run, functions: LaneFunctions | None) -> Outcome:
@@ -207,7 +244,7 @@ def _one(run: Run, functions: LaneFunctions | None) -> Outcome:
             save=run.save,
             schedule=run.schedule,
             rtol=run.rtol,
-            atol=_tolerances(run.model, run.rtol),
+            atol=tolerances_of(run.model, run.rtol),
             fixed=run.method == "fixed",
             step=run.step,
             watch=run.watch,
@@ -232,7 +269,7 @@ def _solved(run: Run) -> Outcome:
     )
 
 
-def _side_by_side(group: Sequence[Run], functions: LaneFunctions) -> list[Any]:
+def _side_by_side(group: Sequence[Run], functions: LaneFunctions) -> list[Outcome]:
     """Runs of one model and one method in lanes; what lanes cannot do is solved once more by the scalar solver."""
     first, count = group[0], len(group)
     model, changing = first.model, any(len(run.schedule.kinds) for run in group)
@@ -257,7 +294,7 @@ def _side_by_side(group: Sequence[Run], functions: LaneFunctions) -> list[Any]:
         heads=heads_of([run.schedule for run in group]),
         clock=clock,
         rtol=first.rtol,
-        atol=_tolerances(model, first.rtol),
+        atol=tolerances_of(model, first.rtol),
         watch=first.watch,
         levels=np.array([0.0 if run.watch is None else run.watch.level for run in group]),
         maximum_steps=MAXIMUM_STEPS,
@@ -269,49 +306,32 @@ def _side_by_side(group: Sequence[Run], functions: LaneFunctions) -> list[Any]:
     return _told(group, clock, answers, values)
 
 
-def _told(group: Sequence[Run], clock: Clock, answers: Answers, values: Numbers) -> list[Any]:
+def _told(group: Sequence[Run], clock: Clock, answers: Answers, values: Numbers) -> list[Outcome]:
     """What the lanes say to every run."""
-    told: list[Any] = []
-    readers: dict[int, list[int]] = {}
+    told: list[Outcome] = []
     outputs = np.empty((0, group[0].model.outputs)) if answers.outputs is None else answers.outputs
-    rows, steps = answers.rows.tolist(), answers.counts[:, 0].tolist()
+    rows, counts = answers.rows.tolist(), answers.counts.tolist()
     reasons, times, places = answers.reasons.tolist(), answers.times.tolist(), clock.first_rows.tolist()
     ends = values if answers.values is None else answers.values
     for number, run in enumerate(group):
         if reasons[number] == at.RETRY:
-            told.append(_read(run, _solved(run)))
-        elif run.reader is not None:
-            told.append(None)
-            readers.setdefault(id(run.reader), []).append(number)
-        else:
-            done, place = rows[number], places[number]
-            told.append(
-                Outcome(
-                    _REASONS[reasons[number]],
-                    times[number],
-                    run.save if done == len(run.save) else run.save[:done],
-                    None,
-                    outputs[place : place + done],
-                    answers.states[number],
-                    ends[number],
-                    Counts(steps[number], int(answers.counts[number, 1]), 0, 0, 0, 0, 0, 0, 0),
-                    -1,
-                    -1,
-                )
+            told.append(_solved(run))
+            continue
+        done, place = rows[number], places[number]
+        told.append(
+            Outcome(
+                _REASONS[reasons[number]],
+                times[number],
+                run.save if done == len(run.save) else run.save[:done],
+                None,
+                outputs[place : place + done],
+                answers.states[number],
+                ends[number],
+                Counts(counts[number][0], counts[number][1], 0, 0, 0, 0, 0, 0, 0),
+                -1,
+                -1,
             )
-    for numbers in readers.values():
-        first = group[numbers[0]]
-        assert first.reader is not None
-        records = len(first.save)
-        if len(numbers) == len(group):
-            read, states = outputs.reshape(len(group), records, -1), answers.states
-        else:
-            read = outputs[clock.first_rows[numbers][:, None] + np.arange(records)]
-            states = answers.states[numbers]
-        about = [group[number].about for number in numbers]
-        seen = first.reader(read, states, [steps[number] for number in numbers], about)
-        for number, each in zip(numbers, seen, strict=True):
-            told[number] = each
+        )
     return told
 
 
@@ -337,7 +357,8 @@ _NEVER = np.array([np.inf])
 _TOLERANCES: dict[tuple[str, float], Numbers] = {}
 
 
-def _tolerances(model: CompiledModel, rtol: float) -> Numbers:
+def tolerances_of(model: CompiledModel, rtol: float) -> Numbers:
+    """The absolute tolerance of every state."""
     key = model.fingerprint, rtol
     if key not in _TOLERANCES:
         _TOLERANCES[key] = 0.01 * rtol * np.array(model.flat.scale)

@@ -26,6 +26,7 @@ __all__ = [
     "blend",
     "call_act",
     "call_at",
+    "call_driver",
     "call_factor",
     "call_one",
     "call_two",
@@ -159,6 +160,12 @@ def call_factor(typing_context, address, jacobian, d, lu):  # type: ignore[no-un
 def call_act(typing_context, address, index, amount, time, y, p):  # type: ignore[no-untyped-def]
     """Void (int32, double, double, double *, double *): `act`."""
     return _call(types.void, (types.int32, types.float64, types.float64, REALS, REALS))
+
+
+@intrinsic
+def call_driver(typing_context, address, result, exception, frame):  # type: ignore[no-untyped-def]
+    """A compiled driver, by numba's own calling convention."""
+    return _call(types.int32, (types.int64, types.int64, types.int64))
 
 
 def constants(values: Sequence[float]) -> Codegen:

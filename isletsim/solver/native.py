@@ -18,7 +18,7 @@ from typing import Any
 
 from isletsim import cache as store
 
-__all__ = ["driver", "lane_driver", "make", "make_ahead"]
+__all__ = ["driver", "driver_of", "lane_driver", "make", "make_ahead", "where"]
 
 FROM_C = ("pow", "sqrt", "memset", "memcpy", "memmove")  # all that the driver needs from outside
 PATIENCE = 0.05  # seconds between two looks for what another process makes
@@ -27,6 +27,7 @@ _KEPT: list[Any] = []  # engines and libraries that hold machine code
 _MAKING: dict[str, subprocess.Popen[bytes]] = {}  # drivers that another process makes
 
 Driver = Callable[[int, int, int], int]  # addresses of the result, of an unused slot, and of the frame
+Wanted = int | tuple[str, str]  # the solver's own by lanes, 0 for the scalar one; others by module and function
 
 
 def driver() -> Driver:
@@ -41,16 +42,27 @@ def lane_driver(lanes: int) -> Driver:
         return _driver(*_place(lanes))
 
 
-def make_ahead(*lanes: int) -> None:
+def driver_of(module: str, function: str) -> Driver:
+    """The compiled loop over a frame of another module, likewise."""
+    with _LOCK:
+        return _driver(module, function, 0)
+
+
+def where(driver: Driver) -> int:
+    """The address of a driver, for another one that calls it."""
+    return ctypes.cast(driver, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
+
+
+def make_ahead(*wanted: Wanted) -> None:
     """Has drivers made that are not kept yet: the first here when it is asked for, each other one in
     a process of its own meanwhile. Without a second core, or a cache, nothing is done.
 
     Parameters
     ----------
-    lanes : of the drivers that will be wanted, in that order; 0 for the scalar one.
+    wanted : the drivers that will be, in that order.
     """
     with _LOCK:
-        names = {each: _fingerprint(*_place(each)[1:]) for each in lanes}
+        names = {each: _fingerprint(*_place(each)) for each in wanted}
         missing = [each for each, name in names.items() if store.load("driver", name) is None]
         if len(missing) < 2 or store.folder() is None or (os.cpu_count() or 1) < 2:
             return
@@ -64,13 +76,17 @@ def make_ahead(*lanes: int) -> None:
             _MAKING[names[each]] = process
 
 
-def make(lanes: int) -> None:
-    """Makes and keeps the driver for so many lanes; 0 for the scalar one."""
-    _driver(*_place(lanes))
+def make(wanted: Wanted) -> None:
+    """Makes and keeps a driver."""
+    _driver(*_place(wanted))
 
 
-def _place(lanes: int) -> tuple[str, str, int]:
-    return ("lane_drive", "run_lanes", lanes) if lanes else ("drive", "run", 0)
+def _place(wanted: Wanted) -> tuple[str, str, int]:
+    """Module, function and lanes of a driver."""
+    if isinstance(wanted, tuple):
+        return (*wanted, 0)
+    module, function = ("lane_drive", "run_lanes") if wanted else ("drive", "run")
+    return f"isletsim.solver.{module}", function, wanted
 
 
 def _made_elsewhere(name: str) -> bytes | None:
@@ -87,7 +103,7 @@ def _made_elsewhere(name: str) -> bytes | None:
 
 @cache
 def _driver(module: str, function: str, lanes: int) -> Driver:
-    name = _fingerprint(function, lanes)
+    name = _fingerprint(module, function, lanes)
     address = _load(store.load("driver", name) or _made_elsewhere(name))
     if address is None:
         symbol, data, fallback = _compile(module, function, lanes)
@@ -103,13 +119,14 @@ def _driver(module: str, function: str, lanes: int) -> Driver:
 
 
 @cache
-def _fingerprint(function: str, lanes: int) -> str:
+def _fingerprint(module: str, function: str, lanes: int) -> str:
     """A name made of everything that decides what the machine code is."""
     from importlib.util import find_spec
 
     import llvmlite.binding as llvm
 
-    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    folders = dict.fromkeys([Path(__file__).parent, Path(__file__).parents[1].joinpath(*module.split(".")[1:-1])])
+    sources = [path.read_bytes() for folder in folders for path in sorted(folder.glob("*.py"))]
     # The folder of a distribution has its version in its name; to ask for its metadata takes ten times as long.
     places = {name: find_spec(name) for name in ("numba", "llvmlite")}
     versions = [
@@ -125,7 +142,7 @@ def _fingerprint(function: str, lanes: int) -> str:
 
 def _compile(module: str, function: str, lanes: int) -> tuple[str, bytes, Callable[[], int]]:
     """Name, object code, and a way to the address within numba itself."""
-    run: Any = getattr(_lane_module(module, lanes) if lanes else import_module(f"isletsim.solver.{module}"), function)
+    run: Any = getattr(_lane_module(module, lanes) if lanes else import_module(module), function)
     (compiled,) = run.overloads.values()
     symbol, library = compiled.fndesc.llvm_func_name, compiled.library
     _KEPT.append(library)
@@ -139,7 +156,7 @@ def _lane_module(module: str, lanes: int) -> Any:
     kept = {name: sys.modules.pop(f"isletsim.solver.{name}") for name in _lane_modules()}
     try:
         import_module("isletsim.solver.lane_frame").LANES = lanes  # type: ignore[attr-defined]
-        return import_module(f"isletsim.solver.{module}")
+        return import_module(module)
     finally:
         for name in _lane_modules():
             del sys.modules[f"isletsim.solver.{name}"]

@@ -21,6 +21,7 @@ from isletsim.compiler.native import LANES
 from isletsim.ensemble import WIDTH, Steps, alone, together
 from isletsim.faults import RunError
 from isletsim.lives import liver_for
+from isletsim.macro import DRIVER
 from isletsim.results import Carrier, Failure, Result, Trait
 from isletsim.solver import make_ahead
 from isletsim.study.carriers import carriers_of
@@ -69,7 +70,8 @@ def run_study(
 ) -> Result:
     """Every arm of a scenario for the reference patient and the cohort; see `Scenario.run`."""
     began = clock.perf_counter()
-    make_ahead(1, LANES, 0)  # the reference patient alone, the cohort, virtual tests
+    macro = [DRIVER] if scenario.composition.clocks is not None else []
+    make_ahead(1, *macro, LANES, 0)  # the reference patient alone, the cohort, virtual tests
     plan, ground = scenario.plan, ground_of(scenario, rules)
     shape = (len(plan.arms), plan.cohort + 1, len(plan.save))
     columns = columns_of(scenario, ground.liver)
