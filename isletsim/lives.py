@@ -378,8 +378,9 @@ class TwoClocks:
             inside = np.arange(time + 1.0, mark + 0.5) if watch is not None else wanted
             life, found, failed = yield from walk.stretch(life, time, mark, inside)
             if failed is not None:
-                rows[done : done + len(found)] = found[:, :width]
-                return self._stretch(life, failed.time, rows[: done + len(found)], failed.reason, walk.counts, failed)
+                lived = len(found) if watch is None else 0  # what is watched for is not recorded
+                rows[done : done + lived] = found[:lived, :width]
+                return self._stretch(life, failed.time, rows[: done + lived], failed.reason, walk.counts, failed)
             if watch is not None:
                 hit = np.flatnonzero((found[:, watch.output] - watch.level) * watch.direction >= 0.0)
                 if len(hit):

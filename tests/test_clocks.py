@@ -327,6 +327,17 @@ def test_a_life_that_fails_tells_how_far_it_came(compose: Any) -> None:
         assert len(stretch.rows) < 401
 
 
+def test_a_life_that_fails_while_it_waits_for_something_ends_like_any_other(compose: Any) -> None:
+    # A leg of a history keeps no records; what had been looked at until the failure was once written into none of them.
+    wild = CELLS.replace('birth    = "0.8 * speed"', 'birth    = "speed * mass * mass * mass"')
+    liver = liver_of(compose(sugar=SUGAR, cells=wild))
+    doses, watch = [Dose("cells.graft", 3.0, 10.0)], Watch(column(liver, "mean_day"), 1e9, 1)
+    stretch = lived(liver, 400.0, doses, watch=watch, save=np.empty(0))
+    assert stretch.reason.failed
+    assert len(stretch.rows) == 0
+    assert stretch.time > 10.0
+
+
 # --- what is known of the days near a real one ------------------------------------------------------------------------
 
 
