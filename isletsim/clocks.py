@@ -241,7 +241,9 @@ class Walk:
             if not day_by_day:
                 life, found, failed = yield from self._macro_steps(life, time, end, save[done:])
                 rows[done : done + len(found)] = found
-                return life, rows[: done + len(found)], failed
+                time, done = life.time, done + len(found)
+                if failed is not None or life.base is None or life.base.today is None:
+                    return life, rows[:done], failed
             try:
                 life, time, outcome = yield from self._one_day(life, time, end, save[done:])
             except DayFailed as failure:
@@ -257,14 +259,22 @@ class Walk:
     def _macro_steps(
         self, life: Life, time: float, end: float, save: NDArray[np.float64]
     ) -> Steps[tuple[Life, NDArray[np.float64], Outcome | None]]:
-        """The life to the end of a stretch by macro steps, which leave no days to be lived one by one."""
+        """The life to the end of a stretch by macro steps, or to where days one by one are cheaper than these."""
         base, known = life.base, life.known
         assert base is not None
         assert known is not None
         ahead = self.desk.stretch(self.day, life.state, life.parameters, base, known, life.step, (time, end), save)
         errand = yield from self._done(ahead)
         state, parameters, step, reached = self.desk.life(errand)
+        yesterday = base.today if reached == time else None
         base, known = self.desk.base(errand), self.desk.known(errand)
+        if self.desk.spell(errand):
+            step, spell = 2.0 * self.rules.worthwhile, self.rules.spell
+            if yesterday is None or yesterday.drift is None:
+                v = self._read(state, parameters, reached)
+                x = midnight_near(base, v)
+                yesterday = Today(summaries_near(base, v), x, dawn=x, ago=0.0, drift=np.zeros(self.ups))
+            base = replace(base, today=replace(yesterday, left=spell))
         return Life(state, parameters, base, step, known, life.walk, reached), self.desk.records(errand), errand.failed
 
     # --- day by day ---
@@ -301,4 +311,6 @@ class Walk:
         life = replace(life, state=outcome.state, base=replace(base, today=today))
         if not self.rules.every_day and (seen.gap < self.rules.gap or today.left == 0):  # else no slopes are wanted
             life = yield from self._moved(life, v, seen, dawn)
+            assert life.base is not None
+            life = replace(life, base=replace(life.base, today=replace(today, left=0)))  # if days go on one by one
         return life, after, outcome

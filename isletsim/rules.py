@@ -15,24 +15,33 @@ class Rules:
     ----------
     tolerance : factor of all tolerances.
     gap : a day that closes to this share of the tolerance counts as periodic.
+    strange : a day at the end of a step that ends so far from the midnight expected there, in sizes of its states times
+        `tolerance`, is looked at once more, from the morning that this asks for.
+    doubt : where the day at the end of a step missed by more, slopes that were not measured at the base are renewed
+        before it is judged.
     bend, trust : how far the path may curve within a step, in sizes, and the summaries may move, in tolerances.
     jump, lived, settling : after an event that moves what the day reads so far, in tenths of sizes, where no slope is
         known, or the summaries so far, so many days are simulated one by one, or fewer where they are alike sooner.
+    worthwhile, spell : in place of steps that would be shorter, so many days are simulated one by one.
     looked : after an event that moves the summaries so far, one day is simulated before the next macro step.
-    stale : slopes are measured anew where what moved since they were has moved the summaries so far (`Looks.matters`).
+    stale : slopes are measured anew where what moved since they were has moved the summaries so far.
     every_day : simulate every day, each from the midnight of the day before.
     """
 
     tolerance: float = 1.0
     shortest: float = 1.0
     longest: float = 100.0
-    first: float = 2.0
+    first: float = 10.0
     gap: float = 0.1
-    bend: float = 0.3
+    strange: float = 0.02
+    doubt: float = 0.3
+    bend: float = 0.15
     trust: float = 40.0
     jump: float = 0.05
     lived: float = 5.0
     settling: int = 4
+    worthwhile: float = 5.0
+    spell: int = 8
     looked: float = 0.5
     stale: float = 8.0
     every_day: bool = False

@@ -10,14 +10,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import clocks
-from benchmarks.clocks import HARD, Case, Finding, compared, met, table, written
+from benchmarks.clocks import ALMOST, HARD, WANTED, Case, Finding, compared, met, table, written
 
 
-def near(found: Finding, hba1c: float, share: float) -> None:
-    """The default scheme came so near, with far less work."""
-    assert found.errors["hba1c"] <= hba1c
-    assert found.errors["cpeptide_fasting"] <= share
-    assert found.errors["insulin_dose"] <= share
+def near(found: Finding) -> None:
+    """The default scheme came as near as is wanted, with far less work."""
+    for name in ALMOST:
+        assert found.errors[name] <= WANTED[name], (found.name, name)
     assert found.every_day > found.cost
 
 
@@ -28,12 +27,18 @@ def first(name: str, years: float) -> Case:
 
 def test_a_year_of_new_type_1_diabetes_comes_near_every_day():
     found = compared(first("new_onset_t1d_child", 1))
-    near(found, 0.01, 0.01)
+    near(found)
     assert found.less > 5
 
 
 def test_half_a_year_of_losing_weight_comes_near_every_day():
-    near(compared(HARD["remission"](0.5)), 0.01, 0.003)
+    near(compared(HARD["remission"](0.5)))
+
+
+def test_two_years_with_a_graft_come_near_every_day():
+    # In the first weeks C-peptide rises by a tenth a day and the dose falls: summaries lag a tenth of a day behind. As
+    # long as the scheme took its days for periodic ones, doses were 0.8 % off for weeks.
+    near(compared(HARD["graft"](2)))
 
 
 def finding(**changes: float) -> Finding:
@@ -69,5 +74,5 @@ def test_the_document_has_its_place():
 def test_ten_years_of_everybody_come_near_every_day():
     for case in clocks.cases():
         found = compared(case)
-        near(found, 0.015, 0.02)
-        assert found.less > 20, case.name
+        near(found)
+        assert found.less > WANTED["less"], case.name

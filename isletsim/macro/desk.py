@@ -87,7 +87,7 @@ class Desk:
         whole[at.WHOLES : at.WHOLES + self.downs] = known
         errand.save, errand.rows = np.ascontiguousarray(save), np.full((len(save), self.pair.life.outputs), np.nan)
         whole[[at.PHASE, at.SAVES, at.SAVE_AT, at.RECORDS_AT]] = (
-            at.LENGTHEN if base.today is None else at.ARRIVED,
+            at.ARRIVED if base.today is not None and base.today.drift is None else at.LENGTHEN,
             len(save),
             address_of(errand.save),
             address_of(errand.rows),
@@ -177,6 +177,10 @@ class Desk:
         real, row = errand.real, self.row
         return real[row.state], real[row.parameters], real.item(at.STEP), real.item(at.TIME)
 
+    def spell(self, errand: Errand) -> bool:
+        """Whether days one by one are cheaper than the steps that an errand would have gone on with."""
+        return bool(errand.whole[at.SPELL])
+
     def records(self, errand: Errand) -> Numbers:
         """The records that an errand's life came to."""
         return errand.rows[: errand.whole.item(at.DONE_ROWS)]
@@ -245,7 +249,7 @@ class Desk:
         real, whole, row = errand.real, errand.whole, self.row
         begin, end = real.item(at.RUN_BEGIN), real.item(at.RUN_END)
         if whole[at.PHASE] == at.LOOKED_AHEAD:
-            save = np.array([begin, begin + 0.5 * (end - begin), end])
+            save = np.array([begin, begin + 0.5 * (end - begin), max(begin, end - 1.0), end])
         else:
             done = whole.item(at.DONE_ROWS)
             save = np.minimum(errand.save[done : done + whole.item(at.ASKED)], end)
@@ -279,7 +283,7 @@ class Desk:
     def _hall(self, errands: Sequence[Errand]) -> Hall:
         """The hall of this thread, with room for what these errands may ask."""
         hall: Hall | None = getattr(self._of_thread, "hall", None)
-        records = max(max((len(each.save) for each in errands), default=0), 3)
+        records = max(max((len(each.save) for each in errands), default=0), 4)
         days = max((each.card.records for each in errands), default=0)
         if hall is None or hall.records < records or hall.day_records < days * self.pair.room:
             hall = self._of_thread.hall = make_hall(self.pair, 2 * records, days * self.pair.room)

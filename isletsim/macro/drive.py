@@ -28,7 +28,7 @@ def lay_out_life(frame: Integers, count: int) -> int:
     first = integers(frame[at.FIRST_ROWS])[count]
     saves = offset(reals(frame[at.SAVE]), first + count)  # behind each list stands one number more
     if whole[at.PHASE] == at.LOOKED_AHEAD:
-        saves[0], saves[1], saves[2] = begin, begin + 0.5 * (end - begin), end
+        saves[0], saves[1], saves[2], saves[3] = begin, begin + 0.5 * (end - begin), max(begin, end - 1.0), end
     else:
         wanted = offset(reals(whole[at.SAVE_AT]), whole[at.DONE_ROWS])
         for index in range(whole[at.ASKED]):

@@ -56,6 +56,7 @@ class Row:
     morning: slice
     day: slice
     evening: slice
+    expected: slice
     gaps: slice
     asked_v: slice
     asked_x: slice
@@ -77,6 +78,7 @@ _PLACES = {
     at.AT_MORNING: "morning",
     at.AT_DAY: "day",
     at.AT_EVENING: "evening",
+    at.AT_EXPECTED: "expected",
     at.AT_GAPS: "gaps",
     at.AT_ASKED_V: "asked_v",
     at.AT_ASKED_X: "asked_x",
@@ -127,6 +129,7 @@ class Pair:
             "morning": midnight,
             "day": ups,
             "evening": midnight,
+            "expected": midnight,
             "gaps": ups,
             "asked_v": max(1, downs) * downs,
             "asked_x": max(1, downs) * midnight,
@@ -207,8 +210,14 @@ def make_hall(pair: Pair, records: int, day_records: int) -> Hall:
         rules.gap,
     )
     numbers[[at.BEND, at.TRUST, at.LOOKED, at.STALE]] = rules.bend, rules.trust, rules.looked, rules.stale
-    numbers[at.LOOK_AGAIN] = LOOK_AGAIN
+    numbers[[at.STRANGE, at.DOUBT, at.WORTHWHILE, at.LOOK_AGAIN]] = (
+        rules.strange,
+        rules.doubt,
+        rules.worthwhile,
+        LOOK_AGAIN,
+    )
     stand(at.RULES, numbers)
+    stand(at.SCALES, np.array(day.flat.scale[: pair.midnight]))
     stand(at.DAY_PLACES, pair.day_places)
     for slot, values in {
         at.WIDTHS: pair.width,

@@ -40,6 +40,7 @@ __all__: list[str] = []
     LOW,
     HIGH,
     RULES,
+    SCALES,  # one a state of a midnight
     PREPARE,  # scalar functions of the life
     OBSERVE,
     PREPARED,  # addresses of work space
@@ -92,7 +93,8 @@ __all__: list[str] = []
     AT_TARGET,  # what the day at the end of a step reads,
     AT_MORNING,  # the midnight it begins with,
     AT_DAY,  # its summaries,
-    AT_EVENING,  # and the midnight at its end
+    AT_EVENING,  # the midnight at its end,
+    AT_EXPECTED,  # and the one expected there
     AT_GAPS,
     AT_ASKED_V,  # days that are asked for: what they read, and their mornings
     AT_ASKED_X,
@@ -102,11 +104,25 @@ __all__: list[str] = []
     RESULT,
     EXCEPTION,
     FRAME_SIZE,
-) = range(84)
+) = range(86)
 
 # --- rules ---
 
-TOLERANCE, SHORTEST, LONGEST, GAP, BEND, TRUST, LOOKED, STALE, LOOK_AGAIN, RULES_SIZE = range(10)
+(
+    TOLERANCE,
+    SHORTEST,
+    LONGEST,
+    GAP,
+    STRANGE,
+    DOUBT,
+    BEND,
+    TRUST,
+    WORTHWHILE,
+    LOOKED,
+    STALE,
+    LOOK_AGAIN,
+    RULES_SIZE,
+) = range(13)
 
 # --- the row of a life: real numbers first ---
 
@@ -122,6 +138,7 @@ TIME, END, LENGTH, STEP, PACE, MISSED, DAY_GAP, RUN_BEGIN, RUN_END, REALS = rang
     NEXT,  # when the base has moved,
     AFTER,  # and when slopes are new
     TODAY,  # 1 where the life has just met something that happened
+    SPELL,  # 1 where it ended before its time, since days one by one are cheaper than short steps
     FRESH,
     NUMBER,  # of the settling day
     LEAST,
@@ -144,7 +161,7 @@ TIME, END, LENGTH, STEP, PACE, MISSED, DAY_GAP, RUN_BEGIN, RUN_END, REALS = rang
     ANSWER_STEPS,
     ANSWER_FAILED,
     WHOLES,
-) = range(29)
+) = range(30)
 
 # STATUS.
 GOING, LIFE, DAY, PACED, DONE, FAILED = range(6)

@@ -129,16 +129,38 @@ def look(frame: Integers, whole: Integers, real: Reals) -> None:
     whole[at.PHASE] = at.LOOKED_AT
 
 
+@compiled(types.float64(INTEGERS, REALS))
+def strangeness(frame: Integers, real: Reals) -> float:
+    """How far the day that was looked at ends from the midnight expected there, in sizes of its states."""
+    far = 0.0
+    for m in range(frame[at.MIDNIGHT]):
+        off = real[frame[at.AT_EVENING] + m] - real[frame[at.AT_EXPECTED] + m]
+        far = max(far, math.fabs(off) / reals(frame[at.SCALES])[m])
+    return far
+
+
 @compiled(FOUND)
 def looked_at(frame: Integers, whole: Integers, real: Reals) -> None:
-    """The day that was asked for; another follows it where it does not close."""
+    """The day that was asked for; another follows it where it does not close.
+
+    The day at the end of a step never does where life moves on, since it begins with what the day before it left: it
+    should end in the midnight that was expected. Where it does not, its morning was as wrong.
+    """
     take_day(frame, whole, real)
-    closed = whole[at.NUMBER] >= whole[at.LEAST] and real[at.DAY_GAP] < reals(frame[at.RULES])[at.GAP]
-    if closed or whole[at.NUMBER] >= whole[at.MOST]:
+    rules, passing = reals(frame[at.RULES]), whole[at.THEN] == at.JUDGE
+    closed = real[at.DAY_GAP] < rules[at.GAP]
+    if passing:
+        closed = strangeness(frame, real) < rules[at.STRANGE] * rules[at.TOLERANCE]
+    if (closed and whole[at.NUMBER] >= whole[at.LEAST]) or whole[at.NUMBER] >= whole[at.MOST]:
         whole[at.PHASE] = whole[at.THEN]
-    else:
-        copy(offset(real, frame[at.AT_MORNING]), offset(real, frame[at.AT_EVENING]), frame[at.MIDNIGHT])
-        whole[at.PHASE] = at.LOOK
+        return
+    morning, evening = offset(real, frame[at.AT_MORNING]), offset(real, frame[at.AT_EVENING])
+    expected = offset(real, frame[at.AT_EXPECTED])
+    for m in range(frame[at.MIDNIGHT]):
+        lag = morning[m] - expected[m] if passing else 0.0
+        expected[m] = evening[m]
+        morning[m] = shifted(evening[m], lag)
+    whole[at.PHASE] = at.LOOK
 
 
 # --- slopes ---
@@ -299,11 +321,15 @@ def lengthen(frame: Integers, whole: Integers, real: Reals) -> None:
 
 @compiled(FOUND)
 def ahead(frame: Integers, whole: Integers, real: Reals) -> None:
-    """Ask how the step goes with the linear day: where it begins, in the middle, and at its end."""
+    """Ask how the step goes with the linear day: at its beginning, in the middle, a day before its end, and there."""
+    if real[at.LENGTH] < min(reals(frame[at.RULES])[at.WORTHWHILE], real[at.END] - real[at.TIME]):
+        whole[at.SPELL] = 1
+        whole[at.PHASE] = at.OVER
+        return
     tell(frame, real)
     real[at.RUN_BEGIN] = real[at.TIME]
     real[at.RUN_END] = real[at.TIME] + real[at.LENGTH]
-    whole[at.ASKED] = 3
+    whole[at.ASKED] = 4
     whole[at.STATUS] = at.LIFE
     whole[at.PHASE] = at.LOOKED_AHEAD
 
@@ -331,7 +357,7 @@ def looked_ahead(frame: Integers, whole: Integers, real: Reals) -> None:
         return
     first = reals(whole[at.ANSWER_ROWS])
     wide, start = frame[at.OUTPUTS], frame[at.OUTPUTS] - ups - downs
-    middle, last = offset(first, wide), offset(first, 2 * wide)
+    middle, before, last = offset(first, wide), offset(first, 2 * wide), offset(first, 3 * wide)
     new, bend = 0, 0.0
     for j in range(downs):
         begun, v = first[start + j], last[start + j]
@@ -357,7 +383,8 @@ def looked_ahead(frame: Integers, whole: Integers, real: Reals) -> None:
     elif not shortest and far > trusted:
         shorten(frame, whole, real, max(0.25, 0.8 * trusted / far))
     else:
-        midnight_near(frame, real, offset(real, frame[at.AT_TARGET]), offset(real, frame[at.AT_MORNING]))
+        midnight_near(frame, real, offset(real, frame[at.AT_TARGET]), offset(real, frame[at.AT_EXPECTED]))
+        midnight_near(frame, real, offset(before, start), offset(real, frame[at.AT_MORNING]))
         settle(whole, at.JUDGE)
 
 
@@ -367,7 +394,8 @@ def judge(frame: Integers, whole: Integers, real: Reals) -> None:
     missed = surprise(frame, real)
     real[at.MISSED] = missed
     whole[at.PHASE] = at.CORRECT
-    if missed <= 1.0 or real[at.LENGTH] <= reals(frame[at.RULES])[at.SHORTEST]:
+    rules = reals(frame[at.RULES])
+    if missed <= (1.0 if whole[at.FRESH] != 0 else rules[at.DOUBT]) or real[at.LENGTH] <= rules[at.SHORTEST]:
         return
     if whole[at.FRESH] != 0:
         shorten(frame, whole, real, max(0.25, 0.9 / math.sqrt(missed)))
