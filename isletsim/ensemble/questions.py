@@ -41,6 +41,7 @@ __all__ = [
 
 WIDTH = 128  # lives that are lived at a time: enough that few lanes stand still
 FEW = 2  # so many runs are quicker one after the other in a single lane than side by side in eight
+LEFT = 8  # one in so many errands is left on its way while the others have more to ask: events come at the same times
 LONGEST_WAIT = 8  # rounds that a life waits for company
 MAXIMUM_STEPS = 1_000_000
 _NOTHING = Schedule.empty()
@@ -169,7 +170,7 @@ class _Living(Generic[Result]):
 
 
 def _serve(living: Sequence[_Living[Any]]) -> None:
-    """Answers runs in company, and lets errands go on until half of those at a desk are done.
+    """Answers runs in company, and lets errands go on until most of those at a desk are done.
 
     Runs that would leave lanes empty wait until others of their kind join them, but not for long.
     """
@@ -194,7 +195,7 @@ def _serve(living: Sequence[_Living[Any]]) -> None:
             if each.answers[place] is None and not isinstance(errand, Run):
                 desks.setdefault(errand.desk, []).append((each, place))
     for desk, waiting in desks.items():
-        desk.advance([each.asked[place] for each, place in waiting], len(waiting) // 2)
+        desk.advance([each.asked[place] for each, place in waiting], len(waiting) // LEFT)
         for each, place in waiting:
             if each.asked[place].done:  # type: ignore[union-attr]
                 each.answers[place] = each.asked[place]
