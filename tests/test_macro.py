@@ -17,6 +17,7 @@ from isletsim.lives import Stretch, TwoClocks
 from isletsim.macro import Desk
 from isletsim.macro import layout as at
 from isletsim.regimen import Dose, stops_of
+from isletsim.solver import Reason
 
 GRAFTS = (Dose("cells.graft", 0.3, 50.0), Dose("cells.graft", -0.4, 51.0), Dose("cells.graft", 0.2, 120.0))
 
@@ -129,6 +130,26 @@ def test_what_lanes_cannot_do_is_done_one_by_one(liver: TwoClocks) -> None:
     hall.frame[[at.LIFE_ONE, at.LIFE_MANY, at.DAY_ONE, at.DAY_MANY]] = 0
     found = lived(liver, 150.0, GRAFTS)
     assert same(found, expected)
+
+
+@pytest.mark.parametrize("unknown_of", ["day", "life"])
+def test_lives_and_days_with_unknowns_go_through_the_same_machine(
+    compose: Any, liver: TwoClocks, unknown_of: str
+) -> None:
+    sugar, cells = SUGAR, CELLS
+    if unknown_of == "day":
+        sugar = sugar.replace('* blood"', '* level"').replace(
+            "[rates]", '[solve]\nlevel = { start = "20 mg", residual = "level - blood", about = "x" }\n[rates]'
+        )
+    else:
+        cells = cells.replace("memory / tolerated", "level / tolerated").replace(
+            "[rates]", '[solve]\nlevel = { start = "20 mg", residual = "level - memory", about = "x" }\n[rates]'
+        )
+    other = liver_of(compose(sugar=sugar, cells=cells))
+    assert any((other.day_model if unknown_of == "day" else other.life_model).flat.algebraic)
+    expected, found = lived(liver, 60.0), lived(other, 60.0)
+    assert found.reason is Reason.DONE
+    assert found.rows == pytest.approx(expected.rows, rel=1e-3, abs=1e-3)
 
 
 def test_records_may_be_as_many_as_one_likes(liver: TwoClocks) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["Answers", "Asked", "Clock", "address_of", "bench_of", "clock_of", "heads_of", "in_lanes"]
+__all__ = ["Answers", "Asked", "Clock", "address_of", "bench_of", "clock_of", "heads_of", "in_lanes", "make_bench"]
 
 
 class Clock(NamedTuple):
@@ -184,11 +184,12 @@ def bench_of(functions: LaneFunctions, model: CompiledModel, use: str = "") -> _
     if bench is None:
         if len(benches) >= _BENCHES:
             benches.clear()
-        bench = benches[key] = _make_bench(functions, model)
+        bench = benches[key] = make_bench(functions, model)
     return bench
 
 
-def _make_bench(functions: LaneFunctions, model: CompiledModel) -> _Bench:
+def make_bench(functions: LaneFunctions, model: CompiledModel) -> _Bench:
+    """A work space for a model."""
     states, width = model.states, max(1, functions.width)
     stride = states | 1  # an odd number, so that stages do not meet in the same lines of the processor's cache
     lengths = {

@@ -258,8 +258,8 @@ class Desk:
     def _live_days(self, errand: Errand) -> None:
         """Days that lanes could not do, or whose steps follow the error."""
         real, row, count = errand.real, self.row, errand.whole.item(at.ASKED)
-        v = real[row.asked_v].reshape(-1, self.downs)[:count]
-        x = real[row.asked_x].reshape(-1, self.pair.midnight)[:count]
+        v = real[row.asked_v].reshape(self.pair.most, -1)[:count]
+        x = real[row.asked_x].reshape(self.pair.most, -1)[:count]
         parameters, pace = real[row.parameters], real.item(at.PACE)
         reads = [self.reads(parameters, each) for each in v]
         days = [errand.day.asked(each, start, pace) for each, start in zip(reads, x, strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from isletsim.compiler import CompiledModel, compile_lanes
 from isletsim.compiler.native import LANES
 from isletsim.days import Day
 from isletsim.ensemble import MAXIMUM_STEPS, tolerances_of
-from isletsim.ensemble.lanes import address_of, bench_of
+from isletsim.ensemble.lanes import address_of, make_bench
 from isletsim.layers.clocks import Clocks
 from isletsim.macro import layout as at
 from isletsim.rules import Rules
@@ -27,62 +28,16 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["DRIVER", "LOOK_AGAIN", "Card", "Hall", "Pair", "Row", "card_of", "make_hall"]
+__all__ = ["DRIVER", "LOOK_AGAIN", "Card", "Hall", "Pair", "card_of", "make_hall"]
 
 DRIVER = ("isletsim.macro.drive", "run_macro")  # module and function of the machine's loop
 ROOM = 256  # questions that are answered side by side
 RECORDS = 4096  # of lives, that there is room for at least
-LOOK_AGAIN = 5.0  # a day's fixed step is looked at again where what it reads moved so far, in tenths of sizes
+# A day's fixed step is looked at again where what it reads has moved so far, in tenths of sizes. By as much the longest
+# stable step of the flagship changes by 3 % at most, and the one taken is 17 % shorter than that.
+LOOK_AGAIN = 5.0
 _KINDS = {"mean": at.MEAN, "at": at.AT, "max": at.MAX, "min": at.MIN, "fraction": at.FRACTION}
 _LIVES = np.array([at.LIVES, at.ROWS_WHOLE, at.ROWS_REAL, at.FEWEST])
-
-
-@dataclass(frozen=True)
-class Row:
-    """Where everything of a life stands in its row."""
-
-    state: slice
-    parameters: slice
-    v: slice
-    s: slice
-    x: slice
-    dawn: slice
-    jacobian: slice
-    orbit: slice
-    curve: slice
-    seen: slice
-    paced: slice
-    target: slice
-    morning: slice
-    day: slice
-    evening: slice
-    expected: slice
-    gaps: slice
-    asked_v: slice
-    asked_x: slice
-
-
-_PLACES = {
-    at.AT_STATE: "state",
-    at.AT_PARAMETERS: "parameters",
-    at.AT_V: "v",
-    at.AT_S: "s",
-    at.AT_X: "x",
-    at.AT_DAWN: "dawn",
-    at.AT_JACOBIAN: "jacobian",
-    at.AT_ORBIT: "orbit",
-    at.AT_CURVE: "curve",
-    at.AT_SEEN: "seen",
-    at.AT_PACED: "paced",
-    at.AT_TARGET: "target",
-    at.AT_MORNING: "morning",
-    at.AT_DAY: "day",
-    at.AT_EVENING: "evening",
-    at.AT_EXPECTED: "expected",
-    at.AT_GAPS: "gaps",
-    at.AT_ASKED_V: "asked_v",
-    at.AT_ASKED_X: "asked_x",
-}
 
 
 class Pair:
@@ -108,10 +63,12 @@ class Pair:
         self.bounds = np.zeros(self.ups), np.array(high)
         place = {name: index for index, name in enumerate(clocks.day.parameters)}
         self.day_places = np.array([place[name] for name in clocks.down], dtype=np.int64)
-        self.room = max(ROOM, self.downs)
+        self.most = max(1, self.downs)  # days that a life asks for at a time
+        self.room = max(ROOM, self.most)
         self.row, self.length = self._rows()
 
-    def _rows(self) -> tuple[Row, int]:
+    def _rows(self) -> tuple[SimpleNamespace, int]:
+        """Where in its row of real numbers everything of a life stands, in the words of `layout`; and their number."""
         downs, ups, midnight = self.downs, self.ups, self.midnight
         lengths = {
             "state": self.life.states,
@@ -131,14 +88,14 @@ class Pair:
             "evening": midnight,
             "expected": midnight,
             "gaps": ups,
-            "asked_v": max(1, downs) * downs,
-            "asked_x": max(1, downs) * midnight,
+            "asked_v": self.most * downs,
+            "asked_x": self.most * midnight,
         }
         found, place = {}, at.REALS
         for name, length in lengths.items():
             found[name] = slice(place, place + length)
             place += length
-        return Row(**found), place
+        return SimpleNamespace(**found), place
 
 
 @dataclass(frozen=True)
@@ -279,8 +236,8 @@ def make_hall(pair: Pair, records: int, day_records: int) -> Hall:
         at.AT_WANTED: at.WHOLES + pair.downs,
     }.items():
         frame[slot] = value
-    for slot, name in _PLACES.items():
-        frame[slot] = getattr(pair.row, name).start
+    for name, span in vars(pair.row).items():
+        frame[getattr(at, f"AT_{name.upper()}")] = span.start
     _lanes(pair, frame, kept)
     return Hall(frame, records, day_records, tuple(kept))
 
@@ -296,7 +253,7 @@ def _lanes(pair: Pair, frame: Integers, kept: list[Any]) -> None:
             functions = compile_lanes(model, lanes)
             if functions is None:
                 continue
-            bench = bench_of(functions, model, f"macro {id(pair)}")
+            bench = make_bench(functions, model)
             of_day = model is pair.day
             numbers, absolute = np.array([pair.rtol]), tolerances_of(model, pair.rtol)
             kept += [bench, numbers, absolute, empty]

@@ -23,6 +23,7 @@ from isletsim.macro.near import (
     tell_bend,
     worth,
 )
+from isletsim.solver import lane_frame as lane
 from isletsim.solver.kernels import (
     INTEGERS,
     REALS,
@@ -40,7 +41,6 @@ from isletsim.solver.kernels import (
 
 __all__ = ["proceed"]
 
-LANES = 8  # days for slopes are lived so many at a time
 FOUND = types.void(INTEGERS, INTEGERS, REALS)
 
 
@@ -172,7 +172,7 @@ def ask_for_slopes(whole: Integers) -> None:
     count = whole[at.ASKED]
     whole[at.PHASE] = whole[at.AFTER]
     if count > 0:
-        whole[at.BATCHES] += (count + LANES - 1) // LANES
+        whole[at.BATCHES] += (count + lane.LANES - 1) // lane.LANES
         whole[at.DAYS] += count
         whole[at.PERTURBED] += count
         whole[at.STATUS] = at.DAY
