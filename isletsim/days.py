@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Day", "DayFailed", "Reading"]
 
 SAMPLES = 288  # every five minutes, as a sensor does
-LONGEST_STEP = 7.0 / 1440.0  # 7 minutes: with it the mean glucose of a day is right to about a ten-thousandth
+LONGEST_STEP = 7.0 / 1440.0  # 7 minutes: with it the mean glucose of a day is right to a hundred-thousandth
 MARGIN = 0.83  # of the longest step that is stable at midnight
 SHORTEST_STEP = 0.2 / 1440.0  # a day that needs shorter ones is stiff: it is left to an adaptive method
 

@@ -347,11 +347,14 @@ def fixed_stage(typing_context, count, number, argument, state, rows, stride, co
             block = builder.append_basic_block(f"stage.{stage}")
             choice.add_case(INT64(stage), block)
             builder.position_at_end(block)
-            ((each, weight),) = tables.STABILISED_ARGUMENT[stage].items()
-            factor = lanes.mul(lanes.load(control, at.H), weight)
+            h, row = lanes.load(control, at.H), tables.STABILISED_ARGUMENT[stage]
+            factors = [(each, lanes.mul(h, weight)) for each, weight in row.items()]
             with cgutils.for_range_slice(builder, INT64(0), count, INT64(1), inc=True) as (index, _):
-                k = lanes.load(rows, builder.add(index, builder.mul(stride, INT64(each))))
-                lanes.store(lanes.sum(lanes.load(state, index), k, factor), argument, index)
+                total = lanes.load(state, index)
+                for each, factor in factors:
+                    k = lanes.load(rows, builder.add(index, builder.mul(stride, INT64(each))))
+                    total = lanes.sum(total, k, factor)
+                lanes.store(total, argument, index)
                 lanes.store(0.0, rows, builder.add(index, builder.mul(stride, INT64(stage))))
             builder.branch(done)
         builder.position_at_end(done)

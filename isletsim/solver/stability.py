@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["longest_stable_step", "stability_polynomial"]
 
-FARTHEST = 10.0  # no stable step times an eigenvalue is as large
+FARTHEST = 9.0  # no stable step times an eigenvalue is as large
 NEAR = 0.9  # a step times the eigenvalue of a mode that decays: every such mode is damped
 TRIALS = 400
 
