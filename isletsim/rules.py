@@ -22,6 +22,8 @@ class Rules:
     bend, trust : how far the path may curve within a step, in sizes, and the summaries may move, in tolerances.
     jump, lived, settling : after an event that moves what the day reads so far, in tenths of sizes, where no slope is
         known, or the summaries so far, so many days are simulated one by one, or fewer where they are alike sooner.
+    shown : a summary that only reports read may be missed by so many times what matters there, which is a hundredth of
+        itself, down to a tenth of its size; those with kinks by as much as they like.
     worthwhile, spell : in place of steps that would be shorter, so many days are simulated one by one.
     looked : after an event that moves the summaries so far, one day is simulated before the next macro step.
     stale : slopes are measured anew where what moved since they were has moved the summaries so far.
@@ -40,6 +42,7 @@ class Rules:
     jump: float = 0.05
     lived: float = 5.0
     settling: int = 4
+    shown: float = 3.0
     worthwhile: float = 5.0
     spell: int = 8
     looked: float = 0.5

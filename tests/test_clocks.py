@@ -230,6 +230,24 @@ def test_days_are_lived_one_by_one_where_steps_would_be_short(sugar: Any) -> Non
     assert ends[0] == ends[1]
 
 
+def test_what_only_reports_read_is_right_within_a_step(compose: Any) -> None:
+    # C-peptide of a growing graft is felt by nothing: a step that doubled it was judged by glucose alone, and it was
+    # 2 % off halfway.
+    steep = FAST.replace("[rates]", '[quantities]\nsteep = { law = "follower**4", scale = "1" }\n[rates]')
+    seen = RAMP.replace('uses]\nfast = ["follower"]', 'uses]\nfast = ["follower", "steep"]')
+    seen = seen.replace("[rates]", 'morning = { value = "7 hour", assumed = "test" }\n[rates]')
+    seen += 'steep = { value = "at(fast.steep, morning)", unit = "" }\n'
+    rows = []
+    for every_day in (True, False):
+        liver = liver_of(compose(fast=steep, slow=seen), every_day=every_day)
+        standing = liver.begin(np.array(liver.composition.flat.values), {}, ())
+        stretch = lived(liver, 100.0, (Dose("slow.start", 0.02, 10.0),), standing=standing)
+        rows.append(stretch.rows[:, column(liver, "steep")])
+    assert rows[0][100] == pytest.approx(2.8**4, rel=0.01)
+    assert rows[1] == pytest.approx(rows[0], rel=0.015)  # 0.12 where nobody looks
+    assert stretch.days < 60
+
+
 @pytest.mark.parametrize("every_day", [False, True])
 def test_a_watch_ends_at_the_first_midnight_that_meets_it(sugar: Any, every_day: bool) -> None:
     liver = sugar(every_day=every_day)

@@ -167,10 +167,11 @@ def make_hall(pair: Pair, records: int, day_records: int) -> Hall:
         rules.gap,
     )
     numbers[[at.BEND, at.TRUST, at.LOOKED, at.STALE]] = rules.bend, rules.trust, rules.looked, rules.stale
-    numbers[[at.STRANGE, at.DOUBT, at.WORTHWHILE, at.LOOK_AGAIN]] = (
+    numbers[[at.STRANGE, at.DOUBT, at.WORTHWHILE, at.SHOWN, at.LOOK_AGAIN]] = (
         rules.strange,
         rules.doubt,
         rules.worthwhile,
+        rules.shown,
         LOOK_AGAIN,
     )
     stand(at.RULES, numbers)

@@ -118,15 +118,16 @@ __all__: list[str] = []
     BEND,
     TRUST,
     WORTHWHILE,
+    SHOWN,
     LOOKED,
     STALE,
     LOOK_AGAIN,
     RULES_SIZE,
-) = range(13)
+) = range(14)
 
 # --- the row of a life: real numbers first ---
 
-TIME, END, LENGTH, STEP, PACE, MISSED, DAY_GAP, RUN_BEGIN, RUN_END, REALS = range(10)
+TIME, END, LENGTH, STEP, PACE, JUDGED, MISSED, DAY_GAP, RUN_BEGIN, RUN_END, REALS = range(11)
 
 # --- and integers ---
 

@@ -17,6 +17,7 @@ from isletsim.macro.near import (
     moves,
     room,
     shifted,
+    shown,
     stale,
     surprise,
     tell,
@@ -391,10 +392,10 @@ def looked_ahead(frame: Integers, whole: Integers, real: Reals) -> None:
 @compiled(FOUND)
 def judge(frame: Integers, whole: Integers, real: Reals) -> None:
     """Whether the day at the end of the step is near enough to what was expected of it."""
-    missed = surprise(frame, real)
-    real[at.MISSED] = missed
-    whole[at.PHASE] = at.CORRECT
     rules = reals(frame[at.RULES])
+    missed = max(surprise(frame, real), shown(frame, real) / rules[at.SHOWN])
+    real[at.JUDGED] = missed
+    whole[at.PHASE] = at.CORRECT
     if missed <= (1.0 if whole[at.FRESH] != 0 else rules[at.DOUBT]) or real[at.LENGTH] <= rules[at.SHORTEST]:
         return
     if whole[at.FRESH] != 0:
@@ -444,7 +445,7 @@ def recorded(frame: Integers, whole: Integers, real: Reals) -> None:
 def stepped(frame: Integers, whole: Integers, real: Reals) -> None:
     """The time at the end of the step, and how long the next one may be."""
     rules = reals(frame[at.RULES])
-    growth = min(3.0, 0.9 / math.sqrt(max(real[at.MISSED], 1e-12)))
+    growth = min(3.0, 0.9 / math.sqrt(max(real[at.JUDGED], 1e-12)))
     real[at.STEP] = min(rules[at.LONGEST], max(rules[at.SHORTEST], real[at.LENGTH] * growth))
     real[at.TIME] += real[at.LENGTH]
     whole[at.PHASE] = at.LENGTHEN if real[at.TIME] < real[at.END] - 1e-9 else at.OVER

@@ -20,6 +20,7 @@ __all__ = [
     "moves",
     "room",
     "shifted",
+    "shown",
     "stale",
     "surprise",
     "tell",
@@ -90,6 +91,20 @@ def surprise(frame: Integers, real: Reals) -> float:
         change = along(offset(real, frame[at.AT_JACOBIAN] + k * downs), target, origin, downs)
         expected = real[frame[at.AT_S] + k] + curved(change, real[frame[at.AT_CURVE] + k])
         missed = max(missed, math.fabs(real[frame[at.AT_DAY] + k] - expected) / reals(frame[at.TOLERANCES])[k])
+    return missed
+
+
+@compiled(types.float64(INTEGERS, REALS))
+def shown(frame: Integers, real: Reals) -> float:
+    """How far those that only reports read are, over what matters there."""
+    downs, target, origin = frame[at.DOWNS], offset(real, frame[at.AT_TARGET]), offset(real, frame[at.AT_V])
+    missed = 0.0
+    for k in range(frame[at.UPS]):
+        if reals(frame[at.FELT])[k] == 0.0:
+            change = along(offset(real, frame[at.AT_JACOBIAN] + k * downs), target, origin, downs)
+            expected = real[frame[at.AT_S] + k] + curved(change, real[frame[at.AT_CURVE] + k])
+            off = math.fabs(real[frame[at.AT_DAY] + k] - expected)
+            missed = max(missed, off / matters(frame, k, real[frame[at.AT_DAY] + k]))
     return missed
 
 
