@@ -167,7 +167,7 @@ def _truth(tree: Tree) -> Tree:
 # --- operators that other tools do not have ---------------------------------------------------------------------------
 
 Inside = tuple[Dimension, ...]
-NOTHING, ONE = Number(0.0), Number(1.0)
+NOTHING, ONE, TWO = Number(0.0), Number(1.0), Number(2.0)
 
 
 def _hill(by: Simplifier, tree: Apply, own: Dimension, inside: Inside) -> Tree:
@@ -188,10 +188,15 @@ def _sigmoid(by: Simplifier, tree: Apply, own: Dimension, inside: Inside) -> Tre
 
 
 def _softplus(by: Simplifier, tree: Apply, own: Dimension, inside: Inside) -> Tree:
-    """max(x, 0) + width log(1 + exp(-|x / width|))."""
+    """max(x, 0) + width log(1 + exp(-|x / width|)), where log(1 + y) is 2 artanh(y / (2 + y)).
+
+    As a logarithm it would keep no digits far below zero, and the steps of a solver would follow the rounding.
+    """
     x, width = (by.name(each, own) for each in tree.arguments)
     size = apply("abs", apply("divide", x, width))
-    tail = apply("multiply", width, apply("log", apply("add", ONE, apply("exp", apply("negate", size)))))
+    small = by.name(apply("exp", apply("negate", size)), PURE)
+    half = apply("arctanh", apply("divide", small, apply("add", TWO, small)))
+    tail = apply("multiply", width, apply("multiply", TWO, half))
     return apply("add", apply("where", apply("less", x, NOTHING), NOTHING, x), tail)
 
 
