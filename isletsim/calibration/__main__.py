@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from isletsim.calibration import as_page, changes, fit, kept_result, merge, read_calibration, result_file, write_into
-from isletsim.calibration.report import verdict
+from isletsim.calibration.report import explained, verdict
 from isletsim.faults import InputError, RunError
 from isletsim.units import convert
 
@@ -21,7 +21,12 @@ from isletsim.units import convert
 @click.option("--cohort", type=int, help="Virtual patients that stand for a population; 0 lets the reference do.")
 @click.option("--dry-run", is_flag=True, help="Print, and write no file.")
 @click.option("--write", is_flag=True, help="Put the numbers into the model and patient files.")
-@click.option("--page", "only_page", is_flag=True, help="Only write docs/calibration.md from the kept result.")
+@click.option(
+    "--page",
+    "only_page",
+    is_flag=True,
+    help="Only write docs/calibration.md from the kept result, with reasons as they stand now.",
+)
 def main(
     table: Path | None, only: str, keep: bool, cohort: int | None, dry_run: bool, write: bool, only_page: bool
 ) -> None:
@@ -45,7 +50,8 @@ def main(
                 write_into(outcome)
         if dry_run:
             return
-        _store(merge(kept_result(), outcomes))
+        kept = explained(kept_result(), read_calibration(table)) if only_page else kept_result()
+        _store(merge(kept, outcomes))
     except InputError as reason:
         click.echo(str(reason), err=True)
         sys.exit(2)

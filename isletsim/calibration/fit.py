@@ -2,7 +2,8 @@
 
 A row about a population is held against the reference patient plus what the cohort differs from it; that difference
 is measured before each round, since it moves far less than the row itself. Where spreads between people are fitted,
-or to shares of people, the cohort itself is asked at every point.
+or to shares of people, the cohort itself is asked at every point. Slopes are measured at the beginning of a round and
+then corrected by what each step shows. No scenario is run twice at a point, and only those arms that rows name.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from isletsim.calibration.observe import Bench
 from isletsim.calibration.reading import printed
 from isletsim.calibration.records import Comparison, Free, Group, Outcome, Reached
+from isletsim.faults import RunError
 from isletsim.units import quantity
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ __all__ = ["fit", "settled"]
 STEP = 0.02  # of a logarithm, for differences: far above the tolerance of a run
 ROUNDS = 2  # of measuring the cohort and fitting
 TRIES = 8  # points that one round may look at, besides those of its differences
+UNLIVED = 100.0  # the residuals of numbers with which the reference patient does not live through its history
 
 Found = Mapping[Comparison, float]
 
@@ -47,7 +50,7 @@ def fit(group: Group, cohort: int | None = None, keep: bool = False, tell: Calla
     values, errors, last = before, dict.fromkeys(before, math.nan), first
     for number in range(0 if keep or not group.free else ROUNDS if size and not together else 1):
         near = _offsets(bench, group, values, last) if size and not together else {}
-        values, errors = _round(bench, group, values, near, together)
+        values, errors = _round(bench, group, values, near, together, tell)
         last = _reached(bench, group, values, size)
         tell(f"{group.name}: round {number + 1}, misfit {misfit(first):.4g} to {misfit(last):.4g}, {bench.runs} runs")
     rows = tuple(Reached(each, first[each], last[each]) for each in group.comparisons)
@@ -77,7 +80,7 @@ def settled(free: Free, value: float) -> float:
 
 
 def _round(
-    bench: Bench, group: Group, start: Mapping[str, float], near: Found, cohort: int
+    bench: Bench, group: Group, start: Mapping[str, float], near: Found, cohort: int, tell: Callable[[str], None]
 ) -> tuple[dict[str, float], dict[str, float]]:
     from scipy.optimize import least_squares
 
@@ -85,22 +88,40 @@ def _round(
     widths = np.array([each.prior_width for each in group.free])
     centre = np.array([math.log(each.value) for each in group.free])
     seen: dict[bytes, NDArray[np.float64]] = {}
+    known: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]] = []
 
     def residuals(point: NDArray[np.float64]) -> NDArray[np.float64]:
         if point.tobytes() not in seen:
             values = {each.key: float(math.exp(at)) for each, at in zip(group.free, point, strict=True)}
-            found = _asked(bench, fitted, values, cohort)
-            rows = [residual(each, found[each] + near.get(each, 0.0)) for each in fitted]
+            try:
+                found = _asked(bench, fitted, values, cohort)
+                rows = [residual(each, found[each] + near.get(each, 0.0)) for each in fitted]
+            except RunError:  # nobody's history arrives with these numbers
+                rows = [UNLIVED] * len(fitted)
             seen[point.tobytes()] = np.concatenate([rows, (point - centre) / widths])
+            tell(f"{group.name}: point {len(seen)}, misfit {np.sum(np.square(rows)):.4g}")
         return seen[point.tobytes()]
 
     def slopes(point: NDArray[np.float64]) -> NDArray[np.float64]:
         base = residuals(point)
+        if known:  # measured once, and then corrected by what each step showed (Broyden's update)
+            before, old, matrix = known.pop()
+            step = point - before
+            matrix = matrix + np.outer(base - old - matrix @ step, step) / (step @ step)
+        else:
+            matrix = differences(point, base)
+        known.append((point.copy(), base, matrix))
+        return matrix
+
+    def differences(point: NDArray[np.float64], base: NDArray[np.float64]) -> NDArray[np.float64]:
         columns = []
         for place in range(len(point)):
             step = -STEP if point[place] + STEP > upper[place] else STEP
             moved = point.copy()
             moved[place] += step
+            if residuals(moved)[0] == UNLIVED:
+                step = -step
+                moved[place] = point[place] + step
             columns.append((residuals(moved) - base) / step)
         return np.array(columns).T
 

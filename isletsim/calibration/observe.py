@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -48,16 +48,18 @@ class Bench:
         found: dict[Comparison, float] = {}
         wanted = list(comparisons)
         for study in dict.fromkeys(each.study for each in wanted):
-            result = self.run(study, values, cohort)
+            arms = {arm for each in wanted if each.study == study for arm in (each.arm, each.against)}
+            result = self.run(study, values, cohort, arms)
             for each in wanted:
                 if each.study == study:
                     found[each] = statistic(each, result, cohort > 0)
         return found
 
-    def run(self, study: Study, values: Mapping[str, float], cohort: int) -> Result:
-        """A scenario with these numbers."""
+    def run(self, study: Study, values: Mapping[str, float], cohort: int, arms: Collection[str] = ()) -> Result:
+        """A scenario with these numbers; only these arms of it, if it has them."""
         scenario = self.scenario(study)
-        plan = replace(scenario.plan, cohort=cohort)
+        asked = tuple(each for each in scenario.plan.arms if each.name in arms) or scenario.plan.arms
+        plan = replace(scenario.plan, cohort=cohort, arms=asked, control=0)
         self.runs += 1
         patient = patched(scenario.patient, values, scenario.composition.symbols)
         return replace(scenario, plan=plan, patient=patient).run(explain=False)
@@ -85,8 +87,10 @@ def patched(patient: BoundPatient, values: Mapping[str, float], symbols: Mapping
             continue
         known = parameters.get(name)
         if known is None:
-            parameters[name] = Setting(name, value, Note(assumed="under calibration"))
-            continue
+            # As its model file would say it: the range between people moves along, that of the value itself stays.
+            symbol = symbols[name]
+            note = Note(assumed="under calibration")
+            known = Setting(name, symbol.value or value, note, symbol.varies, symbol.uncertain)
         ratio = value / known.value
         varies = known.varies
         if varies is not None:

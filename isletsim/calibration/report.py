@@ -10,11 +10,11 @@ from typing import Any
 
 from isletsim.calibration.fit import misfit
 from isletsim.calibration.reading import by_hand, printed
-from isletsim.calibration.records import Comparison, Outcome, Reached
+from isletsim.calibration.records import Comparison, Group, Outcome, Reached
 from isletsim.places import data_folder
 from isletsim.units import convert
 
-__all__ = ["as_data", "as_page", "kept_result", "merge", "result_file"]
+__all__ = ["as_data", "as_page", "explained", "kept_result", "merge", "result_file"]
 
 DIGITS = 4
 
@@ -34,6 +34,20 @@ def merge(kept: Mapping[str, Any], outcomes: Iterable[Outcome]) -> dict[str, Any
     """A kept result with groups that were fitted anew."""
     groups = {**kept.get("groups", {}), **{each.group.name: as_data(each) for each in outcomes}}
     return {"groups": {name: groups[name] for name in sorted(groups)}}
+
+
+def explained(kept: Mapping[str, Any], groups: Iterable[Group]) -> dict[str, Any]:
+    """A kept result with what the table says of groups and misses now; its numbers stay."""
+    found = dict(kept["groups"])
+    for group in groups:
+        if group.name in found:
+            why = {(each.target, each.label, _where(each)): each.why for each in group.comparisons}
+            rows = [
+                {**row, "why": why.get((row["target"], row["quantity"], row["where"]), row["why"])}
+                for row in found[group.name]["rows"]
+            ]
+            found[group.name] = {**found[group.name], "about": group.about, "rows": rows}
+    return {"groups": found}
 
 
 def as_data(outcome: Outcome) -> dict[str, Any]:
