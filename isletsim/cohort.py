@@ -124,8 +124,18 @@ def _inverse_normal() -> Callable[[float], float]:
 
 def score(seed: int, subject: int, attempt: int, purpose: str, name: str) -> float:
     """A standard normal number that depends on these words and on nothing else."""
-    key = f"{seed} {subject} {attempt} {purpose} {name}".encode()
-    number = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") >> (64 - BITS)
+    return _score(_stream(seed, subject, attempt), f"{purpose} {name}")
+
+
+def _stream(seed: int, subject: int, attempt: int) -> hashlib.blake2b:
+    """What all numbers of a subject's draw begin with."""
+    return hashlib.blake2b(f"{seed} {subject} {attempt} ".encode(), digest_size=8)
+
+
+def _score(stream: hashlib.blake2b, words: str) -> float:
+    mine = stream.copy()
+    mine.update(words.encode())
+    number = int.from_bytes(mine.digest(), "little") >> (64 - BITS)
     return _inverse_normal()((number + 0.5) / 2.0**BITS)
 
 
@@ -139,7 +149,8 @@ def draw(draws: Draws, seed: int, subject: int, attempt: int = 0, fixed: Collect
     """
     if subject == 0:
         return {}
-    scores = [score(seed, subject, attempt, each.purpose, each.name) for each in draws.varying]
+    stream = _stream(seed, subject, attempt)
+    scores = [_score(stream, f"{each.purpose} {each.name}") for each in draws.varying]
     if draws.correlated:
         mixed = draws.mixing @ np.array([scores[place] for place in draws.correlated])
         for place, value in zip(draws.correlated, mixed.tolist(), strict=True):
@@ -163,7 +174,8 @@ def spread_value(start: float, middle: float, spread: Spread, standard: float) -
         if inside:
             half = spread.high - middle if standard > 0 else middle - spread.low
         return start + standard / NORMAL_95 * half
-    ratio = math.sqrt(spread.high / spread.low)
     if inside:
         ratio = spread.high / middle if standard > 0 else middle / spread.low
+    else:
+        ratio = math.sqrt(spread.high / spread.low)
     return start * math.exp(standard / NORMAL_95 * math.log(ratio))

@@ -228,32 +228,30 @@ class TwoClocks:
         whole = np.zeros(len(clocks.life.parameters))
         whole[: len(parameters)] = parameters
         state = _start(self.life_model, whole, starts)
-        morning = np.zeros(len(clocks.day.parameters))
-        morning[: len(parameters)] = parameters
-        down = observe(self.life_model, 0.0, state, whole)[-len(clocks.down) - len(clocks.up) : -len(clocks.up)]
-        places = {name: index for index, name in enumerate(clocks.day.parameters)}
-        morning[[places[name] for name in clocks.down]] = down
-        midnight = _start(self.day_model, morning, starts)[: self._midnight_states]
+        down, _ = self.desk.split(observe(self.life_model, 0.0, state, whole))
+        morning = self.desk.reads(whole, down)
+        midnight = _start(self.day_model, morning, starts)[: self.desk.pair.midnight]
         protocol = self._day_of(tuple(day), limits_of(clocks, self._levels(parameters)))
         walk = Walk(self.life_model, clocks, protocol, self.rules, midnight, self.desk)
         return Standing(state, parameters, Life(state, whole, walk=walk))
-
-    @cached_property
-    def _midnight_states(self) -> int:
-        return sum(1 for name in self._clocks.day.states if not name.startswith("integral("))
 
     @cached_property
     def desk(self) -> Desk:
         """Where its lives are sent on their way."""
         return Desk(Pair(self._clocks, self.rules, self.life_model, self.day_model, LOOSER * self.tolerance))
 
+    @cached_property
+    def _limits(self) -> Mapping[str, int] | None:
+        """Where the values stand that limit what summaries look at; None where some of them are derived."""
+        places = {name: place for place, name in enumerate(self.composition.flat.parameters)}
+        wanted = {name for summary in self._clocks.summaries for name in summary.limits}
+        return {name: places[name] for name in wanted} if wanted <= places.keys() else None
+
     def _levels(self, parameters: NDArray[np.float64]) -> Mapping[str, float]:
         """The values that limit what summaries look at; derived ones only where somebody asks for them."""
-        flat = self.composition.flat
-        wanted = {name for summary in self._clocks.summaries for name in summary.limits}
-        if wanted <= set(flat.parameters):
-            return {name: float(parameters[flat.parameters.index(name)]) for name in wanted}
-        return constant_values(flat, parameters)
+        if self._limits is None:
+            return constant_values(self.composition.flat, parameters)
+        return {name: float(parameters[place]) for name, place in self._limits.items()}
 
     def _day_of(self, day: tuple[Dose, ...], limits: tuple[tuple[float, ...], ...]) -> Day:
         """The day of all subjects who live by the same protocol and the same limits."""
