@@ -20,7 +20,7 @@ from isletsim import cache as store
 
 __all__ = ["driver", "driver_of", "lane_driver", "make", "make_ahead", "where"]
 
-FROM_C = ("pow", "sqrt", "memset", "memcpy", "memmove")  # all that the driver needs from outside
+FROM_C = ("pow", "sqrt", "floor", "memset", "memcpy", "memmove")  # all that drivers need from outside
 PATIENCE = 0.05  # seconds between two looks for what another process makes
 _LOCK = threading.Lock()
 _KEPT: list[Any] = []  # engines and libraries that hold machine code
