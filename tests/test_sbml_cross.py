@@ -72,7 +72,7 @@ def copasi(path: Path, until: float, count: int, sizes: dict[str, float], rtol: 
     problem.setStepNumber(count)
     problem.setTimeSeriesRequested(True)
     # Its absolute tolerance is that share of where each state begins, or of 1 where it begins at nothing.
-    for name, value in (("Relative Tolerance", rtol), ("Absolute Tolerance", NOTHING), ("Max Internal Steps", 10**7)):
+    for name, value in (("Relative Tolerance", rtol), ("Absolute Tolerance", NOTHING), ("Max Internal Steps", 10**6)):
         method.getParameter(name).setValue(value)
     begin_with_the_start = True
     assert task.process(begin_with_the_start), COPASI.CCopasiMessage.getAllMessageText()

@@ -206,6 +206,29 @@ def test_an_unknown_arm_is_answered_with_the_nearest_one():
         export_arm(load_scenario("t2d_msc_published"), "ms")
 
 
+def test_what_a_day_was_is_kept_at_midnight(tmp_path):
+    exchange = export_arm(load_scenario("healthy_decade")).exchange
+    share = "fraction_glucose_plasma_glycaemia_range_low_glycaemia_range_high"
+    begun = {each.id: each.value for each in exchange.measures}
+    # An integral that began a day at nothing stopped COPASI where glucose came into its range just after midnight.
+    assert begun[f"integral_of_{share}"] == begun[share] > 0
+    save = np.linspace(0.0, 2.5, 20_001)
+    got = load_sbml(write(tmp_path, sbml_text(exchange))).simulate(2.5, save=save, rtol=1e-9)
+    for day in (0, 1):
+        within = (save >= day) & (save <= day + 1)
+        mean = np.trapezoid(got["glucose_plasma"][within], save[within])
+        assert got["mean_glucose_plasma"][save > day + 1][0] == pytest.approx(mean, rel=1e-5)
+
+
+def test_what_is_meant_for_one_instant_happens_at_one():
+    # Fasting values were looked at one rounding after breakfast: COPASI then never looked again.
+    daily = [each for each in export_arm(load_scenario("t1d_msc")).exchange.happens if each.every]
+    times = np.unique([each.time for each in daily])
+    assert np.min(np.diff(times)) > 1e-6
+    breakfast = {each.name: each.priority for each in daily if each.time == 7 / 24}
+    assert breakfast["at(glucose.plasma, glycaemia.morning)"] > breakfast["gut.meal:multiply"]
+
+
 # --- operators --------------------------------------------------------------------------------------------------------
 
 

@@ -152,6 +152,7 @@ def _two_clocks(lives: _Lives, label: str, title: str, until: float) -> Exchange
     merged = merge(composition, dict(zip(clocks.up, seen.tolist(), strict=True)), known)
     begin = dict(zip(clocks.life.states, life.state.tolist(), strict=True))
     begin |= dict(zip(clocks.day.states, midnight.tolist(), strict=False))
+    begin |= merged.begins
     values = [*standing.parameters.tolist(), *merged.flat.values[len(standing.parameters) :]]
     return exchange_of(
         composition,

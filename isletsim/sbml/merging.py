@@ -23,6 +23,7 @@ from isletsim.units import PURE, Dimension, times
 
 __all__ = ["Daily", "Merged", "every_day", "merge"]
 
+SECONDS = 86_400  # of a day
 LOOKS = 288  # a day, for the highest and lowest value
 NIGHT, FIRST = 1_000_000, 900_000  # ranks: the end of a day comes before everything else of that instant
 
@@ -40,10 +41,11 @@ class Daily:
 
 @dataclass(frozen=True)
 class Merged:
-    """One flat model, the dimensions of the names that are new in it, and what happens every day."""
+    """One flat model, dimensions and beginnings of what is new in it, and what happens every day."""
 
     flat: FlatModel
     dimensions: Mapping[str, Dimension]
+    begins: Mapping[str, float]
     daily: tuple[Daily, ...]
 
 
@@ -59,6 +61,7 @@ def merge(composition: Composition, summaries: Mapping[str, float], known: Mappi
     assert clocks is not None
     dimensions: dict[str, Dimension] = {}
     states: dict[str, Tree] = {}
+    begins: dict[str, float] = {}
     night: list[tuple[str, Tree]] = []
     daily: list[Daily] = []
     held: dict[str, float] = {}
@@ -67,13 +70,17 @@ def merge(composition: Composition, summaries: Mapping[str, float], known: Mappi
         dimensions[name] = own
         held[name] = summaries[name]
         if summary.kind in ("mean", "fraction"):
+            # The integral begins a day with the day before: from nothing, no tolerance of a solver would fit it.
             integral = f"integral of {name}"
             dimensions[integral] = times(own, CLOCK)
             states[integral] = _integrand(summary)
-            night += [(name, apply("divide", Name(integral), Name(ONE_DAY))), (integral, Number(0.0))]
+            begins[integral] = summaries[name]
+            before = apply("multiply", Name(name), Name(ONE_DAY))
+            mean = apply("subtract", apply("divide", Name(integral), Name(ONE_DAY)), Name(name))
+            night += [(name, mean), (integral, apply("subtract", Name(integral), before))]
         elif summary.kind == "at":
-            moment = known[summary.limits[0]] % 1.0
-            daily.append(Daily(name, moment or 1.0, 1.0, FIRST, ((name, Name(summary.of)),)))
+            moment = _instant(known[summary.limits[0]] % 1.0)
+            daily.append(Daily(name, moment or 1.0, 1.0, FIRST + 1, ((name, Name(summary.of)),)))
         else:
             sought = f"so far: {name}"
             dimensions[sought] = own
@@ -89,12 +96,12 @@ def merge(composition: Composition, summaries: Mapping[str, float], known: Mappi
         states=(*flat.states, *states),
         derivatives=(*flat.derivatives, *states.values()),
         algebraic=(*flat.algebraic, *(False for _ in states)),
-        start=(*flat.start, *(Number(0.0) for _ in states)),
+        start=(*flat.start, *(Number(begins[each]) for each in states)),
         scale=(*flat.scale, *(1.0 for _ in states)),
         parameters=(*flat.parameters, *held, ONE_DAY),
         values=(*flat.values, *held.values(), 1.0),
     )
-    return Merged(merged, dimensions, tuple(daily))
+    return Merged(merged, dimensions, begins, tuple(daily))
 
 
 ONE_DAY = "one day"
@@ -129,5 +136,13 @@ def every_day(composition: Composition, doses: Sequence[Dose]) -> tuple[Daily, .
                 given = {AMOUNT: Number(amount)}
                 listed = tuple((target, renamed(tree, given)) for target, tree in flat.actions[action].assignments)
                 rank = FIRST - 10 * number - step
-                found.append(Daily(flat.actions[action].name, dose.time, 1.0, rank, listed))
+                found.append(Daily(flat.actions[action].name, _instant(dose.time), 1.0, rank, listed))
     return tuple(found)
+
+
+def _instant(time: float) -> float:
+    """A time of day to a millisecond: what is meant for one instant is not one rounding apart.
+
+    COPASI loses an event that is due so soon after another.
+    """
+    return round(time * SECONDS, 3) / SECONDS
