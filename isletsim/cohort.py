@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +40,16 @@ class Varying:
     middle: float
     spread: Spread
     purpose: str
+
+    @cached_property
+    def words(self) -> bytes:
+        """What names its stream behind the subject."""
+        return _words(self.purpose, self.name)
+
+    @cached_property
+    def sides(self) -> tuple[bool, float, float]:
+        """See `_sides`."""
+        return _sides(self.middle, self.spread)
 
 
 @dataclass(frozen=True)
@@ -124,7 +134,7 @@ def _inverse_normal() -> Callable[[float], float]:
 
 def score(seed: int, subject: int, attempt: int, purpose: str, name: str) -> float:
     """A standard normal number that depends on these words and on nothing else."""
-    return _score(_stream(seed, subject, attempt), f"{purpose} {name}")
+    return _score(_stream(seed, subject, attempt), _words(purpose, name), _inverse_normal())
 
 
 def _stream(seed: int, subject: int, attempt: int) -> hashlib.blake2b:
@@ -132,11 +142,15 @@ def _stream(seed: int, subject: int, attempt: int) -> hashlib.blake2b:
     return hashlib.blake2b(f"{seed} {subject} {attempt} ".encode(), digest_size=8)
 
 
-def _score(stream: hashlib.blake2b, words: str) -> float:
+def _words(purpose: str, name: str) -> bytes:
+    return f"{purpose} {name}".encode()
+
+
+def _score(stream: hashlib.blake2b, words: bytes, inverse: Callable[[float], float]) -> float:
     mine = stream.copy()
-    mine.update(words.encode())
+    mine.update(words)
     number = int.from_bytes(mine.digest(), "little") >> (64 - BITS)
-    return _inverse_normal()((number + 0.5) / 2.0**BITS)
+    return inverse((number + 0.5) / 2.0**BITS)
 
 
 def draw(draws: Draws, seed: int, subject: int, attempt: int = 0, fixed: Collection[str] = ()) -> dict[str, float]:
@@ -149,8 +163,8 @@ def draw(draws: Draws, seed: int, subject: int, attempt: int = 0, fixed: Collect
     """
     if subject == 0:
         return {}
-    stream = _stream(seed, subject, attempt)
-    scores = [_score(stream, f"{each.purpose} {each.name}") for each in draws.varying]
+    stream, inverse = _stream(seed, subject, attempt), _inverse_normal()
+    scores = [_score(stream, each.words, inverse) for each in draws.varying]
     if draws.correlated:
         mixed = draws.mixing @ np.array([scores[place] for place in draws.correlated])
         for place, value in zip(draws.correlated, mixed.tolist(), strict=True):
@@ -159,7 +173,7 @@ def draw(draws: Draws, seed: int, subject: int, attempt: int = 0, fixed: Collect
     for each, standard in zip(draws.varying, scores, strict=True):
         if each.name not in fixed:
             start = values.get(each.name, each.middle)
-            values[each.name] = spread_value(start, each.middle, each.spread, standard)
+            values[each.name] = _moved(start, each.sides, standard)
     return values
 
 
@@ -168,14 +182,22 @@ def spread_value(start: float, middle: float, spread: Spread, standard: float) -
 
     `start` differs from `middle` when another spread moved the value before; a lognormal one then multiplies it.
     """
+    return _moved(start, _sides(middle, spread), standard)
+
+
+def _sides(middle: float, spread: Spread) -> tuple[bool, float, float]:
+    """Whether a spread multiplies (by the exponential of a number) or adds; and how much above and below the middle."""
     inside = spread.low < middle < spread.high
     if spread.distribution == "normal":
         half = (spread.high - spread.low) / 2
-        if inside:
-            half = spread.high - middle if standard > 0 else middle - spread.low
-        return start + standard / NORMAL_95 * half
+        return (False, spread.high - middle, middle - spread.low) if inside else (False, half, half)
     if inside:
-        ratio = spread.high / middle if standard > 0 else middle / spread.low
-    else:
-        ratio = math.sqrt(spread.high / spread.low)
-    return start * math.exp(standard / NORMAL_95 * math.log(ratio))
+        return True, math.log(spread.high / middle), math.log(middle / spread.low)
+    half = math.log(math.sqrt(spread.high / spread.low))
+    return True, half, half
+
+
+def _moved(start: float, sides: tuple[bool, float, float], standard: float) -> float:
+    multiplies, above, below = sides
+    far = standard / NORMAL_95 * (above if standard > 0 else below)
+    return start * math.exp(far) if multiplies else start + far

@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 WIDTH = 128  # lives that are lived at a time: enough that few lanes stand still
+BEGUN = 48  # lives that begin in a round: the lanes of one thread need not wait until another has begun all of its own
 FEW = 2  # so many runs are quicker one after the other in a single lane than side by side in eight
 LEFT = 8  # one in so many errands is left on its way while the others have more to ask: events come at the same times
 LONGEST_WAIT = 8  # rounds that a life waits for company
@@ -128,7 +129,8 @@ def together(
     waiting = iter(lives)
     living: list[_Living[Result]] = []
     while not stopped():
-        while len(living) < width:
+        full = min(width, len(living) + BEGUN)
+        while len(living) < full:
             life = next(waiting, None)
             if life is None:
                 break
