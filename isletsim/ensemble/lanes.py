@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-__all__ = ["Answers", "Asked", "Clock", "address_of", "bench_of", "clock_of", "heads_of", "in_lanes", "make_bench"]
+__all__ = [
+    "Answers",
+    "Asked",
+    "Clock",
+    "address_of",
+    "bench_of",
+    "clock_of",
+    "heads_of",
+    "in_lanes",
+    "make_bench",
+    "of_its_own",
+]
 
 
 class Clock(NamedTuple):
@@ -155,6 +166,13 @@ def address_of(array: NDArray[Any] | None) -> int:
         return array.ctypes.data
 
 
+def of_its_own(count: int) -> Integers:
+    """Integers at zero that share no line of the processor's cache with anything: threads write them all the time."""
+    memory = np.zeros(count + 16, np.int64)
+    first = -address_of(memory) // 8 % 8
+    return memory[first : first + count]
+
+
 def _step(rows: NDArray[Any] | None) -> int:
     """How many numbers lie between two subjects; 0 where all share one row."""
     return 0 if rows is None or len(rows) == 1 else rows.shape[1]
@@ -207,12 +225,12 @@ def make_bench(functions: LaneFunctions, model: CompiledModel) -> _Bench:
     }
     work = np.zeros(functions.lanes * sum(lengths.values()) + at.LANES)
     place = address_of(work) + -address_of(work) % 64
-    frame = np.zeros(at.FRAME_SIZE, np.int64)
+    frame = of_its_own(at.FRAME_SIZE)
     for slot, length in lengths.items():
         frame[slot] = place
         place += 8 * functions.lanes * length
     everything = np.arange(states)
-    of_lane = np.zeros((at.PER_LANE, functions.lanes), np.int64)
+    of_lane = of_its_own(at.PER_LANE * functions.lanes)
     for slot, value in {
         at.STATES: states,
         at.PARAMETERS: model.parameters,

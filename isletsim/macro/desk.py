@@ -12,7 +12,7 @@ import numpy as np
 from isletsim.bridge import Base, curves
 from isletsim.days import Day, DayFailed
 from isletsim.ensemble import Run, alone, answer
-from isletsim.ensemble.lanes import address_of
+from isletsim.ensemble.lanes import address_of, of_its_own
 from isletsim.macro import layout as at
 from isletsim.macro.hall import Card, Hall, Pair, card_of, make_hall
 from isletsim.rules import ClockCounts
@@ -116,7 +116,7 @@ class Desk:
         return errand
 
     def _errand(self, day: Day, parameters: Numbers, base: Base) -> Errand:
-        whole, real, row = np.zeros(at.WHOLES + 2 * self.downs, np.int64), np.zeros(self.pair.length), self.row
+        whole, real, row = of_its_own(at.WHOLES + 2 * self.downs), np.zeros(self.pair.length), self.row
         real[row.parameters] = parameters
         real[row.v], real[row.s], real[row.x], real[row.dawn] = base.v, base.s, base.x, base.dawn
         real[row.jacobian], real[row.orbit] = base.jacobian.ravel(), base.orbit.ravel()

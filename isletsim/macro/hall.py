@@ -14,7 +14,7 @@ from isletsim.compiler import CompiledModel, compile_lanes
 from isletsim.compiler.native import LANES
 from isletsim.days import Day
 from isletsim.ensemble import MAXIMUM_STEPS, tolerances_of
-from isletsim.ensemble.lanes import address_of, make_bench
+from isletsim.ensemble.lanes import address_of, make_bench, of_its_own
 from isletsim.layers.clocks import Clocks
 from isletsim.macro import layout as at
 from isletsim.rules import Rules
@@ -151,7 +151,7 @@ def make_hall(pair: Pair, records: int, day_records: int) -> Hall:
     """A hall with room for so many records of lives, and of days."""
     clocks, rules, life, day, room = pair.clocks, pair.rules, pair.life, pair.day, pair.room
     records = max(RECORDS, records)
-    frame = np.zeros(at.FRAME_SIZE, np.int64)
+    frame = of_its_own(at.FRAME_SIZE)
     kept: list[Any] = []
 
     def stand(slot: int, array: NDArray[Any]) -> None:
@@ -207,7 +207,7 @@ def make_hall(pair: Pair, records: int, day_records: int) -> Hall:
         at.COUNTS: 2 * room,
         at.COUNTER: 1,
     }.items():
-        stand(slot, np.zeros(length, np.int64))
+        stand(slot, of_its_own(length))
     places = pair.places
     for slot, value in {
         at.DOWNS: pair.downs,
