@@ -350,7 +350,7 @@ def test_memory_and_pint_say_the_same():
 def test_an_edit_of_the_registry_forgets_what_was_remembered(monkeypatch, tmp_path):
     name, _ = units._memory.__wrapped__()
     (tmp_path / "units.txt").write_text(
-        (data_folder("models") / "units.txt").read_text("utf-8") + "\nfurlong = 201 * meter\n"
+        (data_folder("models") / "units.txt").read_text("utf-8") + "\nfurlong = 201 * meter\n", encoding="utf-8"
     )
     monkeypatch.setattr(units, "data_folder", lambda _: tmp_path)
     assert units._memory.__wrapped__()[0] != name
