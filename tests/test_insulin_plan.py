@@ -49,3 +49,12 @@ def test_insulin_begins_again_as_secretion_is_lost(doses):
 def test_the_dose_hardly_depends_on_how_often_people_are_seen(doses):
     seldom, often = doses("new_onset_t1d_adult"), doses("new_onset_t1d_adult", "1 month")
     assert np.abs(seldom / often - 1).max() < 0.03
+
+
+def test_who_is_patient_keeps_a_dose_within_the_range_of_the_target(doses):
+    # In early type 2 diabetes this much insulin brings glucose below its aim.
+    hasty = doses("early_t2d", **{"insulin_plan.patience": "0 mg/dL", "insulin_plan.dose": "0.3 U/kg/day"})
+    patient = doses("early_t2d", **{"insulin_plan.patience": "25 mg/dL", "insulin_plan.dose": "0.3 U/kg/day"})
+    endless = doses("early_t2d", **{"insulin_plan.patience": "200 mg/dL", "insulin_plan.dose": "0.3 U/kg/day"})
+    assert hasty[-1] < patient[-1] < endless[-1]
+    assert np.abs(endless[1:] / endless[1] - 1).max() < 0.05
