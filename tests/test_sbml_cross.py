@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from isletsim.places import listing
 from isletsim.point import initial
 from isletsim.sbml import load_sbml
 from isletsim.sbml.arms import Exported, export_arm, export_model
+from isletsim.sbml.exchange import Exchange
 from isletsim.sbml.model import SbmlTrajectory
 from isletsim.sbml.outgoing import exchange_of
 from isletsim.sbml.writing import sbml_text
@@ -100,11 +102,16 @@ def asked(exported: Exported, got: SbmlTrajectory) -> dict[str, float]:
     return {name: float(np.max(np.abs(got[name]))) for name in names}
 
 
+def within(exchange: Exchange, until: float) -> Exchange:
+    """Without what lies after the end: tools look at every event in every step."""
+    return replace(exchange, happens=tuple(each for each in exchange.happens if each.time <= until))
+
+
 def differences(
     tool: Curves, folder: Path, exported: Exported, until: float, count: int, rtol: float = TIGHT
 ) -> dict[str, float]:
     """Of all that moves, how far the tool is from us, over its largest value; at 0 a dose may be in or not."""
-    path = write(folder, sbml_text(exported.exchange))
+    path = write(folder, sbml_text(within(exported.exchange, until)))
     got = load_sbml(path).simulate(until, save=np.linspace(0.0, until, count + 1), rtol=1e-10)
     sizes = asked(exported, got)
     theirs = tool(path, until, count, sizes, rtol)
