@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 WIDTH = 128  # lives that are lived at a time: enough that few lanes stand still
-BEGUN = 48  # lives that begin in a round: the lanes of one thread need not wait until another has begun all of its own
+BEGUN = 16  # lives that begin in a round: the lanes of one thread need not wait until another has begun all of its own
 FEW = 2  # so many runs are quicker one after the other in a single lane than side by side in eight
 LEFT = 8  # one in so many errands is left on its way while the others have more to ask: events come at the same times
 LONGEST_WAIT = 8  # rounds that a life waits for company
