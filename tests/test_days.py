@@ -137,7 +137,7 @@ def test_steps_of_one_length_and_steps_that_follow_the_error_agree(compose: Any)
     fixed = spent(walk.day, parameters, walk.midnight, pace)
     adaptive = spent(walk.day, parameters, walk.midnight, 0.0)
     for one, other in zip(fixed, adaptive, strict=True):
-        assert one == pytest.approx(other, rel=1e-4, abs=1e-4)
+        assert one == pytest.approx(other, rel=1e-6, abs=1e-6)
 
 
 def test_the_summaries_are_smooth_in_what_a_day_reads(compose: Any) -> None:
