@@ -9,6 +9,7 @@ from isletsim.faults import InputError
 from isletsim.library import compose_stack
 from isletsim.model import Spread
 from isletsim.patient import bind_patient, read_patient
+from isletsim.units import convert, unit
 
 CHAIN = """
 title = "A chain"
@@ -131,6 +132,31 @@ def test_a_condition_is_met_from_either_side(bound, relation, direction):
     patient = bound(f'title = "x"\n[[history]]\nuntil = "sugar.sugar {relation} 3 mg"\nwithin = "1 year"\n')
     watch = patient.history[0].watch
     assert (watch.output, watch.direction) == ("sugar.sugar", direction)
+
+
+def test_a_history_may_wait_for_a_level_in_the_unit_of_a_report(tmp_path):
+    # "glucose_fasting >= 11.5 mmol/L" was refused: the report was shown in mmol/L, and only a mass was taken for it.
+    blood = """
+title = "Blood"
+assumed = "for tests"
+[states]
+plasma = { start = "90 mg/dL", of = "glucose" }
+[parameters]
+speed = { value = "1 mg/dL/day", assumed = "for tests" }
+[rates]
+rise = "speed"
+[balance]
+plasma = "rise"
+[reports]
+glucose = { value = "2 * plasma", unit = "mmol/L", of = "glucose" }
+"""
+    leg = 'title = "x"\n[[history]]\nuntil = "glucose >= 11.5 mmol/L"\nwithin = "1 year"\n'
+    paths = write(tmp_path, blood=blood, someone=leg)
+    composition = compose_stack([paths["blood"]])
+    patient = bind_patient(read_patient(paths["someone"]), composition)
+    watch = patient.history[0].watch
+    assert convert(watch.level, composition.reports["glucose"].unit) == pytest.approx(11.5)
+    assert convert(watch.level, unit("mg/dL")) == pytest.approx(207.2, abs=0.1)
 
 
 @pytest.mark.parametrize(

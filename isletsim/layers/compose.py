@@ -308,7 +308,8 @@ def _expressions(stack: Stack) -> tuple[list[tuple[str, Tree]], list[tuple[str, 
             if name in reports:
                 file.page.fault(report.law.keys, f'"{name}" is reported by another file of the stack too.')
                 continue
-            reports[name] = Symbol(f"report.{name}", "report", stack.report_unit(file, report), about=report.about)
+            unit, substance = stack.report_unit(file, report), stack.report_substance(file, report)
+            reports[name] = Symbol(f"report.{name}", "report", unit, substance, about=report.about)
             trees[f"report.{name}"] = stack.expand(stack.tree_of(file, report.law), 0)
             kinds[f"report.{name}"] = "report"
     for name in sorted({each for tree in [*trees.values(), *stack.derivative.values()] for each in names(tree)}):

@@ -364,19 +364,24 @@ class Stack:
         """The unit a report is shown in, after noting a fault where that cannot be."""
         found = self.measure(file, report.law)
         tree = self.tree_of(file, report.law)
-        named = self.entries.get(tree.name) if isinstance(tree, Name) else None
         if report.unit is None:
-            if named is not None and isinstance(tree, Name):
+            if isinstance(tree, Name) and tree.name in self.entries:
                 return self.shown_unit(tree.name)
             return base_unit(found if found != ANY else PURE)
         if same(found, report.unit.dimension):
             return report.unit
         try:
-            return through(report.unit, found, report.of or (named.of if named is not None else ""))
+            return through(report.unit, found, self.report_substance(file, report))
         except UnitError as reason:
             message = f"{report.name} is shown in {report.unit.text}. {reason.message}"
             file.page.fault(report.law.keys, message, "", report.law.text, (0, len(report.law.text)))
             return report.unit
+
+    def report_substance(self, file: ModelFile, report: Report) -> str:
+        """The substance a report is about, by which levels of it may be written as mass or as amount."""
+        tree = self.tree_of(file, report.law)
+        named = self.entries.get(tree.name) if isinstance(tree, Name) else None
+        return report.of or (named.of if named is not None else "")
 
     def shown_unit(self, name: str) -> Unit:
         """The unit a name is shown in: its own, or for a rate that of the first state it changes, per day."""
