@@ -275,7 +275,7 @@ def test_every_check_fits_its_scenario(checks, study):
     recorded = set(scenario.composition.reports) | set(scenario.composition.symbols)
     recorded |= {report.name for test in scenario.challenges for report in test.reports}
     for check in (check for check in checks.checks if check.study == study):
-        assert {check.arm, check.against} - {""} <= arms, check.place
+        assert {check.arm, "" if check.beside else check.against} - {""} <= arms, check.place
         assert names(check.measure) <= recorded, check.place
         assert check.since <= scenario.plan.until, check.place
 

@@ -136,6 +136,16 @@ def test_retained_shares_compare_as_ratios_and_geometric_means(check, result):
     assert ratio.value == pytest.approx(kept.mean() / (other[:, DAY] / other[:, 0]).mean())
 
 
+def test_people_of_two_studies_compare_as_a_ratio(check, result):
+    keys = {"measure": "cpeptide_fasting", "against": "not_there.usual", "compare": "ratio", "least": 0.05}
+    wanted = check("T185", "gain over placebo's gain", **keys)
+    other = replace(result, values=3 * result.values)
+    found = measure(wanted, result, other)
+    by_hand = courses(result, "cpeptide_fasting")[:, DAY].mean() / courses(other, "cpeptide_fasting", 0)[:, DAY].mean()
+    assert found.value == pytest.approx(by_hand)
+    assert (wanted.beside.name, wanted.other_arm) == ("not_there", "usual")
+
+
 def test_progress_is_the_share_of_the_change_until_the_end(check, result):
     values = courses(result, "hba1c", 0)
     found = measure(
@@ -201,6 +211,8 @@ def test_a_check_that_does_not_fit_its_run_is_told_with_its_place(check, result,
         ({"target": "T194", "compare": "ratio"}, "nothing to compare with"),
         ({"target": "T194", "measure": "hba1c <"}, "measure"),
         ({"target": "T194", "scenario": "t2d_mcs"}, 'Did you mean "t2d_msc"?'),
+        ({"target": "T194", "against": "t2d_mcs.usual", "compare": "ratio"}, 'Did you mean "t2d_msc"?'),
+        ({"target": "T194", "against": "not_there.usual"}, "two studies have other people"),
     ],
 )
 def test_a_wrong_check_is_told_before_anything_runs(check, keys, expected):
@@ -275,6 +287,18 @@ def test_a_scenario_that_is_still_to_come_is_not_yet_modelled(tmp_path):
     assert "there is no scenario not_there yet" in report.rows[0].verdict.why
     assert report.scores()[0].awaited == 1
     assert len(report.unchecked) == len(read_evidence().targets) - 1
+
+
+def test_a_study_beside_is_run_for_those_who_ask_and_says_why_not(tmp_path):
+    keys = 'arm = "care"\nmeasure = "ogtt_insulin_60"\ncompare = "ratio"\n'
+    drink = '[studies.drink]\nstanding = "flagship"\nfile = "studies/glucose_drink_igt.toml"\n'
+    for name, outcome in (("drink", "inside"), ("not_there", "not yet modelled")):
+        path = tmp_path / f"{name}.toml"
+        asked = f'scenario = "drink"\ntarget = "T073b"\nvalue = "60 min"\nagainst = "{name}.care"\n{keys}'
+        path.write_text(CHECK.replace("[checks", drink + "[checks") + asked)
+        (row,) = validate(checks=read_checks(path)).rows
+        assert row.verdict.outcome == outcome
+        assert row.simulated is None or row.simulated.value == 1.0
 
 
 def test_scores_keep_standings_and_uses_apart_and_count_every_row_once(report):

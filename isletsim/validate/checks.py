@@ -77,6 +77,7 @@ class Check:
     within : half-width of what agrees, in the unit of the value, where none was published; `because` says why.
     least : the smallest departure from no change that counts, in the unit of the measure, for a direction.
     per, fold : an association across people is what goes with `fold` times as much of `per` at `since`.
+    against, beside : an arm to compare with, as it was written, and its study where that is another one.
     """
 
     name: str
@@ -103,6 +104,12 @@ class Check:
     place: str = field(repr=False)
     per: str = ""
     fold: float = math.nan
+    beside: Study | None = None
+
+    @property
+    def other_arm(self) -> str:
+        """The name of the arm to compare with, in its own study."""
+        return self.against.rpartition(".")[2]
 
     def wrong(self, key: str, message: str, cure: str = "") -> InputError:
         """The fault of this check that only a run shows."""
@@ -197,6 +204,11 @@ def _check(
         page.fault((*keys, "value"), f'{target.id} has no value "{wanted}".', cure)
         return None
     unit = page.unit(page.word(table, "unit", keys), (*keys, "unit")) if "unit" in table else None
+    against = page.word(table, "against", keys)
+    elsewhere = against.rpartition(".")[0]
+    beside = studies.get(elsewhere)
+    if elsewhere and beside is None:
+        page.fault((*keys, "against"), f'there is no scenario "{elsewhere}".', did_you_mean(elsewhere, studies))
     return Check(
         name=name,
         target=target,
@@ -212,7 +224,7 @@ def _check(
         when=_when(table),
         statistic=page.one_of(table, "statistic", keys, STATISTICS, "level"),
         over=page.one_of(table, "over", keys, OVERS, "mean"),
-        against=page.word(table, "against", keys),
+        against=against,
         compare=page.one_of(table, "compare", keys, COMPARES, "difference" if "against" in table else ""),
         within=_size(page, table, "within", keys),
         least=_size(page, table, "least", keys),
@@ -222,6 +234,7 @@ def _check(
         place=page.place(keys),
         per=page.word(table, "per", keys),
         fold=_size(page, table, "fold", keys) or math.nan,
+        beside=beside,
     )
 
 
@@ -231,6 +244,9 @@ def _sound(page: Page, check: Check, keys: Keys) -> None:
         page.fault(keys, "has no arm.", 'Write arm = "msc".')
     if check.compare and not check.against:
         page.fault((*keys, "compare"), "has nothing to compare with.", 'Write against = "usual".')
+    if check.beside is not None and check.compare != "ratio":
+        message = "two studies have other people, so nothing is taken patient by patient."
+        page.fault((*keys, "compare"), message, 'Write compare = "ratio".')
     if check.statistic != "level" and check.at <= check.since:
         page.fault((*keys, "at"), "lies not after since.", 'Write at = "1 year".')
     associated = check.over == "association"

@@ -59,8 +59,13 @@ class _Window:
     values: Array  # by subject and day
 
 
-def measure(check: Check, result: Result) -> Simulated:
-    """The number that a run gives for a check; raises `InputError` where the check does not fit the run."""
+def measure(check: Check, result: Result, beside: Result | None = None) -> Simulated:
+    """The number that a run gives for a check; raises `InputError` where the check does not fit the run.
+
+    Parameters
+    ----------
+    beside : the run of the study that the check compares with, where that is another one.
+    """
     window = _window(check, result, check.arm)
     own = _group(check, _STATISTICS[check.statistic](window, check))
     if check.over == "association":
@@ -68,7 +73,7 @@ def measure(check: Check, result: Result) -> Simulated:
     elif not check.compare:
         numbers = _summary(check, own)
     else:
-        other_window = _window(check, result, check.against)
+        other_window = _window(check, beside or result, check.other_arm)
         other = _group(check, _STATISTICS[check.statistic](other_window, check))
         if check.compare == "difference":
             numbers = _summary(check, own - other)
