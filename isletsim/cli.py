@@ -80,7 +80,7 @@ def commands() -> None:
 @click.option("--figures/--no-figures", default=True, help="Draw the figures (with -o).")
 @click.option("--dry-run", is_flag=True, help="Print the plan of arms, doses and visits, and run nothing.")
 @click.option("--keep", type=click.Choice(["summary", "full"]), default="summary", help="Whose rows results.csv has.")
-@click.option("--until", metavar="TIME", help='How long an SBML file is run, as in --until "10 day".')
+@click.option("--until", metavar="TIME", help='How long to run, as in --until "10 day"; an SBML file does not say.')
 @click.option("--every-day", is_flag=True, help="Simulate every day: the slow reference of models with two clocks.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def run(
@@ -106,10 +106,21 @@ def run(
     isletsim run model.xml --until "10 day" -o out
     """
     wanted = _changes(changes)
-    scenarios = _run_sbml(scenarios, until, wanted, output, figures)
+    of_studies = {
+        "--dry-run": dry_run,
+        "--every-day": every_day,
+        "--seed": seed is not None,
+        "--keep": keep != "summary",
+    }
+    scenarios = _run_sbml(
+        scenarios, until, wanted, output, figures, [option for option, given in of_studies.items() if given]
+    )
     from isletsim.study import load_scenario
 
+    wanted = wanted if until is None else {"until": until, **wanted}
     loaded = [load_scenario(each, set=wanted, seed=seed) for each in scenarios]
+    if not dry_run:
+        _make_folder("-o", output)
     for scenario in loaded:
         if dry_run:
             click.echo(scenario.describe())
@@ -128,16 +139,24 @@ def run(
 
 
 def _run_sbml(
-    names: tuple[str, ...], until: str | None, changes: dict[str, str], output: Path | None, figures: bool
+    names: tuple[str, ...],
+    until: str | None,
+    changes: dict[str, str],
+    output: Path | None,
+    figures: bool,
+    unfit: Sequence[str],
 ) -> tuple[str, ...]:
-    """Runs the SBML files among the names; returns the others."""
+    """Runs the SBML files among the names; returns the others. `unfit` are options that only studies have."""
     from isletsim.loading import is_sbml
 
     files = [Path(name) for name in names if is_sbml(name)]
     if not files:
         return names
+    if unfit:
+        raise InputError(Fault(", ".join(unfit), f"This is said of studies, and {files[0]} is an SBML file."))
     from isletsim.sbml.commands import run_file, table, write_run
 
+    _make_folder("-o", output)
     for path in files:
         trajectory = run_file(path, until, changes)
         click.echo(table(trajectory))
@@ -172,11 +191,26 @@ def _progress(name: str, quiet: bool) -> Callable[[int, int], None] | None:
     return tell
 
 
+def _make_folder(option: str, folder: Path | None) -> None:
+    """Make a folder of results before anything is run, so that no work is lost at a closed door."""
+    if folder is None:
+        return
+    from tempfile import TemporaryFile
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as reason:
+        found = "a file" if folder.is_file() else (reason.strerror or str(reason)).lower()
+        raise InputError(Fault(f"{option} {folder}", f"This folder cannot be written: {found}.")) from None
+
+
 def _write(result: Result, folder: Path, *, figures: bool, keep: str) -> None:
     try:
         written = result.write(folder, figures=figures, keep=keep)
     except OSError as reason:
-        raise InputError(Fault(f"-o {folder}", f"This folder cannot be written: {reason}.")) from None
+        raise RunError(f"-o {folder}\nThe results could not be written: {reason}.") from None
     click.echo("wrote " + " ".join(str(path) for path in written), err=True)
 
 
@@ -197,6 +231,7 @@ def challenge(patient: str, test: str, at: str, output: Path | None) -> None:
     from isletsim.bedside import draw_seen, examine, told
 
     seen = examine(patient, test, at)
+    _make_folder("-o", output)
     click.echo(told(seen))
     if output is not None:
         click.echo("wrote " + " ".join(str(path) for path in draw_seen(seen, output)), err=True)
@@ -364,6 +399,8 @@ def validate(
         if shown is not None:
             shown(done, total)
 
+    _make_folder("--figure", figure)
+    _make_folder("--json", None if record is None else record.parent)
     report = hold(wanted, jobs=jobs, patients=patients, progress=tell)
     click.echo(report.table())
     try:
@@ -376,9 +413,9 @@ def validate(
 
 
 @commands.command("list")
-@click.argument("kind", type=click.Choice(["models", "patients", "scenarios"]), required=False)
+@click.argument("kind", type=click.Choice(["models", "patients", "challenges", "scenarios"]), required=False)
 def list_files(kind: str | None) -> None:
-    """List models, patients and scenarios."""
+    """List models, patients, virtual tests (challenges) and scenarios."""
     from isletsim.places import KINDS, listing, title
 
     for each in KINDS if kind is None else [kind.removesuffix("s")]:

@@ -80,6 +80,7 @@ def _cache() -> Finding:
 def _compiled() -> str:
     """How much compiled code the cache keeps; without any the next run makes it."""
     place = cache.folder()
-    kept = {} if place is None else {kind.name: sum(1 for _ in kind.iterdir()) for kind in place.iterdir()}
+    kinds = [] if place is None else [kind for kind in place.iterdir() if kind.is_dir()]  # a stray file is no kind
+    kept = {kind.name: sum(1 for _ in kind.iterdir()) for kind in kinds}
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kept.items()))
     return f"kept in the cache: {counts}" if counts else "nothing yet; the first run compiles"

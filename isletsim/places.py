@@ -60,7 +60,9 @@ def find(kind: str, wanted: str | Path, beside: Path | None = None) -> Path:
     known = dict(listing(kind))
     if text in known:
         return known[text]
-    raise InputError(Fault(text, f'There is no {kind} "{text}".', _cure(text, known, beside or Path())))
+    other = next((each for each in KINDS if text in dict(listing(each))), "")
+    message = f'"{text}" is a {other}, and a {kind} is expected.' if other else f'There is no {kind} "{text}".'
+    raise InputError(Fault(text, message, _cure(text, known, beside or Path())))
 
 
 def own_file(name: str, folder: Path) -> Path | None:
