@@ -68,7 +68,10 @@ class ChallengeReport:
 
 @dataclass(frozen=True)
 class Challenge:
-    """A test in terms of a composition; times in days, `start` since midnight, the rest since the start."""
+    """A test in terms of a composition; times in days, `start` since midnight, the rest since the start.
+
+    A curve is `shown` in the unit of the first report that is made of it.
+    """
 
     name: str
     title: str
@@ -129,7 +132,9 @@ def bind_challenge(file: ChallengeFile, composition: Composition) -> Challenge:
     page, data = file.page, file.page.data
     page.faults.clear()
     if composition.clocks is None:
-        page.fault((), "needs a model with a day clock.")
+        page.fault(
+            (), "needs a model with a day clock, and this one has none.", "Give it to healthy_adult, for example."
+        )
         page.finish()
     start = read_time(page, data.get("start", "07:00"), ("start",), whole=False)
     length = read_time(page, data.get("length", "3 hour"), ("length",), whole=False)
@@ -140,13 +145,6 @@ def bind_challenge(file: ChallengeFile, composition: Composition) -> Challenge:
     assert start is not None
     assert length is not None
     assert sample is not None
-    shown = []
-    for name in file.shown:
-        try:
-            symbol = find_symbol(composition, name, place=page.place(("show",)))
-            shown.append((symbol, symbol.unit))
-        except InputError as reason:
-            page.faults.extend(reason.faults)
     doses = tuple(read_doses(page, data.get("doses", []), ("doses",), composition, whole=False))
     courses = tuple(read_courses(page, data.get("courses", []), ("courses",), composition, whole=False))
     reports = []
@@ -154,6 +152,16 @@ def bind_challenge(file: ChallengeFile, composition: Composition) -> Challenge:
         found = _report(page, name, report, composition, length)
         if found is not None:
             reports.append(found)
+    units: dict[str, Unit] = {}
+    for each in reports:
+        units.setdefault(each.symbol.name, each.unit)
+    shown = []
+    for name in file.shown:
+        try:
+            symbol = find_symbol(composition, name, place=page.place(("show",)))
+            shown.append((symbol, units.get(symbol.name, symbol.unit)))
+        except InputError as reason:
+            page.faults.extend(reason.faults)
     page.finish()
     return Challenge(file.name, file.title, start, length, sample, doses, courses, tuple(shown), tuple(reports))
 
