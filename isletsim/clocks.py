@@ -4,7 +4,7 @@ Between real days the summaries of the day are a local function of what the day 
 stiff integrator of the life. A macro step is predicted with it, one real day is simulated at its end, and the step is
 done again with the summaries corrected; the difference controls the length of the steps. Where the linear day is poor
 the steps shrink to one day, and the scheme then simulates every day. The steps themselves are done by `isletsim.macro`,
-for many lives at once; here stands what happens to one life: its first day, its events, and the days after them.
+for many lives at once; here stands what else there is in one life: its first day, and days lived one by one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from isletsim.bridge import Base, Today, apart, midnight_near, summaries_near, tell, tell_drift
+from isletsim.bridge import Base, Today, midnight_near, summaries_near, tell, tell_drift
 from isletsim.days import Day, DayFailed
 from isletsim.ensemble import Run, Steps
 from isletsim.layers.clocks import Clocks
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from isletsim.compiler import CompiledModel
 
 __all__ = ["ClockCounts", "Life", "Rules", "Walk"]
+
+_NOTHING = Schedule.empty()
 
 
 @dataclass(frozen=True)
@@ -188,64 +190,50 @@ class Walk:
         known = np.zeros(self.downs, dtype=bool)
         return self._present(replace(life, base=base, step=self.rules.first, known=known, time=time))
 
-    def event(self, life: Life, time: float, happening: Schedule) -> Steps[Life]:
+    def event(self, life: Life, time: float, agenda: Schedule) -> Steps[Life]:
         """The life after what happens at one instant.
 
-        Where it has moved what the day reads, the days that follow are simulated one by one until they are alike.
+        Where it has moved what the day reads so far that nothing foresees it, the days that follow are simulated one by
+        one until they are alike.
         """
-        now = np.array([time])
-        (outcome,) = yield [Run(self.model, life.state, life.parameters, time, time, now, self.rtol, happening)]
-        after = replace(life, state=outcome.state, parameters=outcome.parameters, time=time)
-        base = life.base
-        if base is None or outcome.reason.failed:
-            return after
-        before = self.desk.split(outcome.outputs[0])[0]
-        # A record at the very start is made before anything happens there.
-        (following,) = yield [Run(self.model, after.state, after.parameters, time, time, now, self.rtol)]
-        jump = self.desk.split(following.outputs[0])[0] - before
-        today = base.today
-        if not apart(jump, np.zeros(self.downs), self.width).any():
-            if today is None:
-                return after
-            if today.drift is not None:  # the days are what they were, but may drift otherwise from now on
-                today = replace(today, s=today.now, ago=0.0, drift=np.zeros(self.ups))
-            return self._present(replace(after, base=replace(base, today=today)))
-        if today is None:
-            x = midnight_near(base, before)  # of the days until now
-            today = Today(summaries_near(base, before), x, dawn=x)
-        assert life.known is not None
-        unforeseen = _length((jump / self.width)[~life.known]) > self.rules.jump
-        left = self.rules.settling if unforeseen or self._moves(base, jump) > self.rules.lived else today.left
-        return self._present(replace(after, base=replace(base, today=replace(today, drift=None, left=left))))
-
-    def _moves(self, base: Base, jump: NDArray[np.float64]) -> float:
-        """How far a jump of what the day reads moves the summaries, in tolerances."""
-        return float((np.abs(base.jacobian @ jump) / self.desk.tolerances).max(initial=0.0))
+        happened = int(np.searchsorted(agenda.times, time))
+        life, _, _ = yield from self._on_the_way(life, time, time, np.empty(0), agenda, happened)
+        return life
 
     def stretch(
-        self, life: Life, begin: float, end: float, save: NDArray[np.float64]
+        self,
+        life: Life,
+        begin: float,
+        end: float,
+        save: NDArray[np.float64],
+        agenda: Schedule = _NOTHING,
     ) -> Steps[tuple[Life, NDArray[np.float64], Outcome | None]]:
-        """The life from one event to the next.
+        """The life from one time to another, with what happens in between and at the end.
 
         Returns
         -------
-        life : at the end. rows : one row of outputs for each time in `save` (begin < time <= end).
+        life : at the end. rows : one row of outputs for each time in `save` (begin < time <= end), after what happens
+        then.
         failed : the outcome of a run that failed, or None.
         """
         rows = np.full((len(save), self.model.outputs), np.nan)
         time, done = begin, 0
-        while time < end - 1e-9:
+        while True:
             assert life.base is not None
+            happened = int(np.searchsorted(agenda.times, time, "right"))
+            mark = min(agenda.times.item(happened), end) if happened < len(agenda.times) else end
             today = life.base.today
-            day_by_day = today is not None and (today.left > 0 or self.rules.every_day)
-            if not day_by_day:
-                life, found, failed = yield from self._macro_steps(life, time, end, save[done:])
+            if time >= end - 1e-9:
+                return self._present(life), rows, None
+            if today is None or not (today.left > 0 or self.rules.every_day):
+                life, found, failed = yield from self._on_the_way(life, time, end, save[done:], agenda, happened)
                 rows[done : done + len(found)] = found
                 time, done = life.time, done + len(found)
-                if failed is not None or life.base is None or life.base.today is None:
+                if failed is not None:
                     return life, rows[:done], failed
+                continue
             try:
-                life, time, outcome = yield from self._one_day(life, time, end, save[done:])
+                life, time, outcome = yield from self._one_day(life, time, mark, save[done:])
             except DayFailed as failure:
                 return life, rows[:done], failure.outcome
             if life.time != time:
@@ -254,28 +242,62 @@ class Walk:
             done += len(outcome.outputs)
             if outcome.reason.failed:
                 return life, rows[:done], outcome
-        return self._present(life), rows, None
+            if time >= mark - 1e-9 and happened < len(agenda.times) and agenda.times[happened] <= end:
+                time = mark
+                life = yield from self.event(life, time, agenda)
+                if done > 0 and save[done - 1] == time:
+                    rows[done - 1] = observe(self.model, time, life.state, life.parameters)
 
-    def _macro_steps(
-        self, life: Life, time: float, end: float, save: NDArray[np.float64]
+    def _on_the_way(
+        self,
+        life: Life,
+        time: float,
+        end: float,
+        save: NDArray[np.float64],
+        agenda: Schedule,
+        happened: int,
     ) -> Steps[tuple[Life, NDArray[np.float64], Outcome | None]]:
-        """The life to the end of a stretch by macro steps, or to where days one by one are cheaper than these."""
+        """The life by macro steps until a time, or to where days one by one are better than these."""
         base, known = life.base, life.known
         assert base is not None
         assert known is not None
-        ahead = self.desk.stretch(self.day, life.state, life.parameters, base, known, life.step, (time, end), save)
-        errand = yield from self._done(ahead)
+        errand = yield from self._done(
+            self.desk.stretch(
+                self.day, life.state, life.parameters, base, known, life.step, (time, end), save, agenda, happened
+            )
+        )
         state, parameters, step, reached = self.desk.life(errand)
+        past, before, unforeseen = self.desk.happened(errand)
         yesterday = base.today if reached == time else None
         base, known = self.desk.base(errand), self.desk.known(errand)
         if self.desk.spell(errand):
             step, spell = 2.0 * self.rules.worthwhile, self.rules.spell
             if yesterday is None or yesterday.drift is None:
-                v = self._read(state, parameters, reached)
-                x = midnight_near(base, v)
-                yesterday = Today(summaries_near(base, v), x, dawn=x, ago=0.0, drift=np.zeros(self.ups))
+                yesterday = self._as_foreseen(base, self._read(state, parameters, reached), np.zeros(self.ups))
             base = replace(base, today=replace(yesterday, left=spell))
-        return Life(state, parameters, base, step, known, life.walk, reached), self.desk.records(errand), errand.failed
+        elif past > happened:
+            base = replace(base, today=self._after(base, yesterday, before, unforeseen=unforeseen))
+        life = Life(state, parameters, base, step, known, life.walk, reached)
+        if yesterday is not None and past > happened:
+            self._present(life)
+        return life, self.desk.records(errand), errand.failed
+
+    def _after(
+        self, base: Base, today: Today | None, before: NDArray[np.float64] | None, *, unforeseen: bool
+    ) -> Today | None:
+        """The latest day where something has just happened; `before` is what it read until then, if that was moved."""
+        if before is not None:
+            today = today or self._as_foreseen(base, before)
+            return replace(today, drift=None, left=self.rules.settling if unforeseen else today.left)
+        if today is None or today.drift is None:
+            return today
+        # The days are what they were, but may drift otherwise from now on.
+        return replace(today, s=today.now, ago=0.0, drift=np.zeros(self.ups))
+
+    def _as_foreseen(self, base: Base, v: NDArray[np.float64], drift: NDArray[np.float64] | None = None) -> Today:
+        """The day that reads v, as the base foresees it."""
+        x = midnight_near(base, v)
+        return Today(summaries_near(base, v), x, dawn=x, ago=0.5 if drift is None else 0.0, drift=drift)
 
     # --- day by day ---
 

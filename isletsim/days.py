@@ -235,8 +235,3 @@ def day_schedule(entries: Sequence[tuple[float, int, int, float]]) -> Schedule:
         indices=np.array([entry[2] for entry in ordered], np.int64),
         amounts=np.array([entry[3] for entry in ordered], np.float64),
     )
-
-
-def at_once(time: float, entries: Sequence[tuple[int, int, float]]) -> Schedule:
-    """A schedule from what happens at one time: (kind, index, amount), in order."""
-    return day_schedule([(time, *entry) for entry in entries])

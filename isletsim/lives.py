@@ -15,7 +15,7 @@ import numpy as np
 
 from isletsim.clocks import ClockCounts, Life, Rules, Walk
 from isletsim.compiler import CompiledModel, compile_model
-from isletsim.days import Day, DayFailed, at_once, day_schedule, limits_of
+from isletsim.days import Day, DayFailed, day_schedule, limits_of
 from isletsim.ensemble import Run, Steps
 from isletsim.faults import Fault, InputError
 from isletsim.layers import Composition
@@ -194,7 +194,7 @@ class TwoClocks:
     tolerance: float
     rules: Rules
     protocols: dict[tuple[object, ...], Day] = field(default_factory=dict)
-    plans: dict[int, tuple[Stops, Mapping[float, Schedule]]] = field(default_factory=dict)
+    plans: dict[int, tuple[Stops, Schedule]] = field(default_factory=dict)
 
     @cached_property
     def life_model(self) -> CompiledModel:
@@ -262,11 +262,11 @@ class TwoClocks:
                 self.protocols[day, limits] = known
         return known
 
-    def _happening(self, stops: Stops) -> Mapping[float, Schedule]:
-        """What happens at each time; remembered, since most subjects share one plan."""
+    def _agenda(self, stops: Stops) -> Schedule:
+        """What happens when; remembered, since most subjects share one plan."""
         known = self.plans.get(id(stops))
         if known is None:
-            known = stops, _by_time(stops, self._clocks)
+            known = stops, _agenda_of(stops, self._clocks)
             if len(self.plans) < MOST_PROTOCOLS:
                 self.plans[id(stops)] = known  # with the plan itself: nothing else can get its number
         return known[1]
@@ -306,12 +306,12 @@ class TwoClocks:
         walk = walk.again() if life.base is None or not changed else walk.again(life.base.x)
         base = None if changed else life.base  # another patient's day: what was known of it is void
         life = Life(standing.state, whole, base, life.step, life.known, walk)
-        events = self._happening(stops)
+        agenda = self._agenda(stops)
         rows = np.full((len(save), len(self.outputs)), np.nan)
         try:
             if life.base is None:
                 life = yield from walk.opened(life, 0.0)
-            return (yield from self._through(life, walk, until, save, rows, events, watch, pauses or {}))
+            return (yield from self._through(life, walk, until, save, rows, agenda, watch, pauses or {}))
         except DayFailed as failure:
             return self._stretch(life, 0.0, rows[:0], failure.outcome.reason, walk.counts, failure.outcome, day=True)
 
@@ -355,26 +355,28 @@ class TwoClocks:
         until: float,
         save: NDArray[np.float64],
         rows: NDArray[np.float64],
-        happening: Mapping[float, Schedule],
+        agenda: Schedule,
         watch: Watch | None,
         pauses: Pauses,
     ) -> Steps[Stretch]:
         width, time, done = len(self.outputs), 0.0, 0
-        marks = sorted({*happening, *pauses, until} | set(_looks(until) if watch is not None else ()))
+        events = set(agenda.times.tolist())
+        # What is watched for is looked back for from the last mark: nothing happens between two of them.
+        marks = sorted({*pauses, until} | ({*_looks(until), *events} if watch is not None else set()))
+        on_the_way = agenda if watch is None else Schedule.empty()
         if len(save) and save[0] == 0.0:
             rows[0] = observe(self.life_model, 0.0, life.state, life.parameters)[:width]
             done = 1
         if 0.0 in pauses:  # before the first dose, as the record
             yield from pauses[0.0](self._standing(life))
-        if 0.0 in happening:
-            life = yield from walk.event(life, 0.0, happening[0.0])
+        if 0.0 in events:
+            life = yield from walk.event(life, 0.0, agenda)
         for mark in marks:
             if mark <= time:
                 continue
             before, begun = life, time
-            wanted = save[(save > time) & (save <= mark)]
-            inside = np.arange(time + 1.0, mark + 0.5) if watch is not None else wanted
-            life, found, failed = yield from walk.stretch(life, time, mark, inside)
+            inside = save[(save > time) & (save <= mark)] if watch is None else np.arange(time + 1.0, mark + 0.5)
+            life, found, failed = yield from walk.stretch(life, time, mark, inside, on_the_way)
             if failed is not None:
                 lived = len(found) if watch is None else 0  # what is watched for is not recorded
                 rows[done : done + lived] = found[:lived, :width]
@@ -390,10 +392,8 @@ class TwoClocks:
                 rows[done : done + len(found)] = found[:, :width]
                 done += len(found)
             time = mark
-            if mark in happening:
-                life = yield from walk.event(life, mark, happening[mark])
-                if len(wanted) and wanted[-1] == mark and watch is None:
-                    rows[done - 1] = observe(self.life_model, mark, life.state, life.parameters)[:width]
+            if watch is not None and mark in events:
+                life = yield from walk.event(life, mark, agenda)
             if mark in pauses:
                 yield from pauses[mark](self._standing(life))
         return self._stretch(life, until, rows[:done], Reason.DONE, walk.counts, None)
@@ -427,9 +427,9 @@ def _looks(until: float) -> list[float]:
     return [float(day) for day in np.arange(LOOK, until, LOOK)]
 
 
-def _by_time(stops: Stops, clocks: Clocks) -> dict[float, Schedule]:
-    """What happens at each time, with the actions of the life model."""
-    found: dict[float, list[tuple[int, int, float]]] = {}
+def _agenda_of(stops: Stops, clocks: Clocks) -> Schedule:
+    """What happens when, with the actions of the life model."""
+    entries: list[tuple[float, int, int, float]] = []
     for time, _, kind, index, amount in stops.entries:
         if kind == 1 and index not in clocks.life_actions:
             message = (
@@ -437,5 +437,5 @@ def _by_time(stops: Stops, clocks: Clocks) -> dict[float, Schedule]:
             )
             raise InputError(Fault("doses", message))
         place = clocks.life_actions[index] if kind == 1 else index
-        found.setdefault(time, []).append((kind, place, amount))
-    return {time: at_once(time, entries) for time, entries in found.items()}
+        entries.append((time, kind, place, amount))
+    return day_schedule(entries)

@@ -12,11 +12,11 @@ from small_clocks import CELLS, REPORTS, SUGAR, born, column, lived, liver_of
 
 from isletsim.bridge import curved, curves
 from isletsim.clocks import Rules
-from isletsim.days import at_once
+from isletsim.days import day_schedule
 from isletsim.ensemble import Steps, alone
 from isletsim.lives import Standing, TwoClocks
 from isletsim.point import observe
-from isletsim.regimen import Course, Dose
+from isletsim.regimen import Course, Dose, stops_of
 from isletsim.solver import Reason, Watch
 
 
@@ -174,12 +174,49 @@ def test_days_after_a_dose_are_lived_as_they_come(sugar: Any) -> None:
     assert life.base.today is None
     action = liver.composition.ports["cells.graft"].add
     entries = [(1, liver.composition.clocks.life_actions[action], 0.4)]
-    after = alone(walk.event(life, 30.0, at_once(30.0, entries)))
+    after = alone(walk.event(life, 30.0, day_schedule([(30.0, *each) for each in entries])))
     assert after.base.today.left == Rules().settling
     following, _, _ = alone(walk.stretch(after, 30.0, 40.0, np.empty(0)))
     assert following.base.today is None
-    small = alone(walk.event(life, 30.0, at_once(30.0, [(*entries[0][:2], 1e-4)])))
+    small = alone(walk.event(life, 30.0, day_schedule([(30.0, *entries[0][:2], 1e-4)])))
     assert small.base.today.left == 0
+
+
+def test_what_happens_on_the_way_is_what_happens_piece_by_piece(sugar: Any) -> None:
+    # Small events and large ones, some at midnight and some not, one at the end; records at some of them.
+    liver = sugar()
+    doses = [
+        Dose("cells.graft", amount, time) for time, amount in ((10.0, 1e-4), (25.3, 0.2), (25.5, 1e-3), (60.0, -0.1))
+    ]
+    standing = born(liver)
+    agenda = liver._agenda(stops_of(liver.composition, doses))
+    walk = standing.life.walk
+    begun = alone(walk.opened(standing.life, 0.0))
+    save = np.array([5.0, 10.0, 25.3, 41.0, 60.0])
+    whole, rows, _ = alone(walk.stretch(replace(begun, parameters=begun.parameters.copy()), 0.0, 60.0, save, agenda))
+    life, time, pieces = begun, 0.0, []
+    for mark in agenda.times.tolist():
+        wanted = save[(save > time) & (save <= mark)]
+        life, found, _ = alone(walk.stretch(life, time, mark, wanted))
+        life = alone(walk.event(life, mark, agenda))
+        if len(wanted) and wanted[-1] == mark:
+            found[-1] = observe(liver.life_model, mark, life.state, life.parameters)
+        pieces.append(found)
+        time = mark
+    assert rows.tobytes() == np.concatenate(pieces).tobytes()
+    assert whole.state.tobytes() == life.state.tobytes()
+    assert whole.base.today.s.tobytes() == life.base.today.s.tobytes()
+    assert whole.base.today.left == life.base.today.left == Rules().settling
+
+
+def test_what_would_happen_after_the_end_is_not_lived(sugar: Any) -> None:
+    # A course that outlasts a leg of a history was followed to its own end, and lived there once more in the next leg.
+    liver = sugar()
+    end = lived(liver, 20.0, (), [Course("cells.rest", 2.0, 10.0, 60.0)])
+    same = lived(liver, 20.0, (), [Course("cells.rest", 2.0, 10.0, 300.0)])
+    assert end.standing.state.tobytes() == same.standing.state.tobytes()
+    assert end.standing.parameters.tobytes() == same.standing.parameters.tobytes()
+    assert end.days == same.days
 
 
 RAMP = """

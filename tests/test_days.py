@@ -14,7 +14,7 @@ from isletsim.compiler import compile_model
 from isletsim.days import LONGEST_STEP, Day, DayFailed, day_schedule, limits_of
 from isletsim.ensemble import answer
 from isletsim.macro import Desk, Pair
-from isletsim.macro.machine import between
+from isletsim.macro.real_days import between
 from isletsim.point import constant_values
 from isletsim.rules import Rules
 from isletsim.solver import Reason

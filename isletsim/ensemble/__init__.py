@@ -2,6 +2,7 @@
 
 from isletsim.ensemble.many import EnsembleOutcome, Keep, Method, People, solve_in_blocks, solve_many
 from isletsim.ensemble.questions import (
+    FEW,
     MAXIMUM_STEPS,
     WIDTH,
     Errand,
@@ -15,6 +16,7 @@ from isletsim.ensemble.questions import (
 )
 
 __all__ = [
+    "FEW",
     "MAXIMUM_STEPS",
     "WIDTH",
     "EnsembleOutcome",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.float64]
 
 __all__ = [
+    "FEW",
     "MAXIMUM_STEPS",
     "WIDTH",
     "Errand",
@@ -39,10 +40,10 @@ __all__ = [
     "tolerances_of",
 ]
 
-WIDTH = 128  # lives that are lived at a time: enough that few lanes stand still
+WIDTH = 64  # lives that are lived at a time: enough that few lanes stand still, few enough that all stay near at hand
 BEGUN = 16  # lives that begin in a round: the lanes of one thread need not wait until another has begun all of its own
 FEW = 2  # so many runs are quicker one after the other in a single lane than side by side in eight
-LEFT = 8  # one in so many errands is left on its way while the others have more to ask: events come at the same times
+ENDED = 8  # errands that come to their end before other lives begin or go on
 LONGEST_WAIT = 8  # rounds that a life waits for company
 MAXIMUM_STEPS = 1_000_000
 _NOTHING = Schedule.empty()
@@ -172,7 +173,7 @@ class _Living(Generic[Result]):
 
 
 def _serve(living: Sequence[_Living[Any]]) -> None:
-    """Answers runs in company, and lets errands go on until most of those at a desk are done.
+    """Answers runs in company, and lets errands go on until some of those at a desk are done.
 
     Runs that would leave lanes empty wait until others of their kind join them, but not for long.
     """
@@ -197,7 +198,7 @@ def _serve(living: Sequence[_Living[Any]]) -> None:
             if each.answers[place] is None and not isinstance(errand, Run):
                 desks.setdefault(errand.desk, []).append((each, place))
     for desk, waiting in desks.items():
-        desk.advance([each.asked[place] for each, place in waiting], len(waiting) // LEFT)
+        desk.advance([each.asked[place] for each, place in waiting], max(0, len(waiting) - ENDED))
         for each, place in waiting:
             if each.asked[place].done:  # type: ignore[union-attr]
                 each.answers[place] = each.asked[place]

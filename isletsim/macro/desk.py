@@ -1,4 +1,4 @@
-"""What lives have to do between two events, laid out for the machine; what the machine cannot do is done here."""
+"""What lives have to do from one time to another, laid out for the machine; what the machine cannot do is done here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from isletsim.ensemble.lanes import address_of, of_its_own
 from isletsim.macro import layout as at
 from isletsim.macro.hall import Card, Hall, Pair, card_of, make_hall
 from isletsim.rules import ClockCounts
-from isletsim.solver import Outcome
+from isletsim.solver import Outcome, Schedule
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +30,7 @@ __all__ = ["Desk", "Errand"]
 MOST_CARDS = 1000  # that are remembered, since most subjects live alike
 _ANSWER = np.array([at.ANSWER_ROWS, at.ANSWER_STATE, at.ANSWER_STEPS, at.ANSWER_FAILED, at.ASKS_PYTHON, at.STATUS])
 _NONE = np.empty(0)
+_NOTHING = Schedule.empty()
 _TALLY = np.array([at.DAYS, at.PERTURBED, at.BATCHES, at.MACRO, at.REJECTED, at.INNER])
 
 
@@ -40,6 +41,7 @@ class Errand:
     Attributes
     ----------
     save, rows : times of records, and the records. answer : what Python answered last.
+    agenda : what happens on the way.
     failed : the run that failed, if the errand ended with one.
     """
 
@@ -50,6 +52,7 @@ class Errand:
     real: Numbers
     save: Numbers
     rows: Numbers
+    agenda: Schedule
     answer: tuple[Numbers, ...] = ()
     done: bool = False
     failed: Outcome | None = None
@@ -77,17 +80,27 @@ class Desk:
         step: float,
         span: tuple[float, float],
         save: Numbers,
+        agenda: Schedule,
+        happened: int,
     ) -> Errand:
-        """The life from one time to another, with records between them."""
-        errand = self._errand(day, parameters, base)
+        """The life from one time to another, with records between them, and what happens until then; `happened` stops
+        of the agenda are past.
+        """
+        errand = self._errand(day, parameters, base, agenda)
         whole, real, row = errand.whole, errand.real, self.row
         real[row.state] = state
-        real[at.TIME], real[at.END] = span
-        real[at.STEP] = step
+        time, last = span
+        following = agenda.times.item(happened) if happened < len(agenda.times) else np.inf
+        real[at.TIME], real[at.LAST], real[at.END], real[at.STEP] = time, last, min(following, last), step
+        if following <= time:
+            phase = at.HAPPEN
+        else:
+            phase = at.ARRIVED if base.today is not None and base.today.drift is None else at.LENGTHEN
         whole[at.WHOLES : at.WHOLES + self.downs] = known
         errand.save, errand.rows = np.ascontiguousarray(save), np.full((len(save), self.pair.life.outputs), np.nan)
-        whole[[at.PHASE, at.SAVES, at.SAVE_AT, at.RECORDS_AT]] = (
-            at.ARRIVED if base.today is not None and base.today.drift is None else at.LENGTHEN,
+        whole[[at.PHASE, at.HAPPENED, at.SAVES, at.SAVE_AT, at.RECORDS_AT]] = (
+            phase,
+            happened,
             len(save),
             address_of(errand.save),
             address_of(errand.rows),
@@ -115,7 +128,7 @@ class Desk:
         errand.whole[[at.PHASE, at.NEXT]] = at.MOVE, at.OVER
         return errand
 
-    def _errand(self, day: Day, parameters: Numbers, base: Base) -> Errand:
+    def _errand(self, day: Day, parameters: Numbers, base: Base, agenda: Schedule = _NOTHING) -> Errand:
         whole, real, row = of_its_own(at.WHOLES + 2 * self.downs), np.zeros(self.pair.length), self.row
         real[row.parameters] = parameters
         real[row.v], real[row.s], real[row.x], real[row.dawn] = base.v, base.s, base.x, base.dawn
@@ -123,8 +136,8 @@ class Desk:
         real[row.curve], real[row.seen], real[row.paced] = base.curve, base.seen, base.paced
         real[at.PACE] = base.pace
         card = self._card(day)
-        whole[at.CARD], whole[at.FRESH] = address_of(card.whole), base.fresh
-        return Errand(self, day, card, whole, real, _NONE, _NONE)
+        whole[[at.CARD, at.FRESH, at.AGENDA]] = address_of(card.whole), base.fresh, address_of(agenda.head)
+        return Errand(self, day, card, whole, real, _NONE, _NONE, agenda)
 
     def _card(self, day: Day) -> Card:
         known = self._cards.get(id(day))
@@ -180,6 +193,14 @@ class Desk:
     def spell(self, errand: Errand) -> bool:
         """Whether days one by one are cheaper than the steps that an errand would have gone on with."""
         return bool(errand.whole[at.SPELL])
+
+    def happened(self, errand: Errand) -> tuple[int, Numbers | None, bool]:
+        """How many stops of the agenda are past; what the day read before the last of them, if that moved it; and
+        whether so far that days have to be lived one by one.
+        """
+        whole = errand.whole
+        before = errand.real[self.row.target] if whole[at.MOVED] else None
+        return whole.item(at.HAPPENED), before, bool(whole[at.SETTLE])
 
     def records(self, errand: Errand) -> Numbers:
         """The records that an errand's life came to."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
+from isletsim.ensemble import FEW
 from isletsim.macro import layout as at
-from isletsim.macro.machine import copy, proceed
+from isletsim.macro.machine import proceed
+from isletsim.macro.real_days import copy
 from isletsim.solver import lane_frame as lane
 from isletsim.solver.kernels import INTEGERS, Integers, call_driver, compiled, integers, merged, offset, reals, types
 
 __all__ = ["run_macro"]
-
-FEW = 2  # so many runs are quicker one after the other in a single lane than side by side in eight
 
 
 @merged

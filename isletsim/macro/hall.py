@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["DRIVER", "LOOK_AGAIN", "Card", "Hall", "Pair", "card_of", "make_hall"]
 
 DRIVER = ("isletsim.macro.drive", "run_macro")  # module and function of the machine's loop
-ROOM = 256  # questions that are answered side by side
+ROOM = 64  # questions that are answered side by side
 RECORDS = 4096  # of lives, that there is room for at least
 # A day's fixed step is looked at again where what it reads has moved so far, in tenths of sizes. By as much the longest
 # stable step of the flagship changes by 3 % at most, and the one taken is 17 % shorter than that.
@@ -167,7 +167,9 @@ def make_hall(pair: Pair, records: int, day_records: int) -> Hall:
         rules.gap,
     )
     numbers[[at.BEND, at.TRUST, at.LOOKED, at.STALE]] = rules.bend, rules.trust, rules.looked, rules.stale
-    numbers[[at.STRANGE, at.DOUBT, at.WORTHWHILE, at.SHOWN, at.LOOK_AGAIN]] = (
+    numbers[[at.JUMP, at.LIVED, at.STRANGE, at.DOUBT, at.WORTHWHILE, at.SHOWN, at.LOOK_AGAIN]] = (
+        rules.jump,
+        rules.lived,
         rules.strange,
         rules.doubt,
         rules.worthwhile,
@@ -230,6 +232,7 @@ def make_hall(pair: Pair, records: int, day_records: int) -> Hall:
         at.P_J: places.J.start,
         at.PREPARE: life.functions.prepare,
         at.OBSERVE: life.functions.observe,
+        at.ACT: life.functions.act,
         at.ROOM: room,
         at.RECORDS: records,
         at.DAY_RECORDS: day_records,

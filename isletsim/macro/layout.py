@@ -43,6 +43,7 @@ __all__: list[str] = []
     SCALES,  # one a state of a midnight
     PREPARE,  # scalar functions of the life
     OBSERVE,
+    ACT,
     PREPARED,  # addresses of work space
     OBSERVED,
     SPARE,
@@ -104,7 +105,7 @@ __all__: list[str] = []
     RESULT,
     EXCEPTION,
     FRAME_SIZE,
-) = range(86)
+) = range(87)
 
 # --- rules ---
 
@@ -121,13 +122,17 @@ __all__: list[str] = []
     SHOWN,
     LOOKED,
     STALE,
+    JUMP,
+    LIVED,
     LOOK_AGAIN,
     RULES_SIZE,
-) = range(14)
+) = range(16)
 
 # --- the row of a life: real numbers first ---
 
-TIME, END, LENGTH, STEP, PACE, JUDGED, MISSED, DAY_GAP, RUN_BEGIN, RUN_END, REALS = range(11)
+TIME, END, LAST, LENGTH, STEP, PACE, JUDGED, MISSED, DAY_GAP, RUN_BEGIN, RUN_END, REALS = range(
+    12
+)  # END: of the way to the next event, LAST: of all
 
 # --- and integers ---
 
@@ -138,7 +143,10 @@ TIME, END, LENGTH, STEP, PACE, JUDGED, MISSED, DAY_GAP, RUN_BEGIN, RUN_END, REAL
     THEN,  # what follows when the day has settled,
     NEXT,  # when the base has moved,
     AFTER,  # and when slopes are new
-    TODAY,  # 1 where the life has just met something that happened
+    AGENDA,  # address of the six integers of a schedule: what happens on the way,
+    HAPPENED,  # and how many of its times are past
+    MOVED,  # 1 where what happened last moved what the day reads,
+    SETTLE,  # and 1 where so far that days have to be lived one by one
     SPELL,  # 1 where it ended before its time, since days one by one are cheaper than short steps
     FRESH,
     NUMBER,  # of the settling day
@@ -162,13 +170,14 @@ TIME, END, LENGTH, STEP, PACE, JUDGED, MISSED, DAY_GAP, RUN_BEGIN, RUN_END, REAL
     ANSWER_STEPS,
     ANSWER_FAILED,
     WHOLES,
-) = range(30)
+) = range(33)
 
 # STATUS.
 GOING, LIFE, DAY, PACED, DONE, FAILED = range(6)
 
 # PHASE.
 (
+    HAPPEN,
     ARRIVED,
     LENGTHEN,
     AHEAD,
@@ -183,7 +192,7 @@ GOING, LIFE, DAY, PACED, DONE, FAILED = range(6)
     RENEWED,
     STEPPED,
     OVER,
-) = range(14)
+) = range(15)
 
 # --- the card of a day ---
 

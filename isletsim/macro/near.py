@@ -13,8 +13,10 @@ from isletsim.macro import layout as at
 from isletsim.solver.kernels import INTEGERS, REALS, Integers, Reals, compiled, offset, reals, types
 
 __all__ = [
+    "along",
     "apart",
     "follow",
+    "hold",
     "matters",
     "midnight_near",
     "moves",
@@ -242,6 +244,21 @@ def tell(frame: Integers, real: Reals) -> None:
         parameters[frame[at.P_C] + k] = 0.0
         for j in range(downs):
             parameters[frame[at.P_J] + k * downs + j] = real[frame[at.AT_JACOBIAN] + k * downs + j]
+
+
+@compiled(types.void(INTEGERS, REALS, REALS))
+def hold(frame: Integers, real: Reals, v: Reals) -> None:
+    """Write into a life's parameters: whatever they read, the days are those that read v."""
+    parameters, downs = offset(real, frame[at.AT_PARAMETERS]), frame[at.DOWNS]
+    for k in range(frame[at.UPS]):
+        change = along(offset(real, frame[at.AT_JACOBIAN] + k * downs), v, offset(real, frame[at.AT_V]), downs)
+        now = real[frame[at.AT_S] + k] + curved(change, real[frame[at.AT_CURVE] + k])
+        parameters[frame[at.P_S0] + k] = now
+        parameters[frame[at.P_R] + k] = 0.0
+        parameters[frame[at.P_E] + k] = 0.0
+        parameters[frame[at.P_C] + k] = 0.0
+        for j in range(downs):
+            parameters[frame[at.P_J] + k * downs + j] = 0.0
 
 
 @compiled(types.void(INTEGERS, REALS, types.float64, types.float64))
