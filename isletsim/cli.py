@@ -80,6 +80,7 @@ def commands() -> None:
 @click.option("--figures/--no-figures", default=True, help="Draw the figures (with -o).")
 @click.option("--dry-run", is_flag=True, help="Print the plan of arms, doses and visits, and run nothing.")
 @click.option("--keep", type=click.Choice(["summary", "full"]), default="summary", help="Whose rows results.csv has.")
+@click.option("--all", "everything", is_flag=True, help="A table of all quantities, not only of those in figures.")
 @click.option("--until", metavar="TIME", help='How long to run, as in --until "10 day"; an SBML file does not say.')
 @click.option("--every-day", is_flag=True, help="Simulate every day: the slow reference of models with two clocks.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
@@ -92,6 +93,7 @@ def run(
     figures: bool,
     dry_run: bool,
     keep: str,
+    everything: bool,
     until: str | None,
     every_day: bool,
     quiet: bool,
@@ -133,7 +135,7 @@ def run(
             if partial is not None and folder is not None:
                 _write(partial, folder, figures=False, keep=keep)
             raise
-        click.echo(result.table())
+        click.echo(result.table(everything=everything))
         if folder is not None:
             _write(result, folder, figures=figures, keep=keep)
 

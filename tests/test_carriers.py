@@ -73,18 +73,18 @@ def test_the_control_has_no_therapy_of_its_own(tmp_path):
 
 def test_a_badge_tells_the_therapy_from_the_size_of_its_effect():
     arm = replace(ArmInfo("cells", "", (), (), (), ()), evidence="human trial", grade="assumed")
-    assert badge(arm) == "human trial, its size assumed"
+    assert badge(arm) == "human trial, effect size assumed"
     assert badge(replace(arm, grade="human trial")) == "human trial"
     assert (
         badge(replace(arm, evidence="animal", grade="cell"))
-        == "preclinical (animals), its size from: preclinical (cells)"
+        == "preclinical (animals), effect size from: preclinical (cells)"
     )
     assert badge(replace(arm, evidence="", grade="")) == ""
 
 
 def test_what_carries_an_effect_is_named_with_its_grade():
     arm = ArmInfo("cells", "", (), (), (), (), *EVIDENCE)
-    assert carried(arm) == "its effect on hba1c goes with msc.potency (98%, assumed); 12 of its 14 numbers assumed"
+    assert carried(arm) == "its effect on hba1c goes with msc.potency (98 %, assumed); 12 of its 14 numbers assumed"
     three = tuple(Carrier(f"msc.n{number}", "hba1c", 0.5, "cell") for number in range(5))
     assert "msc.n3" not in carried(replace(arm, carriers=three))
 

@@ -155,10 +155,32 @@ def test_a_quantity_that_was_not_recorded_is_named_in_the_notes():
 
 def test_notes_say_scenario_version_cohort_assumptions_and_evidence():
     text = " ".join(sheet(example()).notes)
-    badge = "cells: preclinical (animals), its size assumed"
-    for piece in ("t2d_msc", "isletsim 0.", "cohort of 39", "34% of the parameters assumed", badge):
+    badge = "cells: preclinical (animals), effect size assumed"
+    for piece in ("t2d_msc", "isletsim 0.", "cohort of 39", "34 % of the parameters assumed", badge):
         assert piece in text
     assert "For research and teaching; no treatment decisions." in text
+
+
+def test_what_is_said_of_several_arms_is_said_once_and_each_arm_says_what_it_is():
+    # Names such as "spread" and "closed" stood on a figure that did not say what they mean.
+    result = example(("usual", "cells", "more"))
+    arms = (replace(result.arms[0], about="metformin goes on"), *result.arms[1:])
+    notes = sheet(replace(result, arms=arms)).notes
+    assert notes[0] == "Arms. usual: metformin goes on."
+    assert "Ticks: doses (cells, more: 3 × msc.infusion 1e6 cell/kg (day 0, 28, 56))." in notes[1]
+    assert "Evidence: cells, more: preclinical (animals), effect size assumed." in notes
+    assert "To be known with it: statement F98 in run.json." in notes
+
+
+def test_a_band_of_few_people_is_called_what_it_is():
+    assert "5–95 % of them (of so few, nearly all)." in sheet(example(subjects=17)).notes[0]
+    assert "nearly all" not in sheet(example(subjects=21)).notes[0]
+
+
+def test_a_pure_number_says_what_it_counts():
+    figures = (FigureSpec("a", "homa_ir", unit="of nothing"), FigureSpec("b", "beta_mass"), FigureSpec("c", "homa_ir"))
+    panels = sheet(replace(example(), figures=figures)).panels
+    assert [panel.unit for panel in panels] == ["of nothing", "fraction of healthy", ""]
 
 
 def test_doses_are_ticks_on_the_axis_of_every_panel():
@@ -191,6 +213,7 @@ def test_virtual_tests_are_marked_one_by_one():
     panel = draw(sheet(replace(result, values=values, figures=(FigureSpec("a", "cpeptide_fasting"),)))).axes[0]
     assert all(len(line.get_xdata()) == 5 for line in panel.lines if line.get_marker() == "o")
     assert sum(line.get_marker() == "o" for line in panel.lines) == 2
+    assert not any(line.get_clip_on() for line in panel.lines if line.get_marker() == "o")  # the last was cut in half
 
 
 # --- axes -------------------------------------------------------------------------------------------------------------
@@ -217,6 +240,11 @@ def test_a_constant_is_a_straight_line_in_the_middle():
         assert high - low >= 0.02 * abs(value)
 
 
+def test_nothing_at_all_has_no_negative_axis():
+    # An insulin dose that nobody took was once drawn between -1 and 1 U/kg/day.
+    assert limits(flat(0.0)) == (0.0, 1.0, [])
+
+
 @pytest.mark.parametrize(
     ("span", "name", "places"),
     [
@@ -240,6 +268,8 @@ def test_numbers_of_an_axis_are_short_and_units_are_printed():
     assert printed_unit("uU/mL") == "µU/mL"
     assert printed_unit("dL**2/mg**2/day") == "dL²/mg²/day"
     assert printed_unit("", -3) == "10⁻³"
+    assert printed_unit("1/day", -3) == "10⁻³/day"
+    assert printed_unit("1/day") == "1/day"
 
 
 # --- the picture as a file --------------------------------------------------------------------------------------------

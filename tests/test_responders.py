@@ -91,14 +91,20 @@ def test_ties_share_their_rank_and_the_failed_are_left_out():
 def test_it_is_told_in_words():
     blind = Response("hba1c", -0.3, ("hba1c",))
     lines = told(responders(study()))
-    assert lines[0] == (
-        "cells: of 40 people, 10 by 3 months; 10 by 6 months, 10 later and 20 never had hba1c changed by -0.3 % "
-        "against usual"
+    assert "how much lower than in usual hba1c is in the first year" in lines[0]
+    assert lines[1] == (
+        "cells: of 40 people hba1c was lowered by 0.3 % or more in 10 within 3 months and in 10 within 6 months; "
+        "in 10 more later, in 20 never"
     )
-    assert re.search(r"known before: reserve \(\+1.00\); chance reaches 0\.\d\d; of the therapy", lines[1])
-    assert "itself: cells.batch (-1.00); chance reaches 0." in lines[1]
-    assert "known before: nothing beyond chance, first history 1" in told(responders(study(blind)))[1]
+    assert re.search(r"known before: reserve \(\+1.00\), where chance reaches 0\.\d\d; drawn for", lines[2])
+    assert "therapy: cells.batch (-1.00), where chance reaches 0." in lines[2]
+    assert "known before: nothing beyond chance, first history 1" in told(responders(study(blind)))[2]
     assert told({}) == []
+
+
+def test_the_sign_of_a_rank_says_of_what():
+    # Without a wanted direction the ranks are of the difference itself, so a minus may be good: that was not said.
+    assert "with the difference of hba1c from usual in the first year" in told(responders(study(response=None)))[0]
 
 
 def test_one_patient_has_no_responders():

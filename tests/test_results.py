@@ -10,7 +10,7 @@ from example_result import alone, example
 from scipy import stats
 
 from isletsim.faults import InputError
-from isletsim.results import Variable, render_table, summarise, write
+from isletsim.results import FigureSpec, Variable, render_table, summarise, write
 from isletsim.results.files import COLUMNS, columns
 from isletsim.results.summary import marks, quantiles, student
 
@@ -304,15 +304,47 @@ def test_the_table_of_a_long_study_keeps_the_times_that_matter():
     assert "12 months" in heads
 
 
+def test_a_time_that_reads_like_the_end_has_one_column():
+    # Saved by the month, two years have rows on days 730.5 and 731: the table had two columns called "2 years".
+    time = np.append(30.4375 * np.arange(25), 731.0)
+    result = alone(example(rows=len(time)))
+    heads = next(line for line in render_table(replace(result, time=time)).splitlines() if "start" in line)
+    assert heads.split("  ")[-1].strip() == "2 years"
+    assert heads.count("2 years") == 1
+
+
+def test_the_table_is_of_what_the_figures_show_and_names_the_rest():
+    # With five arms and a cohort it once had 1,100 lines.
+    shown = replace(example(), figures=(FigureSpec("a", "crp"), FigureSpec("b", "msc.cells")))
+    text = render_table(shown)
+    assert "crp [mg/L]" in text
+    assert "hba1c [%]" not in text
+    assert "Recorded too: hba1c, glucose_mean," in text
+    assert "hba1c [%]" in render_table(shown, everything=True)
+    assert "Recorded too" not in render_table(shown, everything=True)
+    nothing_clinical = replace(example(), figures=(FigureSpec("b", "msc.cells"),))
+    assert "hba1c [%]" in render_table(nothing_clinical)
+
+
+def test_the_table_says_what_arms_are_and_prints_units_for_people():
+    result = example()
+    index = Variable("bmi", "kg/m**2", "kg/m**2")
+    arms = (replace(result.arms[0], about="metformin goes on"), result.arms[1])
+    text = render_table(replace(result, arms=arms, variables=(*result.variables[:1], index, *result.variables[2:])))
+    assert "  usual: metformin goes on\n" in text
+    assert "bmi [kg/m²]" in text
+    assert "beta_mass [fraction of healthy]" in text
+
+
 def test_the_table_names_doses_evidence_and_failures():
     text = render_table(example())
     assert "cells: 3 × msc.infusion 1e6 cell/kg (day 0, 28, 56); evidence: preclinical (animals)" in text
-    assert "its effect on hba1c goes with msc.potency (98%, assumed)" in " ".join(text.split())
+    assert "its effect on hba1c goes with msc.potency (98 %, assumed)" in " ".join(text.split())
     assert "12 of its 14 numbers assumed" in " ".join(text.split())
     assert "must not be missed" in text
     assert "F99" not in text
     assert "FAILED: cells, subject 5, day 539:" in text
-    assert "34% of the parameters assumed" in text
+    assert "34 % of the parameters assumed" in text
     assert "cohort of 39" in text
 
 

@@ -164,6 +164,7 @@ ARM = 'title = "x"\ncore = ["sugar"]\n[arms.one]\n'
         (ARM + '[figures]\na = { show = "sugar", thresholds = ["7 mL"] }\n', "expected [mass]"),
         (ARM + '[figures]\na = { show = "sugar.gain" }\n', "not one number that changes in time"),
         (ARM + "[figures]\na = 3\n", "expected a table"),
+        (ARM + '[figures]\na = { show = "sugar", unit = "spoons" }\n', "Only a pure number is told what it counts"),
         ('record = ["sugar.gain"]\n' + ARM, "does not change in time"),
         ('record = ["sugar.gian"]\n' + ARM, 'Did you mean "sugar.gain"?'),
         ("record = 3\n" + ARM, "expected a list"),

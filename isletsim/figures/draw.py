@@ -302,7 +302,19 @@ def _curve(axes: Axes, curve: Curve, day: float, scale: float, crowd: int) -> No
     few = len(time) <= FEW
     marker = look.marker or ("o" if few else "")
     every = 1 if few else max(1, len(time) // 6)
-    axes.plot(time, middle, color=look.colour, ls=look.dashes, lw=1.5, marker=marker, ms=2.8, markevery=every, zorder=3)
+    whole = not few  # a mark at the edge is not cut in half
+    axes.plot(
+        time,
+        middle,
+        color=look.colour,
+        ls=look.dashes,
+        lw=1.5,
+        marker=marker,
+        ms=2.8,
+        markevery=every,
+        zorder=3,
+        clip_on=whole,
+    )
     if curve.broken and len(time):
         axes.plot(time[-1:], middle[-1:], color=look.colour, marker="x", ms=5, mew=1.3, zorder=4, clip_on=False)
 

@@ -54,7 +54,9 @@ def limits(panel: Panel) -> tuple[float, float, list[int]]:
     high = max([high, *(panel.thresholds[place].value for place in shown)])
     if 0 < low < 0.4 * high:
         low = 0.0
-    least = 0.02 * max(abs(low), abs(high)) or 1.0  # a constant is a straight line, not noise
+    if low == high == 0:
+        return 0.0, 1.0, shown  # nothing at all: most quantities cannot be negative
+    least = 0.02 * max(abs(low), abs(high))  # a constant is a straight line, not noise
     if high - low < least:
         middle = (low + high) / 2
         low, high = middle - least, middle + least
@@ -71,11 +73,13 @@ def power_of_ten(low: float, high: float) -> int:
 
 
 def printed_unit(unit: str, power: int = 0) -> str:
-    """A unit as papers print it: ``µmol/L``, ``mg²``, ``10⁶ cell/kg``."""
+    """A unit as papers print it: ``µmol/L``, ``mg²``, ``10⁶ cell/kg``, ``10⁻³/day``."""
     text = re.sub(r"\bu(?=(?:g|mol|M|U|L|l|m)\b)", "µ", unit)
     text = re.sub(r"\s*(?:\*\*|\^)\s*\(?(-?\d+)\)?", lambda match: match.group(1).translate(SUPERSCRIPTS), text)
     text = text.replace(" ** ", "").replace("*", "·")
-    return f"10{str(power).translate(SUPERSCRIPTS)} {text}".strip() if power else text
+    if not power:
+        return text
+    return f"10{str(power).translate(SUPERSCRIPTS)} {text}".strip().replace(" 1/", "/")
 
 
 def fold(label: str, width: int = 14) -> str:

@@ -16,11 +16,11 @@ def in_words(grade: str) -> str:
 
 
 def badge(arm: ArmInfo) -> str:
-    """``preclinical (animals), its size assumed``: evidence for the therapy, and for the size of its effect."""
+    """``preclinical (animals), effect size assumed``: evidence for the therapy, and for the size of its effect."""
     kind = in_words(arm.evidence)
     if not arm.grade or arm.grade == arm.evidence:
         return kind
-    size = "its size assumed" if arm.grade == "assumed" else f"its size from: {in_words(arm.grade)}"
+    size = "effect size assumed" if arm.grade == "assumed" else f"effect size from: {in_words(arm.grade)}"
     return f"{kind}, {size}" if kind else size
 
 
@@ -29,7 +29,8 @@ def carried(arm: ArmInfo) -> str:
     parts = []
     if arm.carriers:
         named = [
-            f"{each.name} ({each.share:.0%}, {each.grade or 'no grade'})" for each in arm.carriers[:SHOWN_CARRIERS]
+            f"{each.name} ({100 * each.share:.0f} %, {each.grade or 'no grade'})"
+            for each in arm.carriers[:SHOWN_CARRIERS]
         ]
         parts.append(f"its effect on {arm.carriers[0].on} goes with {', '.join(named)}")
     if arm.assumed[1]:

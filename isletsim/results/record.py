@@ -86,13 +86,14 @@ def own_layers(layers: Iterable[str], control: Iterable[str]) -> tuple[str, ...]
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """A panel asked for in the scenario file."""
+    """A panel asked for in the scenario file; `unit` says what a pure number counts, and is empty for all others."""
 
     name: str
     show: str
     band: tuple[float, float] = (5.0, 95.0)
     thresholds: tuple[tuple[float, str], ...] = ()  # value in the variable's unit, and the text as written
     title: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,11 +174,11 @@ class Result:
 
         return summarise(self)
 
-    def table(self, width: int = 100) -> str:
-        """The summary as plain text, `width` columns wide."""
+    def table(self, width: int = 100, everything: bool = False) -> str:
+        """The summary as plain text, `width` columns wide: what the study's figures show, or `everything`."""
         from isletsim.results.table import render_table
 
-        return render_table(self, width)
+        return render_table(self, width, everything)
 
     def write(self, folder: str | Path, figures: bool = True, keep: str = "summary") -> list[Path]:
         """Write results.csv, summary.json, run.json and the figure; see `isletsim.results.write`."""

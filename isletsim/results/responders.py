@@ -59,17 +59,25 @@ def responders(result: Result) -> dict[str, Any]:
 
 
 def told(found: dict[str, Any]) -> list[str]:
-    """The same in sentences, one or two an arm."""
-    lines = []
-    for name, arm in found["arms"].items() if found else ():
+    """The same in sentences: what is ranked, and one or two an arm."""
+    if not found:
+        return []
+    of, against = found["of"], found["against"]
+    if found["least"]:
+        change = f"how much {'lower' if found['least'] < 0 else 'higher'} than in {against} {of} is in the first year"
+    else:
+        change = f"the difference of {of} from {against} in the first year"
+    lines = [f"Who answers: rank correlation across people with {change}. Up to what chance reaches it is no finding."]
+    for name, arm in found["arms"].items():
         if "never" in arm:
-            by = "; ".join(f"{count} by {at}s" for at, count in arm["by"].items())
+            by = " and in ".join(f"{count} within {at}s" for at, count in arm["by"].items())
+            verb, size = "lowered" if found["least"] < 0 else "raised", f"{abs(found['least']):g} {found['unit']}"
             lines.append(
-                f"{name}: of {arm['n']} people, {by}, {arm['later']} later and {arm['never']} never had "
-                f"{found['of']} changed by {found['least']:+g} {found['unit']} against {found['against']}".rstrip()
+                f"{name}: of {arm['n']} people {of} was {verb} by {size.strip()} or more in {by}; "
+                f"in {arm['later']} more later, in {arm['never']} never"
             )
-        pieces = [_told(arm, BEFORE, "known before"), _told(arm, THERAPY, "of the therapy itself")]
-        lines.append(f"{name}: who answers goes with, {'; '.join(piece for piece in pieces if piece)}")
+        pieces = [_told(arm, BEFORE, "known before"), _told(arm, THERAPY, "drawn for the therapy")]
+        lines.append(f"{name}: {'; '.join(piece for piece in pieces if piece)}")
     return lines
 
 
@@ -81,8 +89,8 @@ def _told(arm: dict[str, Any], kind: str, words: str) -> str:
     above = sum(each["beyond_chance"] for each in arm[kind])
     chance = f"chance reaches {arm[f'chance_{kind}']:.2f}"
     if above:
-        return f"{words}: {', '.join(named[: min(above, SHOWN)])}; {chance}"
-    return f"{words}: nothing beyond chance, first {named[0]}; {chance}"
+        return f"{words}: {', '.join(named[: min(above, SHOWN)])}, where {chance}"
+    return f"{words}: nothing beyond chance, first {named[0]}, where {chance}"
 
 
 # --- the answer -------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ The words for people (titles of clinical names, levels that clinicians use) stan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from isletsim.figures import Curve, Panel, Sheet, Ticks
 from isletsim.figures.sheet import Threshold
 from isletsim.results.badges import badge, must_know
 from isletsim.results.record import NOTICE, FigureSpec, Result
-from isletsim.results.summary import quantiles, unit_label
+from isletsim.results.summary import quantiles, shown_unit, unit_label
 from isletsim.results.table import dose_phrase, provenance
 
 __all__ = ["sheet"]
@@ -44,7 +44,7 @@ TITLES = {
     "egfr": "eGFR",
     "uacr": "UACR",
 }
-FRACTIONS = ("beta_mass", "beta_function")  # pure numbers that mean something
+FEW = 20  # people, of whom a band of 5 to 95 % leaves out less than one at either end
 LEVELS = {  # diagnosis and target of HbA1c; what is left of the beta cells when it hardly matters any more
     ("hba1c", "%"): (6.5, 7.0),
     ("cpeptide_fasting", "nmol/L"): (0.2,),
@@ -103,7 +103,7 @@ def _panel(result: Result, spec: FigureSpec, place: int, ranks: Sequence[int]) -
     curves = [_curve(result, spec, place, arm, rank) for arm, rank in enumerate(ranks)]
     return Panel(
         title=spec.title or TITLES.get(variable.name) or variable.name.replace("_", " ").replace(".", ": "),
-        unit=unit or ("fraction of healthy" if variable.name in FRACTIONS else ""),
+        unit=spec.unit or shown_unit(variable),
         curves=tuple(curve for curve in curves if len(curve.time)),
         thresholds=thresholds,
     )
@@ -128,21 +128,35 @@ def _notes(result: Result, known: Sequence[FigureSpec], panels: Sequence[Panel],
     if result.cohort:
         outer = sorted({spec.band for spec in known}) or [(5.0, 95.0)]
         bands = " or ".join(f"{low:g}–{high:g} %" for low, high in outer)
-        reading = [f"Lines: median of {result.cohort} virtual patients; bands: 25–75 % and {bands} of them."]
+        few = " (of so few, nearly all)" if result.cohort < FEW else ""
+        reading = [f"Lines: median of {result.cohort} virtual patients; bands: 25–75 % and {bands} of them{few}."]
     else:
         reading = ["Lines: the reference patient."]
-    given = [f"{arm.name}: {phrase}" for arm in result.arms if (phrase := dose_phrase(arm))]
+    given = _together((arm.name, dose_phrase(arm)) for arm in result.arms)
     if given:
         reading.append("Ticks: doses (" + "; ".join(given) + ").")
     if any(curve.broken for panel in panels for curve in panel.curves):
         reading.append("A cross: the run ended there.")
     notes = [" ".join(reading)]
-    badges = [f"{arm.name}: {said}" for arm in result.arms if (said := badge(arm))]
+    abouts = [f"{arm.name}: {arm.about}" for arm in result.arms if arm.about]
+    if abouts:
+        notes.insert(0, "Arms. " + " · ".join(abouts) + ".")
+    badges = _together((arm.name, badge(arm)) for arm in result.arms)
     if badges:
         notes.append("Evidence: " + "; ".join(badges) + ".")
     statements = [statement.partition(":")[0] for statement in must_know(result)]
     if statements:
-        notes.append(f"To be known with it: statements {', '.join(statements)} in run.json.")
+        kind = "statement" if len(statements) == 1 else "statements"
+        notes.append(f"To be known with it: {kind} {', '.join(statements)} in run.json.")
     if missing:
         notes.append("Asked for and not recorded: " + ", ".join(missing) + ".")
     return [*notes, " · ".join([*provenance(result), NOTICE])]
+
+
+def _together(said: Iterable[tuple[str, str]]) -> list[str]:
+    """What is said of arms, once for all arms of which the same is said; nothing of those of which nothing is."""
+    names: dict[str, list[str]] = {}
+    for name, phrase in said:
+        if phrase:
+            names.setdefault(phrase, []).append(name)
+    return [f"{', '.join(each)}: {phrase}" for phrase, each in names.items()]

@@ -12,12 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isletsim.figures.layout import printed_unit
 from isletsim.results.record import NOTICE, Result, Variable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Mark", "clinical", "failures_by_arm", "marks", "quantiles", "rounded", "summarise", "unit_label"]
+__all__ = [
+    "Mark",
+    "clinical",
+    "failures_by_arm",
+    "marks",
+    "quantiles",
+    "rounded",
+    "shown_unit",
+    "summarise",
+    "unit_label",
+]
 
 MONTH = 30.4375  # days, as pint has it
 YEAR = 12 * MONTH
@@ -47,6 +58,15 @@ def unit_label(variable: Variable) -> str:
     """The unit as people write it."""
     text = variable.label or variable.unit
     return {"percent_NGSP": "%", "percent": "%", "mmol_per_mol_IFCC": "mmol/mol"}.get(text, text)
+
+
+# What pure numbers count, for people; files of numbers leave it out.
+COUNTS = {"beta_mass": "fraction of healthy", "beta_function": "fraction of healthy", "homa_b": "%"}
+
+
+def shown_unit(variable: Variable) -> str:
+    """The unit above a panel and in a table: ``kg/m²``, and of some pure numbers what they count."""
+    return printed_unit(unit_label(variable)) or COUNTS.get(variable.name, "")
 
 
 NEAR_DAYS, NEAR_SHARE = 8.0, 0.1  # how far from a time its row may be: days, and a share of the time

@@ -11,7 +11,7 @@ from typing import Any
 from isletsim.results.badges import badge, carried, must_know
 from isletsim.results.record import NOTICE, ArmInfo, Result
 from isletsim.results.responders import told as told_of
-from isletsim.results.summary import summarise
+from isletsim.results.summary import shown_unit, summarise
 
 __all__ = ["dose_phrase", "label_of", "provenance", "render_table"]
 
@@ -23,25 +23,31 @@ SHOWN_FAILURES, SHOWN_DOSES = 5, 3
 PREFERRED = ["end", "0 month", "12 month", "6 month", "3 month", "2 year", "5 year", "10 year", "3 year", "20 year"]
 
 
-def render_table(result: Result, width: int = 100) -> str:
-    """The summary table of a result.
+def render_table(result: Result, width: int = 100, everything: bool = False) -> str:
+    """The summary table of a result: what the study's figures show, or everything where it has none or that is wanted.
 
     Per clinical name a line for each arm (the reference patient), with a cohort two more (median, and 5th to 95th
     percentile), and the same of the differences from the control, which are taken patient by patient.
     """
     found = summarise(result)
-    names = list(dict.fromkeys(name for arm in found["arms"].values() for name in arm))
+    known = list(dict.fromkeys(name for arm in found["arms"].values() for name in arm))
+    asked = {spec.show for spec in result.figures}
+    names = [name for name in known if everything or name in asked] or known
+    left = [name for name in known if name not in names]
+    units = {variable.name: shown_unit(variable) for variable in result.variables}
     blocks = {name: _block(result, found, name) for name in names}
     rows = [row for block in blocks.values() for row in block]
-    heads = {at: label_of(at, result) for at in _times(found)}
+    heads = {at: label_of(at, result) for at in _times(found, result)}
     widths = {at: max([len(head), *(len(cells.get(at, "")) for _, cells in rows)]) for at, head in heads.items()}
     first = min(WIDEST, max([NARROWEST, *(len(text) for text, _ in rows)]))
     chosen = _fit(widths, width - first)
     lines = [*_head(result, width), _line("", heads, chosen, widths, first)]
     for name in names:
-        unit = next(arm[name]["unit"] for arm in found["arms"].values() if name in arm)
-        lines.append(f"{name} [{unit}]" if unit else name)
+        lines.append(f"{name} [{units[name]}]" if units[name] else name)
         lines += [_line(text, cells, chosen, widths, first) for text, cells in blocks[name]]
+    if left:
+        more = f"Recorded too: {', '.join(left)}. They stand in summary.json (-o), and here with --all."
+        lines += ["", *textwrap.wrap(more, width)]
     return "\n".join(line.rstrip() for line in [*lines, "", *_foot(result, found, width)])
 
 
@@ -59,10 +65,11 @@ def _block(result: Result, found: Mapping[str, Any], name: str) -> list[Row]:
             records = entries[name]["values"]
             title = f"  {arm}" if kind == "arms" else f"  {arm} - {control}"
             sign = kind == "differences"
-            rows.append((title, {each["at"]: _number(each["patient"], decimals, sign) for each in records}))
+            columns = [(_column(each["at"], result), each) for each in records]
+            rows.append((title, {at: _number(each["patient"], decimals, sign) for at, each in columns}))
             if result.cohort:
-                rows.append(("    median", {each["at"]: _number(each["median"], decimals, sign) for each in records}))
-                rows.append(("    5-95 %", {each["at"]: _spread(each, decimals, sign) for each in records}))
+                rows.append(("    median", {at: _number(each["median"], decimals, sign) for at, each in columns}))
+                rows.append(("    5-95 %", {at: _spread(each, decimals, sign) for at, each in columns}))
     return rows
 
 
@@ -107,12 +114,16 @@ def label_of(at: str, result: Result) -> str:
     return "start" if at.startswith("0 ") else f"{at}s"
 
 
-def _times(found: Mapping[str, Any]) -> list[str]:
-    """The times of a summary in order; "3 year" is left out where it is the end, which is said once."""
-    entries = [entry["values"] for arm in found["arms"].values() for entry in arm.values()]
-    days = [(each["at"], each["time_day"], records[-1]["time_day"]) for records in entries for each in records]
-    early = {at: day for at, day, last in days if at == "end" or day != last}
-    return sorted(early, key=lambda at: (at == "end", early[at]))
+def _column(at: str, result: Result) -> str:
+    """The column of a time: what reads like the end stands there, which is said once."""
+    return "end" if label_of(at, result) == label_of("end", result) else at
+
+
+def _times(found: Mapping[str, Any], result: Result) -> list[str]:
+    """The columns of a summary in order."""
+    records = [each for arm in found["arms"].values() for entry in arm.values() for each in entry["values"]]
+    days = {_column(each["at"], result): each["time_day"] for each in records}
+    return sorted(days, key=lambda at: (at == "end", days[at]))
 
 
 def _fit(widths: Mapping[str, int], left: int) -> list[str]:
@@ -141,7 +152,9 @@ def _head(result: Result, width: int) -> list[str]:
         )
     else:
         what = "The reference patient."
-    return [*lines, *textwrap.wrap(what, width), ""]
+    arms = [f"  {arm.name}: {arm.about}" for arm in result.arms if arm.about]
+    told = [line for arm in arms for line in textwrap.wrap(arm, width, subsequent_indent="    ")]
+    return [*lines, *told, *textwrap.wrap(what, width), ""]
 
 
 def _foot(result: Result, found: Mapping[str, Any], width: int) -> list[str]:
@@ -179,7 +192,7 @@ def provenance(result: Result) -> list[str]:
     if result.cohort and seed is not None:
         parts.append(f"seed {seed}")
     if isinstance(share, (int, float)) and math.isfinite(share):
-        parts.append(f"{share:.0%} of the parameters assumed")
+        parts.append(f"{100 * share:.0f} % of the parameters assumed")
     if result.failures:
         parts.append(f"{len(result.failures)} failed")
     return parts

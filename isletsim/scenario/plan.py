@@ -303,7 +303,7 @@ def _figure(page: Page, name: str, value: Any, composition: Composition, found: 
     if not isinstance(value, dict):
         page.fault(keys, "expected a table.", f'Write {name} = {{ show = "hba1c", band = [5, 95] }}.')
         return FigureSpec(name, name)
-    page.only(value, ("show", "band", "thresholds", "title"), keys)
+    page.only(value, ("show", "band", "thresholds", "title", "unit"), keys)
     shown = page.word(value, "show", keys)
     if not shown:
         page.fault(keys, "does not say what to show.", f'Write {name} = {{ show = "hba1c" }}.')
@@ -322,7 +322,11 @@ def _figure(page: Page, name: str, value: Any, composition: Composition, found: 
         level = page.quantity(text, (*keys, "thresholds"), unit.dimension, of)
         if level is not None:
             thresholds.append((float(convert(level.value, unit)), text))
-    return FigureSpec(name, variable, _band(page, value, keys), tuple(thresholds), page.word(value, "title", keys))
+    counts = page.word(value, "unit", keys)
+    if counts and unit.text:
+        page.fault((*keys, "unit"), f'"{shown}" has a unit, {unit.text}.', "Only a pure number is told what it counts.")
+    title = page.word(value, "title", keys)
+    return FigureSpec(name, variable, _band(page, value, keys), tuple(thresholds), title, counts)
 
 
 def _band(page: Page, value: Mapping[str, Any], keys: Keys) -> tuple[float, float]:

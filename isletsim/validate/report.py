@@ -61,7 +61,7 @@ def _head(study: Study, facts: RunFacts | None, width: int) -> list[str]:
     if facts is not None:
         parts.append(f"cohort of {facts.cohort}" if facts.cohort else "one patient")
         if facts.assumed is not None:
-            parts.append(f"{facts.assumed:.0%} of the parameters assumed")
+            parts.append(f"{100 * facts.assumed:.0f} % of the parameters assumed")
         if facts.failures:
             parts.append(f"{facts.failures} failed")
     return textwrap.wrap(" · ".join(part for part in parts if part), width)
