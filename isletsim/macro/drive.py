@@ -9,6 +9,7 @@ from isletsim.macro import layout as at
 from isletsim.macro.machine import proceed
 from isletsim.macro.real_days import copy
 from isletsim.solver import lane_frame as lane
+from isletsim.solver.lane_frame import LANES
 from isletsim.solver.kernels import INTEGERS, Integers, call_driver, compiled, integers, merged, offset, reals, types
 
 __all__ = ["run_macro"]
@@ -118,6 +119,18 @@ def take(frame: Integers, kind: int, count: int, done: int) -> None:
             whole[at.STATUS] = at.GOING
 
 
+@merged
+def behind(frame: Integers) -> int:
+    """What the life waits for that is furthest behind."""
+    kind, time = at.LIFE, math.inf
+    for life in range(frame[at.LIVES]):
+        whole, real = integers(integers(frame[at.ROWS_WHOLE])[life]), reals(integers(frame[at.ROWS_REAL])[life])
+        if whole[at.ASKS_PYTHON] == 0 and (whole[at.STATUS] == at.LIFE or whole[at.STATUS] == at.DAY):
+            if real[at.TIME] < time:
+                kind, time = whole[at.STATUS], real[at.TIME]
+    return kind
+
+
 @compiled(types.int64(INTEGERS))
 def run_macro(frame: Integers) -> int:
     """Lives go on until so few wait for the lanes as may be left."""
@@ -132,6 +145,8 @@ def run_macro(frame: Integers) -> int:
         if lives + days <= frame[at.FEWEST]:
             return 0
         kind = at.LIFE if lives >= days else at.DAY
+        if lives + days <= LANES:
+            kind = behind(frame)
         one, many = frame[at.DAY_ONE], frame[at.DAY_MANY]
         if kind == at.LIFE:
             one, many = frame[at.LIFE_ONE], frame[at.LIFE_MANY]
