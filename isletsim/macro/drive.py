@@ -9,8 +9,8 @@ from isletsim.macro import layout as at
 from isletsim.macro.machine import proceed
 from isletsim.macro.real_days import copy
 from isletsim.solver import lane_frame as lane
-from isletsim.solver.lane_frame import LANES
 from isletsim.solver.kernels import INTEGERS, Integers, call_driver, compiled, integers, merged, offset, reals, types
+from isletsim.solver.lane_frame import LANES
 
 __all__ = ["run_macro"]
 
@@ -125,9 +125,9 @@ def behind(frame: Integers) -> int:
     kind, time = at.LIFE, math.inf
     for life in range(frame[at.LIVES]):
         whole, real = integers(integers(frame[at.ROWS_WHOLE])[life]), reals(integers(frame[at.ROWS_REAL])[life])
-        if whole[at.ASKS_PYTHON] == 0 and (whole[at.STATUS] == at.LIFE or whole[at.STATUS] == at.DAY):
-            if real[at.TIME] < time:
-                kind, time = whole[at.STATUS], real[at.TIME]
+        waiting = whole[at.STATUS] == at.LIFE or whole[at.STATUS] == at.DAY
+        if waiting and whole[at.ASKS_PYTHON] == 0 and real[at.TIME] < time:
+            kind, time = whole[at.STATUS], real[at.TIME]
     return kind
 
 
