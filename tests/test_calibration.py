@@ -10,6 +10,7 @@ from click.testing import CliRunner
 import isletsim.calibration.__main__ as script
 from isletsim.calibration import as_page, fit, kept_result, observe, own_table, read_calibration, write_into, writing
 from isletsim.calibration.observe import patched
+from isletsim.calibration.fit import misfit
 from isletsim.calibration.records import Study
 from isletsim.calibration.report import explained, merge
 from isletsim.cohort import collect
@@ -232,6 +233,30 @@ def test_a_page_may_give_other_reasons_and_no_other_numbers(tiny, kept):
     assert result["groups"]["tiny"]["rows"][0].pop("why") == ""
     assert told == result
     assert explained(kept, read_calibration()) == kept
+
+
+def test_a_group_that_is_measured_again_keeps_what_its_fit_said(tiny):
+    # How sure the numbers of type 1 are was lost when its rows were shown with more people.
+    (group,) = read_calibration(tiny())
+    outcome = fit(group, keep=True, tell=lambda line: None)
+    (name,), (reached,) = outcome.values, outcome.rows
+    result = merge({"groups": {}}, [outcome])
+    kept = result["groups"]["tiny"]
+    kept["parameters"][name] |= {"before": "20 mg/dL", "relative_error": 0.2}
+    kept["rows"][0] |= {"before": 9.9, "after": 9.8}
+    kept["misfit"] = {"before": 7.0, "after": 6.0}
+    again = merge(result, [outcome])["groups"]["tiny"]
+    assert again["parameters"] == kept["parameters"]
+    assert again["misfit"] == {
+        "before": 7.0,
+        "after": pytest.approx(misfit({reached.comparison: reached.after}), rel=1e-3),
+    }
+    assert (again["rows"][0]["before"], again["rows"][0]["after"]) == (9.9, pytest.approx(reached.after, rel=1e-3))
+    others = merge({"groups": {"tiny": {**kept, "cohort": 6}}}, [outcome])["groups"]["tiny"]
+    assert (others["rows"][0]["before"], others["misfit"]["before"]) == (None, None)
+    kept["parameters"][name]["value"] = "30 mg/dL"  # somebody has moved it since: the fit spoke of another number
+    moved = merge(result, [outcome])["groups"]["tiny"]
+    assert moved["parameters"][name]["relative_error"] is None
 
 
 def test_a_number_is_written_where_it_stands_and_nothing_else_changes(tiny, tmp_path, monkeypatch):

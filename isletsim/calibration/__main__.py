@@ -17,7 +17,7 @@ from isletsim.units import convert
 @click.command()
 @click.option("--table", type=click.Path(path_type=Path), help="Another table than seeds/calibration.toml.")
 @click.option("--only", default="", metavar="GROUP", help="One group.")
-@click.option("--keep", is_flag=True, help="Leave the numbers as they are and say what they reach.")
+@click.option("--keep", is_flag=True, help="Leave the numbers as they are and say what they reach now.")
 @click.option("--cohort", type=int, help="Virtual patients that stand for a population; 0 lets the reference do.")
 @click.option("--dry-run", is_flag=True, help="Print, and write no file.")
 @click.option("--write", is_flag=True, help="Put the numbers into the model and patient files.")

@@ -12,11 +12,12 @@ from isletsim.calibration.fit import misfit
 from isletsim.calibration.reading import by_hand, printed
 from isletsim.calibration.records import Comparison, Group, Outcome, Reached
 from isletsim.places import data_folder
-from isletsim.units import convert
+from isletsim.units import convert, quantity
 
 __all__ = ["as_data", "as_page", "explained", "kept_result", "merge", "result_file"]
 
 DIGITS = 4
+ROUNDED = 5e-3  # a spread is read back from the ends of a range, which files hold to three digits
 
 
 def result_file() -> Path:
@@ -31,9 +32,44 @@ def kept_result(path: Path | None = None) -> dict[str, Any]:
 
 
 def merge(kept: Mapping[str, Any], outcomes: Iterable[Outcome]) -> dict[str, Any]:
-    """A kept result with groups that were fitted anew."""
-    groups = {**kept.get("groups", {}), **{each.group.name: as_data(each) for each in outcomes}}
+    """A kept result with groups that were fitted anew, or only measured anew."""
+    groups = dict(kept.get("groups", {}))
+    for each in outcomes:
+        name, found = each.group.name, as_data(each)
+        fitted = not all(math.isnan(error) for error in each.errors.values())
+        groups[name] = found if fitted or name not in groups else _measured_anew(groups[name], found)
     return {"groups": {name: groups[name] for name in sorted(groups)}}
+
+
+def _measured_anew(kept: Mapping[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """A group that was measured and not fitted, with what its last fit said: how sure numbers are, where rows began."""
+    parameters = {
+        key: {**number, **{told: kept["parameters"][key][told] for told in ("before", "relative_error")}}
+        if _same_number(kept["parameters"].get(key), number)
+        else number
+        for key, number in found["parameters"].items()
+    }
+    if not parameters:
+        return found
+    alike = kept["cohort"] == found["cohort"]  # else the rows of that fit were about other people
+    before = {_named(row): row["before"] for row in kept["rows"]} if alike else {}
+    return {
+        **found,
+        "misfit": {**found["misfit"], "before": kept["misfit"]["before"] if alike else None},
+        "parameters": parameters,
+        "rows": [{**row, "before": before.get(_named(row))} for row in found["rows"]],
+    }
+
+
+def _same_number(kept: Mapping[str, Any] | None, found: Mapping[str, Any]) -> bool:
+    if kept is None:
+        return False
+    values = [quantity(each["value"]).value for each in (kept, found)]
+    return math.isclose(*values, rel_tol=ROUNDED)
+
+
+def _named(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["target"], row["quantity"], row["where"]
 
 
 def explained(kept: Mapping[str, Any], groups: Iterable[Group]) -> dict[str, Any]:
@@ -42,10 +78,7 @@ def explained(kept: Mapping[str, Any], groups: Iterable[Group]) -> dict[str, Any
     for group in groups:
         if group.name in found:
             why = {(each.target, each.label, _where(each)): each.why for each in group.comparisons}
-            rows = [
-                {**row, "why": why.get((row["target"], row["quantity"], row["where"]), row["why"])}
-                for row in found[group.name]["rows"]
-            ]
+            rows = [{**row, "why": why.get(_named(row), row["why"])} for row in found[group.name]["rows"]]
             found[group.name] = {**found[group.name], "about": group.about, "rows": rows}
     return {"groups": found}
 
@@ -138,6 +171,7 @@ def as_page(result: Mapping[str, Any]) -> str:
         "*Reached* means within the published interval, or within the tolerance that the table gives where none was",
         "published. A row that was fitted is not a prediction. *Chosen by hand* are numbers that somebody moved after",
         "looking at runs: what depends on them is no prediction either, and no fit can be repeated that gives them.",
+        "*Before* and the standard errors are those of the last fit; *now* is measured again when models change (`--keep`).",
         "",
     ]
     chosen = by_hand()
@@ -150,7 +184,8 @@ def as_page(result: Mapping[str, Any]) -> str:
 def _group_page(name: str, group: Mapping[str, Any], chosen: Iterable[str]) -> list[str]:
     cohort = f"Populations: {group['cohort']} virtual patients." if group["cohort"] else "Reference patients only."
     misfits = group["misfit"]
-    told = f"{cohort} Misfit {misfits['before']} before, {misfits['after']} after."
+    began = f"{misfits['before']} before, " if misfits["before"] is not None else ""
+    told = f"{cohort} Misfit {began}{misfits['after']} now."
     lines = [f"## {name}", "", group["about"], "", told, ""]
     if group["parameters"]:
         lines += ["| number | before | now | relative standard error | bounds | held by |", "|---|---|---|---|---|---|"]
@@ -165,8 +200,8 @@ def _group_page(name: str, group: Mapping[str, Any], chosen: Iterable[str]) -> l
     for row in group["rows"]:
         low, high = row["within"]
         wanted = f"{row['wanted']:g} ({low:g} to {high:g}) {row['unit']}".strip()
-        quantity = f"{row['quantity']}<br>{row['where']}"
-        cells = [row["target"], quantity, wanted, _cell(row["before"]), _cell(row["after"]), row["verdict"]]
+        what = f"{row['quantity']}<br>{row['where']}"
+        cells = [row["target"], what, wanted, _cell(row["before"]), _cell(row["after"]), row["verdict"]]
         lines.append(f"| {' | '.join(cells)} |")
     misses = [row for row in group["rows"] if "missed" in row["verdict"]]
     lines += ["", f"Missed: {len(misses)} of {len(group['rows'])}.", ""] if misses else ["", "Nothing is missed.", ""]
