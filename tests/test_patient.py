@@ -9,7 +9,9 @@ from isletsim.faults import InputError
 from isletsim.library import compose_stack
 from isletsim.model import Spread
 from isletsim.patient import bind_patient, read_patient
-from isletsim.units import convert, unit
+from isletsim.places import listing
+from isletsim.study import load_scenario
+from isletsim.units import convert, quantity, unit
 
 CHAIN = """
 title = "A chain"
@@ -217,3 +219,20 @@ def test_a_patient_file_is_checked_with_the_files_it_names(tmp_path):
     path = write(tmp_path, someone='title = "x"\n[set]\n"topp2000.growht" = { value = "1 1/day", assumed = "x" }')
     with pytest.raises(InputError, match=r'Did you mean "topp2000.growth"\?'):
         check_file("patient", path["someone"])
+
+
+# --- the package's own ------------------------------------------------------------------------------------------------
+
+PEOPLE = [name for name, path in listing("patient") if "person.age" in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_who_somebody_is_said_to_be_is_who_arrives(tmp_path, name):
+    # Late type 2 diabetes was printed as 72 years old and lived with the C-peptide of 52; weights were of older fits.
+    study = f'title = "x"\npatient = "{name}"\nuntil = "1 day"\nsave = "1 day"\n[arms.usual]\nabout = "as before"\n'
+    scenario = load_scenario(write(tmp_path, study=study)["study"])
+    age, weight = (quantity(scenario.patient.covariates[key]).value for key in ("age", "weight"))
+    assert scenario.patient.parameters["person.age"].value == age
+    result = scenario.run(jobs=1)
+    column = [variable.name for variable in result.variables].index("body_weight")
+    assert result.values[0, 0, 0, column] == pytest.approx(convert(weight, unit("kg")), abs=0.6)
