@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 import isletsim.calibration.__main__ as script
 from isletsim.calibration import as_page, fit, kept_result, observe, own_table, read_calibration, write_into, writing
-from isletsim.calibration.observe import patched
 from isletsim.calibration.fit import misfit
+from isletsim.calibration.observe import patched
 from isletsim.calibration.records import Study
 from isletsim.calibration.report import explained, merge
 from isletsim.cohort import collect

@@ -171,7 +171,8 @@ def as_page(result: Mapping[str, Any]) -> str:
         "*Reached* means within the published interval, or within the tolerance that the table gives where none was",
         "published. A row that was fitted is not a prediction. *Chosen by hand* are numbers that somebody moved after",
         "looking at runs: what depends on them is no prediction either, and no fit can be repeated that gives them.",
-        "*Before* and the standard errors are those of the last fit; *now* is measured again when models change (`--keep`).",
+        "*Before* and the standard errors are those of the last fit; *now* is measured again when models change",
+        "(`--keep`).",
         "",
     ]
     chosen = by_hand()
