@@ -337,6 +337,8 @@ def test_an_interrupted_run_leaves_what_was_computed(study, jobs):
     assert told[-1][1] == 6000
     assert done[0]
     assert told[-1][0] <= done[1:].sum() < 6000
+    # What was kept of an interrupted run looked like a whole one of 6000.
+    assert partial.run["warnings"][0].startswith(f"interrupted: {done[1:].sum()} of 6000 people were lived")
 
 
 def test_progress_is_told_to_the_end(study):

@@ -101,7 +101,11 @@ def run_study(
             gathered.carriers = carriers_of(ground)
         _cohort(ground, gathered, jobs or _cores(), progress)
     except KeyboardInterrupt as stop:
-        stop.partial = result()  # type: ignore[attr-defined]
+        lived = int(np.isfinite(gathered.values[:, 1:]).any(axis=(0, 2, 3)).sum())
+        message = f"interrupted: {lived} of {plan.cohort} people were lived, and the others are left out"
+        made = result()
+        warned = {**made.run, "warnings": [message, *(made.run.get("warnings") or ())]}
+        stop.partial = replace(made, run=warned)  # type: ignore[attr-defined]
         raise
     return result()
 
