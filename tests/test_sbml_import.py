@@ -680,6 +680,19 @@ def test_the_command_line_runs_a_file(tmp_path, capsys):
     assert json.loads((tmp_path / "out" / "run.json").read_text())["model"] == "model"
 
 
+def test_what_moves_is_shown_before_what_only_steps(tmp_path, capsys):
+    # Of an exported life of two clocks the table and figure had clocks of events and daily sums first, and no state.
+    ticking = rule("rate", "x", cn(1.0)) + rule("assignment", "step", "<apply><floor/><ci>x</ci></apply>")
+    path = write(tmp_path, sbml(parameters(step=None, x=0) + rules(ticking)))
+    with pytest.raises(SystemExit) as stopped:
+        main(["run", str(path), "--until", "5", "-o", str(tmp_path / "out")])
+    assert stopped.value.code == 0
+    said = capsys.readouterr().out
+    assert said.index("\nx ") < said.index("\nstep ")
+    picture = (tmp_path / "out" / "figures" / "trajectory.svg").read_text()
+    assert picture.index("<!-- x -->") < picture.index("<!-- step -->")
+
+
 def case(folder: Path, name: str, results: str, text: str | None = None) -> None:
     place = folder / name
     place.mkdir()

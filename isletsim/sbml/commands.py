@@ -6,9 +6,12 @@ import csv
 import hashlib
 import json
 import os
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from isletsim import __version__
 from isletsim.faults import Fault, InputError
@@ -29,6 +32,7 @@ __all__ = ["export_file", "import_file", "judge_folder", "run_file", "table", "w
 
 SHOWN = 40  # quantities of the table that is printed
 PANELS = 12  # of the figure
+TITLE = 36  # letters of a line above a panel
 
 
 def run_file(path: Path, until: str | None, changes: Mapping[str, str], save: str | None = None) -> SbmlTrajectory:
@@ -55,7 +59,7 @@ def _number(text: str) -> float | str:
 
 def table(trajectory: SbmlTrajectory) -> str:
     """The first and last value of every quantity that changes."""
-    moving = [name for name in trajectory if len(trajectory[name]) and trajectory[name].min() != trajectory[name].max()]
+    moving = _moving(trajectory)
     width = max((len(name) for name in moving[:SHOWN]), default=4)
     lines = [f"{'':<{width}}  {'begin':>13}  {'end':>13}  unit"]
     for name in moving[:SHOWN]:
@@ -65,6 +69,13 @@ def table(trajectory: SbmlTrajectory) -> str:
         lines.append(f"and {len(moving) - SHOWN} more")
     lines += [f"at {time:g}: {name}" for time, name in trajectory.events[:SHOWN]]
     return "\n".join([*lines, *(f"warning: {each}" for each in trajectory.warnings)])
+
+
+def _moving(trajectory: SbmlTrajectory) -> list[str]:
+    """What changes, in the order of the file; what only steps now and then (a clock of an event) comes last."""
+    changes = {name: np.count_nonzero(np.diff(trajectory[name])) for name in trajectory}
+    steady = (len(trajectory.time) - 1) / 2
+    return sorted((name for name in changes if changes[name]), key=lambda name: changes[name] < steady)
 
 
 def write_run(path: Path, trajectory: SbmlTrajectory, folder: Path, figures: bool = True) -> list[Path]:
@@ -99,7 +110,7 @@ def _draw(model: SbmlModel, trajectory: SbmlTrajectory, folder: Path) -> list[Pa
 
     from isletsim.sbml.measures import unit_text
 
-    moving = [name for name in trajectory if trajectory[name].min() != trajectory[name].max()][:PANELS]
+    moving = _moving(trajectory)[:PANELS]
     if not moving:
         return []
     folder.mkdir(parents=True, exist_ok=True)
@@ -111,10 +122,13 @@ def _draw(model: SbmlModel, trajectory: SbmlTrajectory, folder: Path) -> list[Pa
     for index, name in enumerate(moving):
         axes = figure.add_subplot(rows, columns, index + 1)
         axes.plot(trajectory.time, trajectory[name], color="#0072b2", linewidth=1.2)
-        axes.set_title(" ".join(model.document.titles.get(name, name).replace("$", r"\$").split()), fontsize=9)
+        title = textwrap.shorten(model.document.titles.get(name, name), 2 * TITLE, placeholder=" ...")
+        axes.set_title("\n".join(textwrap.wrap(title, TITLE)).replace("$", r"\$"), fontsize=8)
         axes.set_ylabel(trajectory.unit(name), fontsize=8)
         axes.set_xlabel(f"time ({clock})" if clock else "time", fontsize=8)
         axes.tick_params(labelsize=7)
+        axes.ticklabel_format(axis="y", useOffset=False)
+        axes.yaxis.get_offset_text().set_fontsize(7)
     paths = [folder / f"trajectory.{kind}" for kind in ("png", "svg")]
     for path in paths:
         figure.savefig(path, dpi=150)
