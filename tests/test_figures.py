@@ -233,6 +233,13 @@ def test_a_threshold_is_drawn_where_it_is_near_or_asked_for():
     assert low < 4.0
 
 
+def test_a_level_that_would_take_half_of_the_panel_is_not_near():
+    # C-peptide of type 2 diabetes, 1.0 to 2.5 nmol/L, was drawn down to 0 for the sake of 0.2.
+    bands = ((np.full(2, 1.0), np.full(2, 2.5)),)
+    time = np.array([0.0, 10.0])
+    assert limits(Panel("x", "", (Curve("a", 0, time, np.full(2, 1.4), bands),), (Threshold(0.2, "0.2"),)))[2] == []
+
+
 def test_a_constant_is_a_straight_line_in_the_middle():
     for value in (0.0, 5.0, -3.0, 1e-9):
         low, high, _ = limits(flat(value))

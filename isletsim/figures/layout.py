@@ -46,7 +46,7 @@ def limits(panel: Panel) -> tuple[float, float, list[int]]:
     every = [curve.middle for curve in panel.curves]
     every += [side for curve in panel.curves for band in curve.bands for side in band]
     low, high = min(float(each.min()) for each in every), max(float(each.max()) for each in every)
-    near = max(0.6 * (high - low), 0.1 * max(abs(low), abs(high)))
+    near = max(0.3 * (high - low), 0.1 * max(abs(low), abs(high)))
     shown = [
         place for place, each in enumerate(panel.thresholds) if each.asked or low - near <= each.value <= high + near
     ]

@@ -148,8 +148,10 @@ def _head(result: Result, width: int) -> list[str]:
     if result.cohort:
         what = (
             f"First line of an arm: the reference patient; then median and 5th to 95th percentile of a cohort of "
-            f"{result.cohort}. Differences are taken patient by patient."
+            f"{result.cohort}."
         )
+        if len(result.arms) > 1:
+            what += " Differences are taken patient by patient."
     else:
         what = "The reference patient."
     arms = [f"  {arm.name}: {arm.about}" for arm in result.arms if arm.about]
