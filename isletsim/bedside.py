@@ -71,7 +71,9 @@ def examine(wanted: str, test: str, at: str = "0 day") -> list[Seen]:
     if kind != "scenario":
         data = {"title": page.data.get("title", wanted), "patient": str(path.resolve()), "arms": {path.stem: {}}}
         data |= {"visits": {"every": "3 month"}, "until": "1 day"}
-    data["challenges"] = {test: {"at": [at]}}
+    own = Path(test)  # a path starts from where the user is, not from where the patient stands
+    named = str(own.resolve()) if own.suffix == ".toml" and own.is_file() else test
+    data["challenges"] = {named: {"at": [at]}}
     if day:
         data["until"] = at
     data["cohort"] = {"size": 0}

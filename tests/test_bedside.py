@@ -4,6 +4,7 @@ import pytest
 
 from isletsim.bedside import draw_seen, examine, told
 from isletsim.faults import InputError
+from isletsim.places import data_folder
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,16 @@ def test_the_figure_says_whose_it_is_and_names_what_is_measured(tolerance, tmp_p
     assert [path.name for path in written] == ["ogtt.png", "ogtt.svg"]
     for text in ("Plasma glucose", "C-peptide in plasma", "the reference patient of healthy_adult, day 0"):
         assert text in picture
+
+
+def test_a_test_of_ones_own_is_found_where_one_is(tmp_path, monkeypatch):
+    # It was looked for beside the patient's file, inside the package.
+    text = (data_folder("models") / "challenges" / "ogtt.toml").read_text()
+    (tmp_path / "mine.toml").write_text(text.replace("75 g", "50 g"))
+    monkeypatch.chdir(tmp_path)
+    (seen,) = examine("healthy_adult", "mine.toml")
+    assert seen.finding.challenge.title == "Oral glucose tolerance test, 50 g"
+    assert seen.finding.challenge.name == "mine"
 
 
 def test_a_scenario_is_seen_in_every_arm():
