@@ -125,6 +125,14 @@ def test_a_plan_can_be_printed(plan, stack):
         assert line in text.splitlines()
 
 
+def test_a_printed_plan_says_what_an_arm_is_and_how_long_a_course_goes_on(plan, stack):
+    # What had no end was printed as "day 0 to inf", and tests and the words of an arm were not printed at all.
+    course = 'about = "sweet"\ncourses = [{ input = "drug.taken", level = "0.5" }]\n'
+    text = printed(plan(STUDY.replace("[arms.twin]\n", "[arms.twin]\n" + course)), stack[0])
+    assert "arm twin: sweet" in text.splitlines()
+    assert "  day 0 to the end  drug.taken = 0.5" in text.splitlines()
+
+
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 ARM = 'title = "x"\ncore = ["sugar"]\n[arms.one]\n'

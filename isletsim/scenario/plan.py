@@ -346,9 +346,13 @@ def printed(plan: Plan, composition: Composition) -> str:
     lines = [plan.title, f"{plan.until:g} days, {len(plan.save)} records, {len(plan.visits)} visits"]
     people = f"{plan.cohort} subjects besides the reference patient, seed {plan.seed}"
     lines.append(people if plan.cohort else "one patient")
+    lines += [f"test {name} on day {', '.join(f'{time:g}' for time in times)}" for name, times in plan.challenges]
     for index, arm in enumerate(plan.arms):
         mark = " (control)" if index == plan.control else ""
-        lines.append(f"arm {arm.name}{mark}: {', '.join(arm.layers) or 'no layers of its own'}")
+        layers = ", ".join(arm.layers) or "no layers of its own"
+        lines.append(f"arm {arm.name}{mark}: {arm.about or layers}")
+        if arm.about:
+            lines.append(f"  layers: {layers}" if arm.layers else f"  {layers}")
         lines += [
             f"  day {dose.time:<8g} {dose.port}  {describe_dose(dose, composition)}"
             for dose in sorted(arm.doses, key=lambda dose: dose.time)
@@ -356,7 +360,8 @@ def printed(plan: Plan, composition: Composition) -> str:
         for course in arm.courses:
             symbol = composition.symbols[course.input]
             level = f"{convert(course.level, symbol.unit):g} {symbol.unit.text}".strip()
-            lines.append(f"  day {course.start:g} to {course.stop:g}  {course.input} = {level}")
+            stop = f"day {course.stop:g}" if math.isfinite(course.stop) else "the end"
+            lines.append(f"  day {course.start:g} to {stop}  {course.input} = {level}")
         lines += [f"  {layer} ends" for layer in arm.stop]
         for name, value in arm.parameters.items():
             symbol = composition.symbols[name]
