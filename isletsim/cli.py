@@ -121,6 +121,10 @@ def run(
 
     wanted = wanted if until is None else {"until": until, **wanted}
     loaded = [load_scenario(each, set=wanted, seed=seed) for each in scenarios]
+    names = [scenario.name for scenario in loaded]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice and output is not None:
+        raise InputError(Fault(f"-o {output}", f"Two studies are called {twice[0]}; each needs a folder of its own."))
     if not dry_run:
         _make_folder("-o", output)
     for scenario in loaded:

@@ -128,11 +128,18 @@ def test_a_folder_of_results_is_made_with_those_above_it(isletsim, tmp_path):
     assert (tmp_path / "deep" / "er" / "ogtt.svg").exists()
 
 
+def test_two_studies_of_one_name_do_not_overwrite_each_other(isletsim, tmp_path):
+    status, out, err = isletsim("run", "t2d_metformin", "t2d_metformin", "-o", str(tmp_path / "out"))
+    assert (status, out) == (2, "")
+    assert "Two studies are called t2d_metformin" in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_study_runs_as_long_as_until_says(isletsim):
     # The option was silently ignored, as if it had not been given.
     status, out, _ = isletsim("run", "t2d_metformin", "--until", "20 day")
     assert status == 0
-    assert "20 days" in out.splitlines()[3]
+    assert "20 days" in next(line for line in out.splitlines() if line.lstrip().startswith("start"))
     assert "5 years" not in out
 
 
