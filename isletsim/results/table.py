@@ -177,7 +177,7 @@ def _foot(result: Result, found: Mapping[str, Any], width: int) -> list[str]:
         lines += textwrap.wrap(f"warning: {warning}", width, subsequent_indent="  ")
     known = must_know(result)
     if known:
-        lines += ["", "What must be known of this study:"]
+        lines += [*[""] * bool(lines), "What must be known of this study:"]
     for statement in known:
         lines += textwrap.wrap(statement, width, initial_indent="  ", subsequent_indent="  ")
     return [*lines, *textwrap.wrap(" · ".join(provenance(result)), width), NOTICE]
