@@ -25,7 +25,7 @@ LONGEST_HISTORY = 120 * 365.25
 _CONDITION = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(>=|<=|>|<)\s*(.+?)\s*")
 _SETTING = ("value", "varies", "uncertain", "distribution", "source", "assumed", "grade", "about", "note")
 _FIXED = ("parameter", "derived")  # kinds of symbols that do not change in time
-_LEG = ("about", "layers", "courses", "doses", "until", "within", "for", "visits")
+_LEG = ("about", "layers", "courses", "doses", "until", "after", "within", "for", "visits")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,10 @@ class Watch:
 
 @dataclass(frozen=True)
 class Leg:
-    """One stretch of a history: its courses and doses counted from its beginning, and when it ends."""
+    """One stretch of a history: its courses and doses counted from its beginning, and when it ends.
+
+    Who gets there sooner than `earliest`, in days, is another kind of patient, and is drawn again.
+    """
 
     about: str
     layers: tuple[str, ...]
@@ -69,6 +72,7 @@ class Leg:
     longest: float  # days: `for`, or `within`
     visits: tuple[float, ...]
     watch: Watch | None
+    earliest: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -272,6 +276,11 @@ def _leg(page: Page, leg: Mapping[str, Any], index: int, composition: Compositio
         longest = span
         if not 0 < span <= LONGEST_HISTORY:
             page.fault(keys, "a leg lasts from one day to 120 years.")
+    earliest = 0.0
+    if "after" in leg:
+        earliest = read_time(page, leg["after"], (*keys, "after"), whole=True) or 0.0
+        if "until" not in leg or not 0 < earliest <= longest:
+            page.fault((*keys, "after"), "stands beside until, and lies within.", 'Write after = "6 month".')
     return Leg(
         about=page.word(leg, "about", keys),
         layers=tuple(file_word(layer) for layer in page.names(leg, "layers", keys)),
@@ -280,6 +289,7 @@ def _leg(page: Page, leg: Mapping[str, Any], index: int, composition: Compositio
         longest=longest,
         visits=_visits(page, leg, keys, longest),
         watch=watch,
+        earliest=earliest,
     )
 
 

@@ -9,7 +9,7 @@ from example_models import DRUG, EATER, SUGAR, write, write_study
 
 import isletsim
 from isletsim.cohort import NORMAL_95, Draws, collect, draw, score, spread_value
-from isletsim.faults import InputError
+from isletsim.faults import InputError, RunError
 from isletsim.library import compose_stack
 from isletsim.model import Spread
 from isletsim.patient import NO_PATIENT, bind_patient, read_patient
@@ -207,6 +207,28 @@ def test_a_subject_who_never_arrives_is_drawn_again_and_counted(tmp_path):
     again = isletsim.load_scenario(study, set={"cohort.size": 30}).run(jobs=1)
     assert again.run["redrawn"] == result.run["redrawn"]
     assert again.values.tobytes() == result.values.tobytes()
+
+
+def test_a_subject_who_arrives_too_soon_is_drawn_again(tmp_path):
+    # People who were diabetic while lean met the end of every leg on its first day, and had 11 % where trials begin.
+    eater = EATER.replace('"0.6"', '"0.64"')
+    all_of_them = isletsim.load_scenario(write_study(tmp_path, eater=eater), set={"cohort.size": 30}).run()
+    days = all_of_them.people[1:, [trait.drawn for trait in all_of_them.traits].index(False)]
+    soon = float(all_of_them.people[0, 0])
+    assert np.sum(days < soon) > 5
+    later = eater.replace("within =", f'after = "{soon} day"\nwithin =')
+    result = isletsim.load_scenario(write_study(tmp_path, eater=later), set={"cohort.size": 30}).run()
+    assert not result.failures
+    assert result.run["redrawn"] > all_of_them.run["redrawn"]
+    assert result.people[1:, 0].min() >= soon
+    kept = days >= soon
+    assert np.array_equal(result.people[1:][kept], all_of_them.people[1:][kept])
+
+
+def test_a_reference_patient_who_arrives_too_soon_is_told(tmp_path):
+    study = write_study(tmp_path, eater=EATER.replace("within =", 'after = "300 day"\nwithin ='))
+    with pytest.raises(RunError, match="not before day 300"):
+        isletsim.load_scenario(study).run()
 
 
 def test_a_subject_who_cannot_arrive_is_reported_and_the_cohort_goes_on(tmp_path, monkeypatch):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ground", "Lived", "live", "opening"]
 
-MOST_ATTEMPTS = 20  # draws of a subject whose history never arrives
+MOST_ATTEMPTS = 20  # draws of a subject whose history never arrives, or too soon
 MOST_REMEMBERED = 1000  # lists of what happens; subjects with dates of their own would fill the memory
 BEFORE = -1.0  # day on which everything began that is carried over into a next stretch
 
@@ -146,9 +146,15 @@ def _arrive(ground: Ground, lived: Lived, who: str) -> Steps[_Arrival]:
             lived.drawn = drawn
             return arrival
         lived.redrawn += 1 if lived.subject else 0
-    ends = " then ".join(leg.watch.text for leg in patient.history if leg.watch)
+    ends = " then ".join(_end(leg) for leg in patient.history if leg.watch)
     cure = "give it longer (within), or a patient who gets there."
     raise _Lost(f"{who}: the history never arrives ({ends}); {cure}")
+
+
+def _end(leg: Leg) -> str:
+    """What a leg waits for."""
+    sooner = f", not before day {leg.earliest:g}" if leg.earliest else ""
+    return f"{leg.watch.text}{sooner}" if leg.watch is not None else ""
 
 
 def _history(ground: Ground, lived: Lived, drawn: Mapping[str, float], who: str) -> Steps[_Arrival | None]:
@@ -173,7 +179,7 @@ def _history(ground: Ground, lived: Lived, drawn: Mapping[str, float], who: str)
         if stretch.failed is not None:
             where = f"{who}, leg {number + 1} of the history"
             raise _Lost(failure_message(ground.composition, stretch.failed, where, stretch.flat_states))
-        if leg.watch is not None and stretch.reason is not Reason.WATCH:
+        if leg.watch is not None and (stretch.reason is not Reason.WATCH or stretch.time < leg.earliest):
             return None
         standing = stretch.standing
         lived.legs += (stretch.time,)
