@@ -223,8 +223,8 @@ def limits_of(clocks: Clocks, known: Mapping[str, float]) -> tuple[tuple[float, 
     return tuple(tuple(known[name] for name in summary.limits) for summary in clocks.summaries)
 
 
-def day_schedule(entries: Sequence[tuple[float, int, int, float]]) -> Schedule:
-    """A schedule from (time of the day, kind, index, amount), in order."""
+def schedule_of(entries: Sequence[tuple[float, int, int, float]]) -> Schedule:
+    """A schedule from (time, kind, index, amount), in order."""
     ordered = sorted(entries, key=lambda entry: entry[0])
     times = sorted({entry[0] for entry in ordered})
     first = np.searchsorted(np.array([entry[0] for entry in ordered]), np.array([*times, np.inf]))

@@ -15,7 +15,7 @@ import numpy as np
 
 from isletsim.clocks import ClockCounts, Life, Rules, Walk
 from isletsim.compiler import CompiledModel, compile_model
-from isletsim.days import Day, DayFailed, day_schedule, limits_of
+from isletsim.days import Day, DayFailed, schedule_of, limits_of
 from isletsim.ensemble import Run, Steps
 from isletsim.faults import Fault, InputError
 from isletsim.layers import Composition
@@ -284,7 +284,7 @@ class TwoClocks:
                 entries.append((dose.time, 1, clocks.day_actions[port.add], dose.amount))
             after = self.composition.after_port.get(dose.port, ())
             entries += [(dose.time, 1, clocks.day_actions[action], 0.0) for action in after]
-        return day_schedule(entries)
+        return schedule_of(entries)
 
     def live(
         self,
@@ -346,7 +346,7 @@ class TwoClocks:
             (stop.time, stop.kind, inner[stop.index] if stop.kind == 1 else stop.index, stop.amount)
             for stop in stops.entries
         ]
-        return walk.day.test(morning.parameters, morning.state, times, day_schedule(entries))
+        return walk.day.test(morning.parameters, morning.state, times, schedule_of(entries))
 
     def _through(
         self,
@@ -438,4 +438,4 @@ def _agenda_of(stops: Stops, clocks: Clocks) -> Schedule:
             raise InputError(Fault("doses", message))
         place = clocks.life_actions[index] if kind == 1 else index
         entries.append((time, kind, place, amount))
-    return day_schedule(entries)
+    return schedule_of(entries)

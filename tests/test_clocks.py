@@ -12,7 +12,7 @@ from small_clocks import CELLS, REPORTS, SUGAR, born, column, lived, liver_of
 
 from isletsim.bridge import curved, curves
 from isletsim.clocks import Rules
-from isletsim.days import day_schedule
+from isletsim.days import schedule_of
 from isletsim.ensemble import Steps, alone
 from isletsim.lives import Standing, TwoClocks
 from isletsim.point import observe
@@ -174,11 +174,11 @@ def test_days_after_a_dose_are_lived_as_they_come(sugar: Any) -> None:
     assert life.base.today is None
     action = liver.composition.ports["cells.graft"].add
     entries = [(1, liver.composition.clocks.life_actions[action], 0.4)]
-    after = alone(walk.event(life, 30.0, day_schedule([(30.0, *each) for each in entries])))
+    after = alone(walk.event(life, 30.0, schedule_of([(30.0, *each) for each in entries])))
     assert after.base.today.left == Rules().settling
     following, _, _ = alone(walk.stretch(after, 30.0, 40.0, np.empty(0)))
     assert following.base.today is None
-    small = alone(walk.event(life, 30.0, day_schedule([(30.0, *entries[0][:2], 1e-4)])))
+    small = alone(walk.event(life, 30.0, schedule_of([(30.0, *entries[0][:2], 1e-4)])))
     assert small.base.today.left == 0
 
 

@@ -11,7 +11,7 @@ from small_clocks import CELLS, MEALS, SUGAR, born, liver_of
 
 from isletsim.bridge import Base
 from isletsim.compiler import compile_model
-from isletsim.days import LONGEST_STEP, Day, DayFailed, day_schedule, limits_of
+from isletsim.days import LONGEST_STEP, Day, DayFailed, schedule_of, limits_of
 from isletsim.ensemble import answer
 from isletsim.macro import Desk, Pair
 from isletsim.macro.real_days import between
@@ -65,7 +65,7 @@ def day_of(composition: Any, entries: Any = (), method: str = "explicit") -> tup
     """A day, its parameters and its midnight."""
     clocks = composition.clocks
     known = constant_values(composition.flat, np.array(composition.flat.values))
-    schedule = day_schedule(entries)
+    schedule = schedule_of(entries)
     day = Day(compile_model(clocks.day), clocks, schedule, limits_of(clocks, known), 1e-8, method)
     parameters = np.array(clocks.day.values)
     return day, parameters, np.array([8.0])
@@ -220,7 +220,7 @@ def test_a_morning_ends_before_what_falls_on_its_end(store: Any) -> None:
 def test_a_test_brings_what_its_own_schedule_says(store: Any) -> None:
     day, parameters, midnight = store
     times = np.array([0.0, 0.05, 0.1])
-    schedule = day_schedule([(0.05, 1, 0, 2.0)])
+    schedule = schedule_of([(0.05, 1, 0, 2.0)])
     outcome = day.test(parameters, midnight, times, schedule)
     content = outcome.outputs[:, day.model.flat.outputs.index("store.content")]
     assert content == pytest.approx([8.0, 8 * np.exp(-0.1) + 2, (8 * np.exp(-0.1) + 2) * np.exp(-0.1)], rel=1e-7)
@@ -243,7 +243,7 @@ def test_a_course_wholly_inside_or_outside_is_all_or_nothing() -> None:
 
 
 def test_meals_of_one_time_stay_in_their_order() -> None:
-    schedule = day_schedule([(0.5, 1, 3, 9.0), (0.2, 1, 0, 1.0), (0.5, 1, 2, 4.0)])
+    schedule = schedule_of([(0.5, 1, 3, 9.0), (0.2, 1, 0, 1.0), (0.5, 1, 2, 4.0)])
     assert schedule.times.tolist() == [0.2, 0.5]
     assert schedule.first.tolist() == [0, 1, 3]
     assert schedule.indices.tolist() == [0, 3, 2]

@@ -16,7 +16,7 @@ import pytest
 from composite_therapies import LAYER
 
 from isletsim.compiler import compile_model
-from isletsim.days import day_schedule
+from isletsim.days import schedule_of
 from isletsim.expressions import names
 from isletsim.expressions.evaluate import evaluate
 from isletsim.layers import Composition, superpose
@@ -79,7 +79,7 @@ def _tenth_day(frozen: Mapping[str, str]) -> tuple[float, float, float, float, f
             parameters,
             span=(0.0, 1.0),
             save=np.array([400.0, 405.0, 410.0, 415.0]) / 1440.0,
-            schedule=day_schedule(entries),
+            schedule=schedule_of(entries),
             rtol=1e-8,
             atol=1e-10 * np.array(clocks.day.scale),
             method="explicit",
