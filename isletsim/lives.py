@@ -15,7 +15,7 @@ import numpy as np
 
 from isletsim.clocks import ClockCounts, Life, Rules, Walk
 from isletsim.compiler import CompiledModel, compile_model
-from isletsim.days import Day, DayFailed, schedule_of, limits_of
+from isletsim.days import Day, DayFailed, limits_of, schedule_of
 from isletsim.ensemble import Run, Steps
 from isletsim.faults import Fault, InputError
 from isletsim.layers import Composition

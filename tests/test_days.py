@@ -11,7 +11,7 @@ from small_clocks import CELLS, MEALS, SUGAR, born, liver_of
 
 from isletsim.bridge import Base
 from isletsim.compiler import compile_model
-from isletsim.days import LONGEST_STEP, Day, DayFailed, schedule_of, limits_of
+from isletsim.days import LONGEST_STEP, Day, DayFailed, limits_of, schedule_of
 from isletsim.ensemble import answer
 from isletsim.macro import Desk, Pair
 from isletsim.macro.real_days import between
