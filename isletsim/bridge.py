@@ -22,7 +22,6 @@ __all__ = [
     "Base",
     "Places",
     "Today",
-    "apart",
     "curves",
     "midnight_near",
     "places_of",
@@ -124,11 +123,6 @@ def shifted(x: Vector, change: Vector) -> Vector:
     changed = x + change
     midnight: Vector = np.where((changed <= 0.0) & (x > 0.0), x, changed)
     return midnight
-
-
-def apart(v: Vector, other: Vector, width: Vector) -> NDArray[np.bool_]:
-    """The directions in which two readings differ."""
-    return np.asarray(np.abs(v - other) > 1e-7 * width)
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ def same(one: Stretch, other: Stretch) -> bool:
 def test_a_life_is_the_same_in_any_company(liver: TwoClocks) -> None:
     singly = dict(alone(life) for life in lives(liver, 19))
     for width in (1, 3, 19):
-        found = dict(together(lives(liver, 19), width=lambda width=width: width))
+        found = dict(together(lives(liver, 19), width=width))
         assert all(same(found[number], singly[number]) for number in range(19)), width
     assert len({stretch.rows.tobytes() for stretch in singly.values()}) == 19
 

@@ -114,7 +114,7 @@ def test_lives_end_in_their_own_time() -> None:
     names = {"a": 3, "b": 0, "c": 1, "d": 5, "e": 0}
     found = alone(abreast([counting(name, rounds, log, compiled) for name, rounds in names.items()]))
     assert found == list(names)
-    ends = list(together((counting(name, rounds, log, compiled) for name, rounds in names.items()), width=lambda: 2))
+    ends = list(together((counting(name, rounds, log, compiled) for name, rounds in names.items()), width=2))
     assert sorted(ends) == sorted(names)
     assert ends.index("c") < ends.index("d")
     assert len(log) == 18
@@ -129,7 +129,7 @@ def test_no_more_lives_begin_than_are_wanted_at_a_time_and_none_after_a_stop() -
             yield counting(str(number), 2, [], compiled)
 
     ends = []
-    for end in together(lives(), width=lambda: 4, stopped=lambda: len(ends) >= 6):
+    for end in together(lives(), width=4, stopped=lambda: len(ends) >= 6):
         ends.append(end)
         assert len(begun) <= len(ends) + 4
     assert 6 <= len(ends) < 14

@@ -124,15 +124,13 @@ def abreast(lives: Sequence[Steps[Result]]) -> Steps[list[Result]]:
 
 
 def together(
-    lives: Iterable[Steps[Result]],
-    width: Callable[[], int] = lambda: WIDTH,
-    stopped: Callable[[], bool] = lambda: False,
+    lives: Iterable[Steps[Result]], width: int = WIDTH, stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[Result]:
-    """The ends of many lives, as they come; so many of them as `width` says are lived at a time, until `stopped`."""
+    """The ends of many lives, as they come; `width` of them are lived at a time, until `stopped`."""
     waiting = iter(lives)
     living: list[_Living[Result]] = []
     while not stopped():
-        full = min(width(), len(living) + BEGUN)
+        full = min(width, len(living) + BEGUN)
         while len(living) < full:
             life = next(waiting, None)
             if life is None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from operator import length_hint
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["ground_of", "run_study"]
 
 Progress = Callable[[int, int], None]
-FEWEST = 16  # lives that a thread lives at a time where there are enough of them: two for each lane
 PATIENCE = 0.1  # seconds between two looks at the progress
 
 
@@ -147,11 +145,7 @@ def _cohort(ground: Ground, gathered: _Gathered, jobs: int, progress: Progress |
     """The lives of all subjects, side by side in each thread."""
     total, done = ground.plan.cohort, 0
     subjects, giving, taking, stop = iter(range(1, total + 1)), Lock(), Lock(), Event()
-
-    def width() -> int:
-        """How many lives a thread lives at a time: towards the end so few that all threads end together."""
-        share = -(-length_hint(subjects) // jobs)
-        return max(1, min(WIDTH, max(share, min(FEWEST, -(-total // jobs)))))
+    width = max(1, min(WIDTH, -(-total // jobs)))
 
     def lives() -> Iterator[Steps[Lived]]:
         while True:
