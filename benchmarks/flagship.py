@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.problems import FLOOR
 from isletsim.sbml import load_sbml
-from isletsim.sbml.arms import export_arm
+from isletsim.sbml.export_scenario import export_arm
 from isletsim.sbml.writing import sbml_text
 from isletsim.study import load_scenario
 
@@ -48,7 +48,7 @@ def file_problem(name: str) -> FileProblem:
     """The one problem of this kind, "flagship"."""
     scenario = load_scenario(SCENARIO, {"until": f"{DAYS} day", "save": "1 day"})
     exchange = export_arm(scenario).exchange
-    states = tuple(each.id for each in exchange.measures if each.kind == "state")
+    states = tuple(each.id for each in exchange.variables if each.kind == "state")
     title = f"the flagship as SBML, {len(states)} states, {DAYS} days of meals"
     return FileProblem(name, title, sbml_text(exchange), float(DAYS), np.linspace(0.0, DAYS, INTERVALS + 1), states)
 

@@ -14,10 +14,10 @@ from isletsim.library import compose_stack
 from isletsim.places import listing
 from isletsim.point import initial
 from isletsim.sbml import load_sbml
-from isletsim.sbml.arms import Exported, export_arm, export_model
 from isletsim.sbml.exchange import Exchange
+from isletsim.sbml.export_scenario import Exported, export_arm, export_model
 from isletsim.sbml.model import SbmlTrajectory
-from isletsim.sbml.outgoing import exchange_of
+from isletsim.sbml.to_exchange import exchange_of
 from isletsim.sbml.writing import sbml_text
 from isletsim.study import load_scenario
 
@@ -98,8 +98,10 @@ each_tool = pytest.mark.parametrize("tool", TOOLS)
 
 def asked(exported: Exported, got: SbmlTrajectory) -> dict[str, float]:
     """Every state, report and kept value that moves, and the largest value it has."""
-    kinds = {each.id: "report" if each.name.startswith("report.") else each.kind for each in exported.exchange.measures}
-    kept = {target for each in exported.exchange.happens for target, _ in each.assignments}
+    kinds = {
+        each.id: "report" if each.name.startswith("report.") else each.kind for each in exported.exchange.variables
+    }
+    kept = {target for each in exported.exchange.events for target, _ in each.assignments}
     names = [name for name, kind in kinds.items() if name in kept or kind in ("state", "report")]
     names = [name for name in names if np.ptp(got[name]) > 0]
     # Where nothing moves (a therapy of courses only), what its laws say.
@@ -110,7 +112,7 @@ def asked(exported: Exported, got: SbmlTrajectory) -> dict[str, float]:
 
 def within(exchange: Exchange, until: float) -> Exchange:
     """Without what lies after the end: tools look at every event in every step."""
-    return replace(exchange, happens=tuple(each for each in exchange.happens if each.time <= until))
+    return replace(exchange, events=tuple(each for each in exchange.events if each.time <= until))
 
 
 def differences(

@@ -21,11 +21,11 @@ from isletsim.regimen import bare_stops, stops_of, to_schedule
 from isletsim.sbml import load_sbml
 from isletsim.sbml.antimony import antimony_text
 from isletsim.sbml.archive import sedml_text, write_archive
-from isletsim.sbml.arms import export_arm, export_model
-from isletsim.sbml.authoring import model_file
-from isletsim.sbml.exchange import Exchange, Measure
-from isletsim.sbml.outgoing import exchange_of
-from isletsim.sbml.typed import Simplifier
+from isletsim.sbml.dimension_inference import Simplifier
+from isletsim.sbml.exchange import Exchange, Variable
+from isletsim.sbml.export_scenario import export_arm, export_model
+from isletsim.sbml.to_exchange import exchange_of
+from isletsim.sbml.to_toml import model_file
 from isletsim.sbml.writing import sbml_text
 from isletsim.simulate import load_model
 from isletsim.solver import solve
@@ -77,7 +77,7 @@ def test_a_model_that_comes_back_gives_the_same_trajectories(tmp_path, name):
     flat = model.composition.flat
     values, state = disturbed(model)
     exchange = exchange_of(model.composition, values=values, start=state)
-    ids = {each.name: each.id for each in exchange.measures}
+    ids = {each.name: each.id for each in exchange.variables}
     save = np.linspace(0.0, 5.0, 51)
     stops = to_schedule(stops_of(model.composition, []), bare_stops(model.compiled, values, 0.0, 5.0), 0.0, 5.0)
     ours = solve(
@@ -109,13 +109,13 @@ def test_a_file_that_comes_back_with_all_it_uses_has_the_same_slopes(tmp_path, m
         given.update(more)
         return exchange_of(composition, **more)
 
-    monkeypatch.setattr("isletsim.sbml.arms.exchange_of", watched)
+    monkeypatch.setattr("isletsim.sbml.export_scenario.exchange_of", watched)
     exported = export_model(name)
     flat = given["merged"].flat if "merged" in given else compose_stack([name]).flat  # of two clocks, or of one
     compiled = compile_model(flat)
     values = given.get("values", np.array(flat.values))
     start = given.get("start", initial(compiled, values))
-    ids = {each.name: each.id for each in exported.exchange.measures}
+    ids = {each.name: each.id for each in exported.exchange.variables}
     back = load_sbml(write(tmp_path, sbml_text(exported.exchange)))
     begin = initial(back.compiled, np.array(back.flat.values))
     for factor in (1.0, 1.1):  # at the start, and away from it
@@ -162,7 +162,7 @@ def test_an_arm_that_comes_back_gives_what_the_study_gave(tmp_path, name, arm):
     assert complaints(text) == []
     got = load_sbml(write(tmp_path, text)).simulate(exported.until, save=7.0, rtol=1e-8)
     table = scenario.run().to_pandas()
-    ids = {each.name: each.id for each in exported.exchange.measures}
+    ids = {each.name: each.id for each in exported.exchange.variables}
     for report, symbol in scenario.composition.reports.items():
         rows = table[(table.arm == arm) & (table.variable == report) & (table.subject == 0)]
         theirs = (got[ids[f"report.{report}"]] - symbol.unit.offset) / symbol.unit.factor
@@ -171,9 +171,9 @@ def test_an_arm_that_comes_back_gives_what_the_study_gave(tmp_path, name, arm):
 
 def test_doses_are_events_in_the_order_of_the_schedule(tmp_path):
     exported = export_arm(load_scenario("t2d_msc_published"), "msc")
-    doses = [each for each in exported.exchange.happens if "infusion" in each.name]
+    doses = [each for each in exported.exchange.events if "infusion" in each.name]
     assert [each.time for each in doses] == [0.0, 28.0, 56.0]
-    amount = next(each for each in exported.exchange.measures if "amount given" in each.name)
+    amount = next(each for each in exported.exchange.variables if "amount given" in each.name)
     assert (amount.value, amount.fixed) == (1e-6, True)  # a million cells for each kilogram, which is a million mg
     model = load_sbml(write(tmp_path, sbml_text(exported.exchange)))
     got = model.simulate(60.0, save=1.0)
@@ -192,7 +192,7 @@ def test_an_arm_with_two_clocks_becomes_one_model_that_lives_every_day(tmp_path)
     meals = [time for time, name in got.events if "gut_meal_add" in name]
     assert len(meals) == 3 * 28
     table = scenario.run().to_pandas()
-    ids = {each.name: each.id for each in exported.exchange.measures}
+    ids = {each.name: each.id for each in exported.exchange.variables}
     for report in ("hba1c", "body_weight", "beta_mass", "glucose_mean"):
         symbol = scenario.composition.reports[report]
         rows = table[(table.arm == "diet") & (table.variable == report)]
@@ -209,7 +209,7 @@ def test_an_unknown_arm_is_answered_with_the_nearest_one():
 def test_what_a_day_was_is_kept_at_midnight(tmp_path):
     exchange = export_arm(load_scenario("healthy_decade")).exchange
     share = "fraction_glucose_plasma_glycaemia_range_low_glycaemia_range_high"
-    begun = {each.id: each.value for each in exchange.measures}
+    begun = {each.id: each.value for each in exchange.variables}
     # An integral that began a day at nothing stopped COPASI where glucose came into its range just after midnight.
     assert begun[f"integral_of_{share}"] == begun[share] > 0
     save = np.linspace(0.0, 2.5, 20_001)
@@ -222,7 +222,7 @@ def test_what_a_day_was_is_kept_at_midnight(tmp_path):
 
 def test_what_is_meant_for_one_instant_happens_at_one():
     # Fasting values were looked at one rounding after breakfast: COPASI then never looked again.
-    daily = [each for each in export_arm(load_scenario("t1d_msc")).exchange.happens if each.every]
+    daily = [each for each in export_arm(load_scenario("t1d_msc")).exchange.events if each.every]
     times = np.unique([each.time for each in daily])
     assert np.min(np.diff(times)) > 1e-6
     breakfast = {each.name: each.priority for each in daily if each.time == 7 / 24}
@@ -238,12 +238,12 @@ def curve(text: str, x: np.ndarray, tmp_path) -> np.ndarray:
     simplifier = Simplifier({"x": PURE, "half": PURE, "y": PURE}, lambda: f"piece_{next(taken)}")
     tree = text if not isinstance(text, str) else parse(text)
     law = simplifier.simple(tree, PURE)
-    pieces = [Measure(each.id, each.id, "expression", each.dimension, rule=each.tree) for each in simplifier.bound]
+    pieces = [Variable(each.id, each.id, "expression", each.dimension, rule=each.tree) for each in simplifier.bound]
     measures = [
-        Measure("half", "half", "parameter", PURE, 2.0, fixed=True),
-        Measure("x", "x", "state", PURE, float(x[0]), rule=apply("divide", Number(1.0), Number(1.0))),
+        Variable("half", "half", "parameter", PURE, 2.0, fixed=True),
+        Variable("x", "x", "state", PURE, float(x[0]), rule=apply("divide", Number(1.0), Number(1.0))),
         *pieces,
-        Measure("y", "y", "expression", PURE, rule=law),
+        Variable("y", "y", "expression", PURE, rule=law),
     ]
     exchange = Exchange("test", "test", (), tuple(measures), ())
     got = load_sbml(write(tmp_path, sbml_text(exchange))).simulate(float(x[-1] - x[0]), save=x - x[0], rtol=1e-10)

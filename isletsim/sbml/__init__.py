@@ -1,4 +1,4 @@
-"""SBML, the common language of systems biology, in and out. Needs python-libsbml, the extra `sbml`."""
+"""Import and export of SBML. Import needs python-libsbml (the extra `sbml`)."""
 
 from isletsim.sbml.model import SbmlModel, SbmlTrajectory, load_sbml
 

@@ -1,4 +1,4 @@
-"""What algebraic rules determine, and other small algebra on trees: order of definitions, straight lines, renaming."""
+"""Algebra on expression trees: dependency order, linear forms, substitution, bipartite matching."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Line = tuple[Tree | None, Tree]  # slope (None where there is none) and the rest
 
 
 class Cycle(ValueError):
-    """Definitions that need each other; its argument is their names."""
+    """Circular definition; the argument lists the names."""
 
 
 def ordered(definitions: Mapping[str, Tree], roots: Iterable[str]) -> list[str]:
-    """The roots and what they need, each after what it needs itself.
+    """Return the roots and their dependencies in dependency order.
 
     Raises
     ------
-    Cycle : some definitions need each other.
+    Cycle : the definitions are circular.
     """
     done: dict[str, bool] = {}
     result: list[str] = []
@@ -48,7 +48,7 @@ def ordered(definitions: Mapping[str, Tree], roots: Iterable[str]) -> list[str]:
 
 
 def dependents(definitions: Mapping[str, Tree], sources: Iterable[str]) -> set[str]:
-    """The sources and everything that is defined through them."""
+    """Return the sources and everything that depends on them."""
     users: dict[str, list[str]] = {}
     for name, tree in definitions.items():
         for each in names(tree):
@@ -64,7 +64,7 @@ def dependents(definitions: Mapping[str, Tree], sources: Iterable[str]) -> set[s
 
 
 def needed(definitions: Mapping[str, Tree], tree: Tree) -> set[str]:
-    """Every name a tree stands on, through definitions."""
+    """Return every name that a tree depends on, directly or through definitions."""
     found = set(names(tree))
     waiting = list(found)
     while waiting:
@@ -77,7 +77,7 @@ def needed(definitions: Mapping[str, Tree], tree: Tree) -> set[str]:
 
 
 def renamed(tree: Tree, replace: Mapping[str, Tree]) -> Tree:
-    """The tree with names replaced. A piece that stands in many places is done once and stays one piece."""
+    """Return the tree with names replaced; shared subtrees stay shared."""
     done: dict[int, Tree] = {}
     stack = [tree]
     while stack:
@@ -101,7 +101,7 @@ def renamed(tree: Tree, replace: Mapping[str, Tree]) -> Tree:
 
 
 def linear(tree: Tree, unknown: str, definitions: Mapping[str, Tree], affected: set[str]) -> Line | None:
-    """The tree as slope * unknown + rest, or None where it is no such thing.
+    """Return the tree as slope * unknown + rest, or None when it is not linear in the unknown.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ _LINES: dict[str, Callable[..., Line | None]] = {
 
 
 def matched(candidates: Sequence[Sequence[str]]) -> list[str | None]:
-    """One variable for every rule, each at most once, the first candidates preferred; None where none is left.
+    """Match every rule with one variable, earlier candidates preferred; None when no variable is left.
 
     Augmenting paths of bipartite matching (Kuhn); a rule that comes later may move an earlier one to its next choice.
     """

@@ -1,9 +1,9 @@
-"""A model on its way out as Antimony: the same equations as text that people read and write."""
+"""Export of a model as Antimony text."""
 
 from __future__ import annotations
 
 from isletsim.faults import Fault, InputError
-from isletsim.sbml.exchange import CLOCK, Exchange, Happens, Measure, number_of
+from isletsim.sbml.exchange import CLOCK, Exchange, TimedEvent, Variable, number_of
 from isletsim.sbml.infix import formula
 from isletsim.sbml.writing import BASE_UNITS, SBO_TERMS, unit_identifier
 from isletsim.units import PURE, Dimension
@@ -12,33 +12,33 @@ __all__ = ["antimony_text"]
 
 
 def antimony_text(exchange: Exchange) -> str:
-    """The model as Antimony.
+    """Return the model as Antimony text.
 
     Raises
     ------
     InputError : the model has algebraic rules, for which Antimony has no words.
     """
-    measures = exchange.measures
-    unknowns = [each.name for each in measures if each.kind == "unknown"]
+    variables = exchange.variables
+    unknowns = [each.name for each in variables if each.kind == "unknown"]
     if unknowns:
         message = f"{unknowns[0]} is determined by an algebraic rule, for which Antimony has no words."
         raise InputError(Fault(exchange.title, message, "Export with --no-algebraic."))
-    dimensions = dict.fromkeys([CLOCK, *(each.dimension for each in measures)])
+    dimensions = dict.fromkeys([CLOCK, *(each.dimension for each in variables)])
     lines = [f"// {_line(each)}" for each in (exchange.title, *exchange.notes)]
     lines += [f"model *{exchange.id}()", "", "  // units"]
     lines += [f"  unit {unit_identifier(each)} = {_unit(each)};" for each in dimensions if each != PURE]
     lines += [f"  unit time_unit = {_unit(CLOCK)};"]
     for title, kinds in _CHAPTERS:
-        chosen = [each for each in measures if each.kind in kinds]
+        chosen = [each for each in variables if each.kind in kinds]
         if chosen:
             lines += ["", f"  // {title}"]
             for each in chosen:
                 lines += _measure(each)
-    if exchange.happens:
+    if exchange.events:
         lines += ["", "  // what happens"]
-        lines += [_event(each) for each in exchange.happens]
+        lines += [_event(each) for each in exchange.events]
     lines += ["", "  // names and sources"]
-    for each in measures:
+    for each in variables:
         lines += _notes(each)
     links = [f'{exchange.id} description "{link}"' for link in exchange.sources]
     return "\n".join([*lines, "end", "", f'{exchange.id} is "{_line(exchange.title)}"', *links]) + "\n"
@@ -52,7 +52,7 @@ _CHAPTERS = (
 )
 
 
-def _measure(each: Measure) -> list[str]:
+def _measure(each: Variable) -> list[str]:
     kind = "const" if each.fixed else "var"
     begin = "" if each.value is None else f" = {number_of(each.value)}"
     if each.initial is not None:
@@ -64,13 +64,13 @@ def _measure(each: Measure) -> list[str]:
     return [*made, f"  {each.id} has {unit_identifier(each.dimension)};"]
 
 
-def _notes(each: Measure) -> list[str]:
+def _notes(each: Variable) -> list[str]:
     made = [f'  {each.id} is "{_line(each.name)}";'] if each.name != each.id else []
     made.append(f"  {each.id}.sboTerm = {int(SBO_TERMS[each.kind].rpartition(':')[2])};")
     return made + [f'  {each.id} description "{link}";' for link in each.sources]
 
 
-def _event(each: Happens) -> str:
+def _event(each: TimedEvent) -> str:
     when = each.clock or number_of(each.time)
     begun = "true" if each.time > 0 else "false"
     made = ", ".join(f"{target} = {formula(tree)}" for target, tree in each.assignments)
@@ -92,5 +92,5 @@ def _unit(dimension: Dimension) -> str:
 
 
 def _line(text: str) -> str:
-    """Text that fits between quotation marks on one line."""
+    """Return text that fits between quotation marks on one line."""
     return " ".join(text.split()).replace('"', "'").replace("\\", "/")

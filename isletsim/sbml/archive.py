@@ -1,4 +1,4 @@
-"""A COMBINE archive: the model as SBML and as Antimony, and its simulation as SED-ML, in one file (OMEX)."""
+"""Export of a COMBINE archive (OMEX): SBML and Antimony of the model, SED-ML of its simulation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xml.sax.saxutils import quoteattr
 
 from isletsim.faults import InputError
 from isletsim.sbml.antimony import antimony_text
-from isletsim.sbml.exchange import Exchange, Measure, number_of
+from isletsim.sbml.exchange import Exchange, Variable, number_of
 from isletsim.sbml.writing import CORE, MATHML, sbml_text
 
 __all__ = ["sedml_text", "write_archive"]
@@ -22,8 +22,8 @@ _ALGORITHM, _RELATIVE, _ABSOLUTE = "KISAO:0000019", "KISAO:0000209", "KISAO:0000
 
 
 def sedml_text(exchange: Exchange, until: float, records: int, source: str = "model.xml") -> str:
-    """The time course of a model as SED-ML: states and clinical reports as a table, reports as plots."""
-    shown = [each for each in exchange.measures if each.kind in ("state", "unknown") or _is_report(each)]
+    """Return the time course of a model as SED-ML: states and clinical reports as a table, reports as plots."""
+    shown = [each for each in exchange.variables if each.kind in ("state", "unknown") or _is_report(each)]
     data = "".join(_generator(each.id) for each in shown)
     sets = "".join(
         f'<dataSet id="set_{each.id}" label={quoteattr(each.name)} dataReference="data_{each.id}"/>' for each in shown
@@ -54,7 +54,7 @@ def sedml_text(exchange: Exchange, until: float, records: int, source: str = "mo
     return "\n".join(lines) + "\n"
 
 
-def _is_report(each: Measure) -> bool:
+def _is_report(each: Variable) -> bool:
     return each.name.startswith("report.")
 
 
@@ -71,7 +71,7 @@ def _generator(identifier: str) -> str:
     )
 
 
-def _plot(each: Measure) -> str:
+def _plot(each: Variable) -> str:
     title = each.name.removeprefix("report.")
     data = f'xDataReference="data_time" yDataReference="data_{each.id}"'
     curve = f'<curve id="curve_{each.id}" logX="false" logY="false" {data}/>'
@@ -79,7 +79,7 @@ def _plot(each: Measure) -> str:
 
 
 def write_archive(path: Path, exchange: Exchange, until: float, records: int) -> None:
-    """Writes the archive; Antimony is left out where it has no words for the model."""
+    """Write the archive, without Antimony when it cannot express the model."""
     parts = {
         "model.xml": (f"{COMBINE}/sbml.level-3.version-2", sbml_text(exchange)),
         "simulation.sedml": (f"{COMBINE}/sed-ml.level-1.version-4", sedml_text(exchange, until, records)),

@@ -1,4 +1,4 @@
-"""What the command line does with SBML: run a file, judge a folder of cases, import and export."""
+"""Command-line actions on SBML: run a file, run a test suite, import, export."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from isletsim.faults import Fault, InputError
 from isletsim.places import find_any
 from isletsim.sbml.antimony import antimony_text
 from isletsim.sbml.archive import write_archive
-from isletsim.sbml.arms import export_arm, export_model
-from isletsim.sbml.authoring import model_file
+from isletsim.sbml.export_scenario import export_arm, export_model
 from isletsim.sbml.model import SbmlModel, SbmlTrajectory, load_sbml
 from isletsim.sbml.suite import run_suite, summary, support_page, write_json
+from isletsim.sbml.to_toml import model_file
 from isletsim.sbml.writing import sbml_text
 from isletsim.study import load_scenario
 
@@ -36,7 +36,7 @@ TITLE = 36  # letters of a line above a panel
 
 
 def run_file(path: Path, until: str | None, changes: Mapping[str, str], save: str | None = None) -> SbmlTrajectory:
-    """A run of an SBML file from the command line.
+    """Run of an SBML file from the command line.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def _number(text: str) -> float | str:
 
 
 def table(trajectory: SbmlTrajectory) -> str:
-    """The first and last value of every quantity that changes."""
+    """Return a table with the first and last value of every quantity that changes."""
     moving = _moving(trajectory)
     width = max((len(name) for name in moving[:SHOWN]), default=4)
     lines = [f"{'':<{width}}  {'begin':>13}  {'end':>13}  unit"]
@@ -72,14 +72,14 @@ def table(trajectory: SbmlTrajectory) -> str:
 
 
 def _moving(trajectory: SbmlTrajectory) -> list[str]:
-    """What changes, in the order of the file; what only steps now and then (a clock of an event) comes last."""
+    """Return the quantities that change, in file order; those that only change at events come last."""
     changes = {name: np.count_nonzero(np.diff(trajectory[name])) for name in trajectory}
     steady = (len(trajectory.time) - 1) / 2
     return sorted((name for name in changes if changes[name]), key=lambda name: changes[name] < steady)
 
 
 def write_run(path: Path, trajectory: SbmlTrajectory, folder: Path, figures: bool = True) -> list[Path]:
-    """The run as `results.csv` (tidy), `run.json` and a figure."""
+    """Write `results.csv` (tidy), `run.json` and a figure."""
     folder.mkdir(parents=True, exist_ok=True)
     results, report = folder / "results.csv", folder / "run.json"
     model = trajectory.model
@@ -104,11 +104,11 @@ def write_run(path: Path, trajectory: SbmlTrajectory, folder: Path, figures: boo
 
 
 def _draw(model: SbmlModel, trajectory: SbmlTrajectory, folder: Path) -> list[Path]:
-    """One small panel for each of the first quantities that change."""
+    """Draw one panel for each of the first quantities that change."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from isletsim.sbml.measures import unit_text
+    from isletsim.sbml.unit_text import unit_text
 
     moving = _moving(trajectory)[:PANELS]
     if not moving:
@@ -143,7 +143,7 @@ def judge_folder(
     jobs: int | None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[str, bool]:
-    """The verdicts on a folder of cases as text, and whether none is wrong."""
+    """Return the verdicts on a folder of cases as text, and whether none is wrong."""
     verdicts: list[Verdict] = run_suite(folder, write, jobs or os.cpu_count() or 1, progress)
     if report is not None:
         write_json(verdicts, report)
@@ -153,7 +153,7 @@ def judge_folder(
 
 
 def import_file(path: Path, output: Path | None) -> tuple[str, Path | None]:
-    """An SBML file as a model file of our own: its text, and where it was written.
+    """Convert an SBML file to a model file; return its text and path.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def import_file(path: Path, output: Path | None) -> tuple[str, Path | None]:
 
 
 def export_file(name: str, arm: str, form: str, algebraic: bool, output: Path | None) -> tuple[str, Path | None]:
-    """A model, or an arm of a scenario, in a form of other tools: its text, and where it was written.
+    """Export a model or an arm of a scenario; return the text and the path.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which quantity each algebraic rule determines, and how: written out where the rule is a straight line of it."""
+"""Assignment of a variable to each algebraic rule; rules that are linear in it are solved symbolically."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Determined", "determine"]
 
 @dataclass
 class Determined:
-    """Quantities that algebraic rules determine: by an expression, or by a residual that must be zero."""
+    """Variables of algebraic rules: explicit expressions, and residuals that must be zero."""
 
     written: dict[str, Tree] = field(default_factory=dict)
     residuals: dict[str, Tree] = field(default_factory=dict)
 
 
 def determine(rules: Sequence[Rule], definitions: Mapping[str, Tree], free: set[str], assigned: set[str]) -> Determined:
-    """The quantity of every algebraic rule.
+    """Return the variable of every algebraic rule.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def determine(rules: Sequence[Rule], definitions: Mapping[str, Tree], free: set[
 
     Raises
     ------
-    InputError : a rule for which no quantity is left, or one that events assign too.
+    InputError : a rule without a free variable, or whose variable an event assigns too.
     """
     candidates = []
     for rule in rules:

@@ -1,4 +1,4 @@
-"""Algebraic unknowns as states: many tools solve no algebraic rules, but all can follow the rule's own derivative.
+"""Index reduction: algebraic unknowns become states, because many tools do not solve algebraic rules.
 
 From 0 = g(x, u, t) along a solution follows u' = -(g_x x' + g_t) / g_u; with a start that satisfies the rule both say
 the same. Only the tools' own errors let the two drift apart.
@@ -14,7 +14,7 @@ from isletsim.expressions.tree import apply
 from isletsim.faults import Fault, InputError
 from isletsim.flat import TIME
 from isletsim.sbml.algebra import ordered
-from isletsim.sbml.exchange import CLOCK, Exchange, Measure
+from isletsim.sbml.exchange import CLOCK, Exchange, Variable
 from isletsim.units import times
 
 __all__ = ["without_algebra"]
@@ -23,7 +23,7 @@ NOTHING, ONE = Number(0.0), Number(1.0)
 
 
 def without_algebra(exchange: Exchange, consistent: Mapping[str, float]) -> Exchange:
-    """The model with a rate for every algebraic unknown.
+    """Return the model with a rate rule for every algebraic unknown.
 
     Parameters
     ----------
@@ -33,16 +33,16 @@ def without_algebra(exchange: Exchange, consistent: Mapping[str, float]) -> Exch
     ------
     InputError : an unknown whose rule depends on another unknown, or on nothing that can be differentiated.
     """
-    unknowns = [each for each in exchange.measures if each.kind == "unknown"]
+    unknowns = [each for each in exchange.variables if each.kind == "unknown"]
     if not unknowns:
         return exchange
-    by_id = {each.id: each for each in exchange.measures}
+    by_id = {each.id: each for each in exchange.variables}
     rates: dict[str, Tree] = {
-        each.id: each.rule for each in exchange.measures if each.kind == "state" and each.rule is not None
+        each.id: each.rule for each in exchange.variables if each.kind == "state" and each.rule is not None
     }
     rates[TIME] = ONE
-    laws = {each.id: each.rule for each in exchange.measures if each.kind == "expression" and each.rule is not None}
-    added: list[Measure] = []
+    laws = {each.id: each.rule for each in exchange.variables if each.kind == "expression" and each.rule is not None}
+    added: list[Variable] = []
     for unknown in unknowns:
         assert unknown.rule is not None
         others = {each.id for each in unknowns} - {unknown.id}
@@ -59,18 +59,18 @@ def without_algebra(exchange: Exchange, consistent: Mapping[str, float]) -> Exch
             for name, tree in made.made.items():
                 base = by_id[made.source[name]]
                 unit = times(base.dimension, dimension, -1.0)
-                added.append(Measure(name, f"change of {base.name}", "expression", unit, rule=tree))
+                added.append(Variable(name, f"change of {base.name}", "expression", unit, rule=tree))
         rate = apply("negate", apply("divide", change, slope))
         state = replace(unknown, kind="state", value=consistent[unknown.id], initial=None, rule=rate)
         by_id[unknown.id] = state
-    kept = [by_id[each.id] for each in exchange.measures]
-    return replace(exchange, measures=_in_order([*kept, *added]))
+    kept = [by_id[each.id] for each in exchange.variables]
+    return replace(exchange, variables=_in_order([*kept, *added]))
 
 
-def _in_order(measures: list[Measure]) -> tuple[Measure, ...]:
-    laws = {each.id: each.rule for each in measures if each.kind == "expression" and each.rule is not None}
-    by_id = {each.id: each for each in measures}
-    rest = [each for each in measures if each.kind != "expression"]
+def _in_order(variables: list[Variable]) -> tuple[Variable, ...]:
+    laws = {each.id: each.rule for each in variables if each.kind == "expression" and each.rule is not None}
+    by_id = {each.id: each for each in variables}
+    rest = [each for each in variables if each.kind != "expression"]
     return (*rest, *(by_id[name] for name in ordered(laws, laws)))
 
 
@@ -87,7 +87,7 @@ def _needed(tree: Tree, laws: Mapping[str, Tree]) -> set[str]:
 
 @dataclass
 class _Slope:
-    """Derivatives in one direction: `along` gives the derivative of some names, all others have none.
+    """Directional derivatives; `along` gives the derivatives of names, all other names are constant.
 
     Derivatives of named laws are named too, and collected in `made`; `source` says of what each is the derivative.
     """
@@ -100,7 +100,7 @@ class _Slope:
     _known: dict[str, Tree] = field(default_factory=dict)
 
     def of(self, tree: Tree) -> Tree:
-        """The derivative of a tree."""
+        """Return the derivative of a tree."""
         if isinstance(tree, Name):
             return self._name(tree.name)
         if not isinstance(tree, Apply):

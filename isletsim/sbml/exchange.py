@@ -1,7 +1,7 @@
-"""A model on its way out: quantities with units and sources, and the rules and events that move them.
+"""Exchange model: quantities with units and sources, rules and events, as writers of SBML and Antimony need them.
 
-It is what writers of SBML and of Antimony share: names are already identifiers, numbers are in coherent units, and
-only operators are left that every tool knows (`isletsim.sbml.typed`).
+Names are valid identifiers, numbers are in coherent units, and only common operators remain
+(`isletsim.sbml.dimension_inference`).
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from isletsim.expressions import Tree
 from isletsim.units import Dimension
 
-__all__ = ["CLOCK", "Exchange", "Happens", "Measure", "number_of"]
+__all__ = ["CLOCK", "Exchange", "TimedEvent", "Variable", "number_of"]
 
 CLOCK: Dimension = (("[time]", 1.0),)
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A quantity: an identifier, the name people know, a value at the start, and what becomes of it.
+class Variable:
+    """Variable of an exchange model: identifier, display name, initial value and rule.
 
     Attributes
     ----------
@@ -43,8 +43,8 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Happens:
-    """What is done at one time; of several at one time the one of higher priority comes first.
+class TimedEvent:
+    """Timed event; of simultaneous events the one of higher priority comes first.
 
     With `every` it is done again and again, so many days apart; `clock` is the parameter that holds the next time.
     """
@@ -60,17 +60,17 @@ class Happens:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A whole model. Every tree is over identifiers and `time`."""
+    """Complete model. Every tree uses identifiers and `time` only."""
 
     id: str
     title: str
     notes: tuple[str, ...]
-    measures: tuple[Measure, ...]
-    happens: tuple[Happens, ...]
+    variables: tuple[Variable, ...]
+    events: tuple[TimedEvent, ...]
     sources: tuple[str, ...] = ()
 
 
 def number_of(value: float) -> str:
-    """A number as text that reads back as the same number."""
+    """Return a number as text that reads back exactly."""
     text = repr(float(value))
     return text[:-2] if text.endswith(".0") else text

@@ -1,5 +1,4 @@
-"""The records of an SBML file become a flat model: who determines each quantity, what it is at the start, and how it
-changes.
+"""Conversion of the records of an SBML file to a flat model: rules, initial values and derivatives.
 
 A species that is read as a concentration is an amount inside (`amount(S)`), so that reactions conserve matter while
 compartments change; where a rate or algebraic rule gives its concentration, that concentration is the state.
@@ -20,8 +19,8 @@ from isletsim.sbml.algebra import Cycle, dependents, ordered, renamed
 from isletsim.sbml.determine import determine
 from isletsim.sbml.flattened import Flattened, Pool
 from isletsim.sbml.mathml import product_of, sum_of
-from isletsim.sbml.powers import Powers
 from isletsim.sbml.records import Document, Reaction, Species, flat_name, rate_name
+from isletsim.sbml.safe_powers import Powers
 from isletsim.sbml.sizes import typical_sizes
 
 __all__ = ["flatten"]
@@ -30,7 +29,7 @@ NOTHING = Number(0.0)
 
 
 def flatten(document: Document) -> Flattened:
-    """The flat model of a file.
+    """Return the flat model of a document.
 
     Raises
     ------

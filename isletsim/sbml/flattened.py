@@ -1,4 +1,4 @@
-"""What an SBML file has become: a flat model, and what is needed to do its events and to name its results."""
+"""Flat model of an SBML file, with the data that its events and its results need."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Flattened", "Pool"]
 
 @dataclass(frozen=True)
 class Pool:
-    """How a species is kept: the names of its value in mathematics and of its compartment.
+    """Representation of a species: the names of its value and of its compartment.
 
     `is_amount` says that the value is an amount; `amount` names the state that holds its amount, where there is one.
     """
@@ -26,11 +26,11 @@ class Pool:
 
 @dataclass(frozen=True)
 class Flattened:
-    """A flat model, and what is needed to do its events and to name its results.
+    """Flat model of an SBML file, with the data that its events and its results need.
 
     Attributes
     ----------
-    flat : without events; they are joined to it in `isletsim.sbml.instants`.
+    flat : without events; they are joined to it in `isletsim.sbml.event_plan`.
     pools : every species, by its name.
     moving : names whose values change while time flows (others change at events at most).
     solved : names that algebraic rules determine.

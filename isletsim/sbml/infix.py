@@ -1,4 +1,4 @@
-"""A tree as a formula that people and Antimony read."""
+"""Infix formula of an expression tree."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PREFIX: dict[str, Callable[[str], str]] = {"negate": lambda a: f"-({a})", "not"
 
 
 def formula(tree: Tree) -> str:
-    """A tree as text, every operator in brackets."""
+    """Return a tree as text, with every operator in brackets."""
     if isinstance(tree, Number):
         text = number_of(tree.value)
         return f"({text})" if text.startswith("-") else text

@@ -1,8 +1,7 @@
-"""Mathematics of SBML as trees of our own operators.
+"""Translation of MathML to expression trees.
 
-What MathML has and the language has not is written with what it has: `sec` through `cos`, `ceiling` through `floor`,
-`xor` through `where`. Functions are written out where they are called. Long sums become balanced trees, so that no
-tree is deep because a sum is long.
+Operators that the language lacks are expressed by others: `sec` by `cos`, `ceiling` by `floor`, `xor` by `where`.
+Function definitions are inlined. Long sums become balanced trees, so that the depth stays small.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ LONG = 8  # a sum of more terms is written as a balanced tree
 
 
 class Untranslatable(ValueError):
-    """A piece of mathematics that is not supported, or not sound: its message names it."""
+    """Mathematics that is unsupported or invalid; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Function:
 
 @dataclass
 class Translator:
-    """Turns mathematics of files into trees and counts what it makes.
+    """Translator of MathML nodes that counts the nodes it makes.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""A composition with two clocks as one flat model, for other tools: every day is lived.
+"""Merge of the fast and the slow subsystem into one flat model, in which every day is simulated.
 
 What the life reads of the day is kept and revised every day: a mean or a share of the time when the day ends, from an
 integral over it; a value at a time of day at that time. The highest and lowest value are looked for twelve times an

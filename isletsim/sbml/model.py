@@ -1,4 +1,4 @@
-"""An SBML model ready to run, and its trajectory: every quantity by its identifier, in the units of the file."""
+"""SBML model and its trajectory: every quantity by its identifier, in the units of the file."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from isletsim.compiler import CompiledModel, compile_model
 from isletsim.faults import Fault, InputError, RunError, did_you_mean
 from isletsim.flat import FlatModel
 from isletsim.point import derivatives, initial
+from isletsim.sbml.event_plan import EventPlan, plan_events
 from isletsim.sbml.flatten import flatten
 from isletsim.sbml.flattened import Flattened
-from isletsim.sbml.instants import Instants, plan_instants
-from isletsim.sbml.measures import time_of, unit_text, value_of
-from isletsim.sbml.powers import NEGLIGIBLE
 from isletsim.sbml.reading import read_document
 from isletsim.sbml.records import Document, UnitPart, flat_name
 from isletsim.sbml.running import Recorded, Settings, run
+from isletsim.sbml.safe_powers import NEGLIGIBLE
+from isletsim.sbml.unit_text import time_of, unit_text, value_of
 from isletsim.solver import ADVICE, Reason
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _KEPT = re.compile(r"^(?:(?:slow|amount|extent)\()*")  # how names of states beg
 
 @dataclass(frozen=True)
 class SbmlTrajectory:
-    """A run: `trajectory["S1"]` is what the identifier means in the file's mathematics, over `time`.
+    """Simulated trajectory: `trajectory["S1"]` is the value of the identifier in the file's mathematics, over `time`.
 
     `amount` and `concentration` give a species either way. `events` lists what happened when; `warnings` says which
     constraints of the file did not hold.
@@ -62,19 +62,19 @@ class SbmlTrajectory:
         return iter(self.model.names)
 
     def amount(self, name: str) -> NDArray[np.float64]:
-        """A species as an amount of substance."""
+        """Return a species as an amount of substance."""
         pool = self.model.flattened.pools[flat_name(self.model.known(name, "species"))]
         values = self.column(pool.value)
         return values if pool.is_amount else values * self.column(pool.compartment)
 
     def concentration(self, name: str) -> NDArray[np.float64]:
-        """A species as an amount per size of its compartment."""
+        """Return a species as an amount per size of its compartment."""
         pool = self.model.flattened.pools[flat_name(self.model.known(name, "species"))]
         values = self.column(pool.value)
         return values / self.column(pool.compartment) if pool.is_amount else values
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """A quantity by its name in the flat model."""
+        """Return a quantity by its name in the flat model."""
         flat = self.model.flattened.flat
         if name in flat.states:
             return self.states[:, flat.states.index(name)]
@@ -83,11 +83,11 @@ class SbmlTrajectory:
         return np.full(len(self.time), self.numbers[name])
 
     def unit(self, name: str) -> str:
-        """The unit that `trajectory[name]` is in, as text."""
+        """Return the unit of `trajectory[name]` as text."""
         return self.model.unit(name)
 
     def to_pandas(self) -> Any:
-        """A table with one column for every quantity; needs the extra `pandas`."""
+        """Return a table with one column per quantity; needs the extra `pandas`."""
         import pandas as pd
 
         return pd.DataFrame({"time": self.time, **{name: self[name] for name in self}})
@@ -95,43 +95,43 @@ class SbmlTrajectory:
 
 @dataclass(frozen=True)
 class SbmlModel:
-    """A model of an SBML file."""
+    """Model of an SBML file."""
 
     document: Document = field(repr=False)
     flattened: Flattened = field(repr=False)
-    instants: Instants = field(repr=False)
+    plan: EventPlan = field(repr=False)
 
     @property
     def name(self) -> str:
-        """The identifier of the model."""
+        """Identifier of the model."""
         return self.document.id
 
     @property
     def flat(self) -> FlatModel:
-        """The flat model with the events of the solver."""
-        return self.instants.flat
+        """Flat model with the events of the solver."""
+        return self.plan.flat
 
     @cached_property
     def compiled(self) -> CompiledModel:
-        """The machine code, made when first needed."""
+        """Machine code, compiled when first needed."""
         with _COMPILING:
-            return compile_model(self.instants.flat)
+            return compile_model(self.plan.flat)
 
     @cached_property
     def probe(self) -> CompiledModel | None:
-        """The machine code of what is evaluated at instants."""
+        """Machine code of the probe, which is evaluated at events."""
         with _COMPILING:
-            return None if self.instants.probe is None else compile_model(self.instants.probe)
+            return None if self.plan.probe is None else compile_model(self.plan.probe)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The identifiers of all quantities."""
+        """Identifiers of all quantities."""
         document = self.document
         listed = (document.species, document.compartments, document.parameters, document.reactions)
         return tuple(each.id for kind in listed for each in kind)
 
     def known(self, name: str, kind: str = "") -> str:
-        """The identifier, if the file has it; species only where the kind says so."""
+        """Return the identifier if the file has it (among species only, when `kind` says so)."""
         names = [each.id for each in self.document.species] if kind == "species" else self.names
         if name not in names:
             what = kind or "quantity"
@@ -139,11 +139,11 @@ class SbmlModel:
         return name
 
     def unit(self, name: str) -> str:
-        """The unit of a quantity, as text; empty for pure numbers and where the file does not say."""
+        """Return the unit of a quantity as text; empty for pure numbers and when the file gives none."""
         return unit_text(self.unit_parts(self.known(name)))
 
     def unit_parts(self, name: str) -> tuple[UnitPart, ...]:
-        """The unit of a quantity, as the file says it."""
+        """Return the unit of a quantity as the file gives it."""
         document = self.document
         known = {each.id: each.unit for each in document.compartments}
         known |= {each.id: each.unit for each in document.parameters}
@@ -168,7 +168,7 @@ class SbmlModel:
         maximum_steps: int = 1_000_000,
         seed: int = 0,
     ) -> SbmlTrajectory:
-        """A run from time 0.
+        """Simulate from time 0.
 
         Parameters
         ----------
@@ -193,7 +193,7 @@ class SbmlModel:
         state = initial(self.compiled, parameters)
         size = rtol * 0.01 * np.array(self.flat.scale) if atol is None else np.full(len(state), atol)
         settings = Settings(end, _records(save, end), rtol, size, method, maximum_steps, seed)
-        recorded = run(self.instants, self.compiled, self.probe, parameters, state, settings)
+        recorded = run(self.plan, self.compiled, self.probe, parameters, state, settings)
         trajectory = self._trajectory(recorded, parameters)
         if recorded.failure is not None:
             raise RunError(self._said(recorded), partial=trajectory)
@@ -221,7 +221,7 @@ class SbmlModel:
         return values
 
     def _begun(self, name: str, parameters: NDArray[np.float64]) -> float:
-        """What a compartment's size is at the start."""
+        """Return the initial size of a compartment."""
         flat = self.flat
         if name in flat.states:
             return float(initial(self.compiled, parameters)[flat.states.index(name)])
@@ -229,7 +229,7 @@ class SbmlModel:
         return numbers.get(f"start({name})", numbers.get(name, math.nan))
 
     def _numbers(self, parameters: NDArray[np.float64]) -> dict[str, float]:
-        """Everything that is constant, by its name in the flat model."""
+        """Return all constants by their names in the flat model."""
         from isletsim.expressions.evaluate import evaluate
 
         known = dict(zip(self.flat.parameters, parameters.tolist(), strict=True))
@@ -250,7 +250,7 @@ class SbmlModel:
         )
 
     def _check_signs(self, trajectory: SbmlTrajectory, parameters: NDArray[np.float64]) -> None:
-        """What must not be negative: amounts that fast reactions balance, and bases of powers where those matter."""
+        """Refuse negative amounts in fast reactions and negative bases of powers."""
         fast = {name: trajectory.column(name) for name in self.flattened.fast}
         most = max((float(np.abs(values).max(initial=0.0)) for values in fast.values()), default=0.0)
         for name, values in fast.items():
@@ -274,7 +274,7 @@ class SbmlModel:
             return compile_model(self.flattened.strict)
 
     def _broken(self, recorded: Recorded) -> Iterator[str]:
-        """Constraints that did not hold in some record."""
+        """Yield the constraints that are violated in some record."""
         for index, constraint in enumerate(self.document.constraints):
             column = recorded.outputs[:, self.flat.outputs.index(f"constraint({index})")]
             if (column == 0.0).any():
@@ -283,7 +283,7 @@ class SbmlModel:
                 yield f"constraint {index + 1} does not hold at time {time:g}{said}"
 
     def _said(self, recorded: Recorded) -> str:
-        """Why a run failed."""
+        """Return the reason of a failed run."""
         outcome = recorded.failure
         assert outcome is not None
         name = self.flat.states[outcome.worst] if outcome.worst >= 0 else "the solution"
@@ -300,7 +300,7 @@ class SbmlModel:
 
 
 def _below_zero(values: NDArray[np.float64], most: float) -> NDArray[np.int64]:
-    """The rows in which a quantity is negative by more than what is negligible beside the most that there is."""
+    """Return the rows in which a quantity is more negative than rounding explains."""
     return np.flatnonzero(values < -NEGLIGIBLE * most)
 
 
@@ -309,14 +309,14 @@ def _inverse(parts: tuple[UnitPart, ...]) -> tuple[UnitPart, ...]:
 
 
 def load_sbml(path: str | Path) -> SbmlModel:
-    """The model of an SBML file.
+    """Load the model of an SBML file.
 
     Raises
     ------
-    InputError : everything in the file that is wrong or not supported, by name and place.
+    InputError : all faults and unsupported parts of the file, by name and place.
     """
     flattened = flatten(read_document(Path(path)))
-    return SbmlModel(flattened.document, flattened, plan_instants(flattened))
+    return SbmlModel(flattened.document, flattened, plan_events(flattened))
 
 
 def _records(save: float | Sequence[float] | NDArray[np.float64] | None, until: float) -> NDArray[np.float64]:

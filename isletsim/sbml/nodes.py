@@ -1,4 +1,4 @@
-"""Mathematics as the file has it: nodes of libSBML become plain records, so that nothing else touches the library.
+"""MathML nodes as plain records, so that no other module touches the libSBML objects.
 
 libSBML's functions are called by their own names, not as methods: another library of the same family in the same
 process (libSEDML) may have taken over the classes.
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from isletsim.sbml.opening import library
+from isletsim.sbml.open_document import library
 
 __all__ = ["Node", "function_parts", "plain"]
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A piece of MathML: its kind (plus, name, real, function_sin, ...), a name or a number, and operands."""
+    """MathML node: its kind (plus, name, real, function_sin, ...), a name or a number, and operands."""
 
     kind: str
     name: str = ""
@@ -37,7 +37,7 @@ def _kinds() -> dict[int, str]:
 
 
 def plain(node: Any) -> Node:
-    """The record of a node of libSBML, with all that is in it."""
+    """Return the record of a libSBML node and its descendants."""
     reader = library().ASTNode
     stack: list[tuple[Any, list[Any], list[Node]]] = [(node, _inside(reader, node), [])]
     while True:
@@ -71,7 +71,7 @@ def _record(reader: Any, node: Any, operands: tuple[Node, ...]) -> Node:
 
 
 def function_parts(definition: Any) -> tuple[tuple[str, ...], Node | None]:
-    """The names of a function's arguments, and its body; no body where the definition has no mathematics."""
+    """Return the argument names of a function and its body (None without mathematics)."""
     reader = library().ASTNode
     names = [reader.getName(definition.getArgument(index)) for index in range(definition.getNumArguments())]
     return tuple(names), plain(definition.getBody()) if definition.isSetMath() else None

@@ -1,4 +1,4 @@
-"""A document of libSBML becomes plain records, or a list of everything in it that is not supported."""
+"""Conversion of a libSBML document to plain records, with a list of everything unsupported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from isletsim.expressions import Number, Tree
 from isletsim.faults import Fault, InputError
 from isletsim.sbml.mathml import Function, Translator, Untranslatable
 from isletsim.sbml.nodes import function_parts, plain
-from isletsim.sbml.opening import library, open_document
+from isletsim.sbml.open_document import library, open_document
 from isletsim.sbml.records import (
     Compartment,
     Constraint,
@@ -40,17 +40,17 @@ _PREDEFINED: dict[str, tuple[UnitPart, ...]] = {
 
 
 def read_document(path: Path) -> Document:
-    """What an SBML file says.
+    """Return the content of an SBML file as records.
 
     Raises
     ------
-    InputError : everything that is wrong or not supported, by name and place.
+    InputError : all faults and unsupported parts, by name and place.
     """
     return _Reader(open_document(path), path).read()
 
 
 class _Reader:
-    """Reads one document; faults are collected and told together."""
+    """Reader of one document; faults are collected and raised together."""
 
     def __init__(self, document: Any, path: Path) -> None:
         self.document, self.path = document, path

@@ -1,4 +1,4 @@
-"""What an SBML file says, as plain records: mathematics as trees, identifiers as names, nothing of libSBML.
+"""Records of the content of an SBML file, without libSBML objects.
 
 Inside trees an identifier is the name `flat_name` gives it, the time is `time`, a local parameter `k` of reaction `R`
 is `R.k`, and `rateOf(x)` is the name of the derivative of x. Function definitions are gone: calls are written out.
@@ -30,18 +30,18 @@ UnitPart = tuple[str, float, int, float]  # kind, exponent, scale, multiplier: (
 
 
 def flat_name(identifier: str) -> str:
-    """The name of an identifier in the flat model, where `time` and `amount` have a meaning of their own."""
+    """Return the name of an identifier in the flat model, in which `time` and `amount` are reserved."""
     return f"{identifier}'" if identifier in (TIME, AMOUNT) else identifier
 
 
 def rate_name(name: str) -> str:
-    """The name of the time derivative of a quantity."""
+    """Return the name of the time derivative of a quantity."""
     return f"rateOf({name})"
 
 
 @dataclass(frozen=True)
 class Compartment:
-    """A place with a size."""
+    """Compartment with its size."""
 
     id: str
     size: float | None
@@ -52,7 +52,7 @@ class Compartment:
 
 @dataclass(frozen=True)
 class Species:
-    """A pool. Its name in mathematics means an amount where `only_amount` says so, else a concentration."""
+    """Species. Its name in mathematics is an amount if `only_amount`, else a concentration."""
 
     id: str
     compartment: str
@@ -67,7 +67,7 @@ class Species:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number with a name: global, local to a reaction (`R.k`), or the stoichiometry of a species reference."""
+    """Parameter: global, local to a reaction (`R.k`), or the stoichiometry of a species reference."""
 
     id: str
     value: float | None
@@ -77,7 +77,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Reference:
-    """A species in a reaction: gained or lost so many times per extent."""
+    """Species reference of a reaction, with sign and stoichiometry."""
 
     species: str
     sign: int
@@ -86,7 +86,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Reaction:
-    """A process; `law` is its extent per time, None where the file gives no mathematics for it."""
+    """Reaction; `law` is the rate of its extent, None without mathematics."""
 
     id: str
     references: tuple[Reference, ...]
@@ -107,7 +107,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happens when its trigger becomes true."""
+    """Event, executed when its trigger becomes true."""
 
     id: str
     trigger: Tree
@@ -121,7 +121,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Constraint:
-    """Something that should always hold."""
+    """Constraint that should hold at all times."""
 
     tree: Tree
     message: str
@@ -129,7 +129,7 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Document:
-    """A model as its file says it.
+    """Content of a model.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""A run of a model with events: the solver goes from instant to instant, and what happens there is done in between.
+"""Simulation of a model with events: the solver integrates from event to event, which are executed in between.
 
 An instant is where a trigger changes, where a delayed event is due, or where a condition on the time changes. There:
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from isletsim.faults import RunError
 from isletsim.point import observe
-from isletsim.sbml.instants import NEVER, Instants
+from isletsim.sbml.event_plan import NEVER, EventPlan
 from isletsim.solver import Outcome, Schedule, solve
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ MOST_STOPS = 10_000_000
 
 @dataclass(frozen=True)
 class Settings:
-    """How a run is made: its end, what is recorded, tolerances of the solver, and the seed of the order of events."""
+    """Settings of a run: end, records, tolerances, and the seed of the order of simultaneous events."""
 
     end: float
     save: NDArray[np.float64]
@@ -48,7 +48,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Recorded:
-    """Rows of a run, as far as it came. `failure` is the outcome that ended it too early."""
+    """Records of a run; `failure` is the outcome of a run that ended too early."""
 
     times: NDArray[np.float64]
     states: NDArray[np.float64]
@@ -60,7 +60,7 @@ class Recorded:
 
 @dataclass
 class _Pending:
-    """An event that waits to be done."""
+    """Event in the queue."""
 
     time: float
     event: int
@@ -69,9 +69,9 @@ class _Pending:
 
 @dataclass
 class _Run:
-    """One run in progress."""
+    """Run in progress."""
 
-    plan: Instants
+    plan: EventPlan
     compiled: CompiledModel
     probe: CompiledModel | None
     parameters: NDArray[np.float64]
@@ -86,16 +86,16 @@ class _Run:
     at_once: int = 0
 
     def __post_init__(self) -> None:
-        self.truth = [each.initially for each in self.plan.happenings]
+        self.truth = [each.initially for each in self.plan.events]
         self.dice = np.random.default_rng(self.settings.seed)
         self.grid = self._guards()
         self.solving = any(self.compiled.flat.algebraic)
 
-    # --- the solver between instants ---
+    # --- the solver between events ---
 
     def whole(self) -> Recorded:
         settings = self.settings
-        if self.plan.happenings:
+        if self.plan.events:
             self._settle_unknowns()
             self._instant()
         while True:
@@ -103,7 +103,7 @@ class _Run:
             outcome = self._solve(target)
             if outcome.reason.failed:
                 return self._recorded(outcome)
-            if not self.plan.happenings and outcome.time >= settings.end:
+            if not self.plan.events and outcome.time >= settings.end:
                 return self._recorded()
             self._count_at_once(outcome.time)
             self.now, self.state = outcome.time, outcome.state
@@ -132,7 +132,7 @@ class _Run:
         for name, count in vars(outcome.counts).items():
             self.counts[name] = self.counts.get(name, 0) + count
         kept = len(outcome.times)
-        if self.plan.happenings and outcome.time > begun:
+        if self.plan.events and outcome.time > begun:
             kept = int(np.searchsorted(outcome.times, outcome.time, side="left"))
         self.pieces.append(_shortened(outcome, kept))
         self.row += kept
@@ -166,7 +166,7 @@ class _Run:
         times: set[float] = set()
         if self.plan.guarded and end > 0:
             times.update(np.linspace(0.0, end, GUARDS + 1)[1:-1].tolist())
-        if not self.plan.happenings and self.plan.breaks:
+        if not self.plan.events and self.plan.breaks:
             values = self._probe()
             for each in self.plan.breaks:
                 times.update(_all_times(values[each.slope], values[each.rest], each.periodic, end))
@@ -179,7 +179,7 @@ class _Run:
 
     def _due_times(self) -> list[float]:
         """When the next delayed event is due and the next condition on the time changes."""
-        if not self.plan.happenings:
+        if not self.plan.events:
             return []
         times = [each.time for each in self.queue]
         if self.plan.breaks:
@@ -213,7 +213,7 @@ class _Run:
 
     def _look(self, values: NDArray[np.float64]) -> None:
         """Queues the events whose triggers have become true; takes back those whose triggers must stay true."""
-        for index, each in enumerate(self.plan.happenings):
+        for index, each in enumerate(self.plan.events):
             true = bool(values[each.trigger] != 0.0)
             if true and not self.truth[index]:
                 delay = 0.0 if each.delay == NEVER else float(values[each.delay])
@@ -229,7 +229,7 @@ class _Run:
         """The one of highest priority; by chance among equals; those without priority last, in their order."""
         ranked = []
         for each in due:
-            place = self.plan.happenings[each.event].priority
+            place = self.plan.events[each.event].priority
             priority = -math.inf if place == NEVER else float(values[place])
             ranked.append(-math.inf if math.isnan(priority) else priority)
         highest = max(ranked)
@@ -241,7 +241,7 @@ class _Run:
 
         A concentration becomes an amount by the size before; matter stays when a compartment changes its size.
         """
-        event = self.plan.happenings[pending.event]
+        event = self.plan.events[pending.event]
         new = values[list(event.values)] if pending.values is None else pending.values
         state = self.state.copy()
         for index, whole in self.plan.absorbed:
@@ -274,14 +274,14 @@ class _Run:
 
 
 def run(
-    plan: Instants,
+    plan: EventPlan,
     compiled: CompiledModel,
     probe: CompiledModel | None,
     parameters: NDArray[np.float64],
     state: NDArray[np.float64],
     settings: Settings,
 ) -> Recorded:
-    """A whole run from time 0.
+    """Run from time 0 to the end.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How large the states of a file are: SBML does not say what matters of a quantity, and tolerances need to know."""
+"""Typical sizes of states, from which absolute tolerances follow; SBML does not give them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def typical_sizes(
     parameters: Mapping[str, float],
     place: Mapping[str, str],
 ) -> tuple[float, ...]:
-    """The size of every state: its value at the start, and where that is nothing, what others are.
+    """Return the size of every state: its initial value, or that of comparable states when it is zero.
 
     Of amounts in one compartment (`place` names it) the smallest, within limits, or what a concentration of 1 would be;
     of other states the geometric mean, since they may have nothing in common.

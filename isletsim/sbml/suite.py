@@ -1,4 +1,4 @@
-"""A folder of cases in the layout of the SBML test suite: each is run and judged at the tolerances it asks for.
+"""Runner for folders in the layout of the SBML test suite; each case is judged at its own tolerances.
 
 A case is a folder that holds a model, `settings.txt` and `results.csv`. Its verdict is *pass*, *refused* (with the
 name of what is not supported, or why the run could not go on) or *wrong*: there are values, and one is off.
@@ -32,7 +32,7 @@ MARGIN = 1e-5  # the absolute one, as a share of the case's own
 
 @dataclass(frozen=True)
 class Case:
-    """What `settings.txt` asks for."""
+    """Case of the suite, from its `settings.txt`."""
 
     name: str
     model: Path
@@ -49,7 +49,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a case ended; `reason` names what was refused, or the first value that is off."""
+    """Verdict on a case; `reason` names what was refused, or the first value that is off."""
 
     case: str
     verdict: str
@@ -59,7 +59,7 @@ class Verdict:
 
 
 def find_cases(folder: Path) -> list[Case]:
-    """The cases of a folder, in the order of their names.
+    """Return the cases of a folder in the order of their names.
 
     Raises
     ------
@@ -114,7 +114,10 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def judge(case: Case, write: Path | None = None) -> Verdict:
-    """Runs one case; what was computed is written as `NAME.csv` into a folder."""
+    """Run one case and return its verdict.
+
+    `write` is a folder for the computed values (`NAME.csv`).
+    """
     try:
         expected = _expected(case)
         trajectory = _simulate(case, load_sbml(case.model))
@@ -159,7 +162,7 @@ def _expected(case: Case) -> NDArray[np.float64]:
 
 
 def _off(case: Case, expected: NDArray[np.float64], found: NDArray[np.float64]) -> str:
-    """The first value that is not the expected one, or nothing."""
+    """Return the first value that is off, as text; empty when all agree."""
     if expected.shape != found.shape:
         return f"{found.shape[0]} rows instead of {expected.shape[0]}"
     with np.errstate(invalid="ignore"):
@@ -189,7 +192,7 @@ def run_suite(
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Verdict]:
-    """The verdict of every case of a folder; tags come from its `index.json` where it has one."""
+    """Return the verdict on every case of a folder; tags come from its `index.json`."""
     cases = find_cases(folder)
     tags = _tags(folder)
     if write is not None:
@@ -239,7 +242,7 @@ def write_json(verdicts: Sequence[Verdict], path: Path) -> None:
 
 
 def support_page(verdicts: Sequence[Verdict]) -> str:
-    """What of SBML is supported, tag by tag, as a page in Markdown."""
+    """Return a Markdown page of the supported parts of SBML, tag by tag."""
     total = len(verdicts)
     passed = sum(each.verdict == "pass" for each in verdicts)
     refused = [each for each in verdicts if each.verdict == "refused"]

@@ -1,4 +1,4 @@
-"""A model on its way out as SBML Level 3 Version 2: units on every number, sources as annotations, doses as events.
+"""Export as SBML Level 3 Version 2: units on every number, sources as annotations, doses as events.
 
 The text is written directly: SBML of parameters, rules and events is a short list of elements, and so the export needs
 no library.
@@ -13,8 +13,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 from isletsim.expressions import Apply, Name, Number, Tree
 from isletsim.flat import TIME
-from isletsim.sbml.exchange import CLOCK, Exchange, Happens, Measure, number_of
-from isletsim.sbml.typed import Dimensions
+from isletsim.sbml.dimension_inference import Dimensions
+from isletsim.sbml.exchange import CLOCK, Exchange, TimedEvent, Variable, number_of
 from isletsim.units import PURE, Dimension, times
 
 __all__ = ["BASE_UNITS", "CORE", "MATHML", "SBO_TERMS", "sbml_text", "unit_identifier"]
@@ -69,7 +69,7 @@ _OPERATORS |= {name: name for name in ("arcsinh", "arccosh", "arctanh")}
 
 
 def sbml_text(exchange: Exchange) -> str:
-    """The model as an SBML file."""
+    """Return the model as an SBML file."""
     return _Writer(exchange).text()
 
 
@@ -87,20 +87,20 @@ def _powered(name: str, power: float) -> str:
 
 
 class _Writer:
-    """Writes one model; collects the units it meets."""
+    """Writer of one model that collects the units it uses."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self.dimensions = Dimensions({each.id: each.dimension for each in exchange.measures})
+        self.dimensions = Dimensions({each.id: each.dimension for each in exchange.variables})
         self.units: dict[Dimension, None] = {CLOCK: None}
 
     def text(self) -> str:
         exchange = self.exchange
-        measures = exchange.measures
-        parameters = [self._parameter(each) for each in measures]
-        initials = [self._initial(each) for each in measures if each.initial is not None]
-        rules = [self._rule(each) for each in measures if each.rule is not None]
-        events = [self._event(each) for each in exchange.happens]
+        variables = exchange.variables
+        parameters = [self._parameter(each) for each in variables]
+        initials = [self._initial(each) for each in variables if each.initial is not None]
+        rules = [self._rule(each) for each in variables if each.rule is not None]
+        events = [self._event(each) for each in exchange.events]
         units = [self._unit(dimension) for dimension in self.units if dimension != PURE]
         notes = "".join(f"<p>{escape(_clean(line))}</p>" for line in (exchange.title, *exchange.notes))
         named = f"metaid={quoteattr('meta_' + exchange.id)} id={quoteattr(exchange.id)}"
@@ -138,7 +138,7 @@ class _Writer:
         identifier = unit_identifier(dimension)
         return f'<unitDefinition id="{identifier}"><listOfUnits>{"".join(parts)}</listOfUnits></unitDefinition>'
 
-    def _parameter(self, each: Measure) -> str:
+    def _parameter(self, each: Variable) -> str:
         value = "" if each.value is None else f' value="{_attribute(each.value)}"'
         term = SBO_TERMS[each.kind]
         if each.kind == "state" and any(name == "[length]" and power < 0 for name, power in each.dimension):
@@ -154,14 +154,14 @@ class _Writer:
         )
         return f"{head}>{inside}</parameter>" if inside else f"{head}/>"
 
-    def _initial(self, each: Measure) -> str:
+    def _initial(self, each: Variable) -> str:
         assert each.initial is not None
         return (
             f"<initialAssignment symbol={quoteattr(each.id)}>{self._math(each.initial, each.dimension)}"
             "</initialAssignment>"
         )
 
-    def _rule(self, each: Measure) -> str:
+    def _rule(self, each: Variable) -> str:
         assert each.rule is not None
         if each.kind == "unknown":
             known = self.dimensions.of(each.rule)
@@ -173,8 +173,8 @@ class _Writer:
             f"{self._math(each.rule, dimension)}</{kind}Rule>"
         )
 
-    def _event(self, each: Happens) -> str:
-        dimension = {measure.id: measure.dimension for measure in self.exchange.measures}
+    def _event(self, each: TimedEvent) -> str:
+        dimension = {measure.id: measure.dimension for measure in self.exchange.variables}
         begun = _truth(each.time > 0)
         when = f"<ci>{each.clock}</ci>" if each.clock else self._number(each.time, CLOCK)
         trigger = f"<apply><geq/>{TIME_SYMBOL}{when}</apply>"

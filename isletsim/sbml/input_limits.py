@@ -1,4 +1,4 @@
-"""Files of strangers: what is looked at before libSBML reads a byte.
+"""Checks of an untrusted file before libSBML reads it.
 
 A file is read once into memory and checked by expat: that it is XML, is no larger and no deeper than any model, and
 declares no document type (so no entities, inside or outside). External definitions may only be files in the same
@@ -30,7 +30,7 @@ MATHML = "http://www.w3.org/1998/Math/MathML "
 
 @dataclass
 class _Scan:
-    """What expat has seen of a file."""
+    """Counts that expat collects from a file."""
 
     root: str = ""
     level: tuple[str, str] = ("", "")
@@ -64,11 +64,11 @@ class _Scan:
 
 
 class _TooMuch(ValueError):
-    """Why a file is not read on."""
+    """Limit that a file exceeds."""
 
 
 def checked_text(path: Path) -> str:
-    """The text of an SBML file that is safe to hand to libSBML.
+    """Return the text of an SBML file, checked to be safe for libSBML.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def checked_text(path: Path) -> str:
 
 
 def _check_root(scan: _Scan, path: Path) -> None:
-    """SBML of a level that is read, in the name space of that level: of anything else libSBML may not survive."""
+    """Refuse anything but SBML of a supported level in its own namespace; libSBML may crash on it."""
     space, _, name = scan.root.rpartition(" ")
     if name != "sbml":
         message = f"The outermost element is <{name}>, not <sbml>."
@@ -124,7 +124,7 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def _decoded(data: bytes, path: Path) -> str:
-    """The file as text without its declaration, whatever encoding it was in."""
+    """Return the file as text without its XML declaration."""
     encoding = "utf-8-sig"
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = "utf-16"
@@ -143,7 +143,7 @@ def _decoded(data: bytes, path: Path) -> str:
 
 
 def file_beside(path: Path, source: str) -> Path:
-    """The file an external definition refers to, if it stands beside the model or below it.
+    """Return the file of an external definition, which must be in the model's folder or below it.
 
     Raises
     ------

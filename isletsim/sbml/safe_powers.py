@@ -1,4 +1,4 @@
-"""Powers that are no whole number, of what is never negative but may come out a rounding below zero.
+"""Non-integer powers of quantities that rounding may make slightly negative.
 
 A pool that starts at exactly zero is zero plus or minus nothing after a step of the solver, and (-1e-30) ** 1.5 is no
 number at any step size. So such a power is 0 below zero; and a run whose records show a base that is negative by more
@@ -22,7 +22,7 @@ NEGLIGIBLE = 1e-6  # of the largest value a base has in a run
 
 
 class Powers:
-    """Makes such powers safe, and collects their bases.
+    """Rewriter of non-integer powers that collects their bases.
 
     Parameters
     ----------

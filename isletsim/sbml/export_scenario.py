@@ -1,4 +1,4 @@
-"""What is exported: a model, a stack of models, or an arm of a scenario with its patient, doses and courses."""
+"""Export of a model, a stack of models, or an arm of a scenario with its patient, doses and courses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from isletsim.regimen import Dose, Stops
 from isletsim.sbml.differentiate import without_algebra
 from isletsim.sbml.exchange import Exchange
 from isletsim.sbml.merging import every_day, merge
-from isletsim.sbml.outgoing import exchange_of
+from isletsim.sbml.to_exchange import exchange_of
 from isletsim.solver import ADVICE, solve
 from isletsim.study import Scenario
 from isletsim.study.run import ground_of
@@ -37,7 +37,7 @@ MODEL_DAYS = 100.0  # how long the simulation of an archive is where only a mode
 
 @dataclass(frozen=True)
 class Exported:
-    """What goes out, and how long it is to be run (days) with how many records."""
+    """Exported model, with the duration (days) and the number of records of its simulation."""
 
     exchange: Exchange
     until: float
@@ -76,7 +76,7 @@ def _without(
     if outcome.reason.failed:
         raise RunError(f"{exchange.title}: {ADVICE[outcome.reason]}")
     found = dict(zip(compiled.flat.states, outcome.state.tolist(), strict=True))
-    unknowns = [each for each in exchange.measures if each.kind == "unknown"]
+    unknowns = [each for each in exchange.variables if each.kind == "unknown"]
     return without_algebra(exchange, {each.id: found[each.name] for each in unknowns})
 
 

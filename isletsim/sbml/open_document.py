@@ -1,4 +1,4 @@
-"""An SBML file becomes a document of libSBML: checked, in one piece, its faults told with their lines."""
+"""Validation of an SBML file and flattening of its submodels by libSBML."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from isletsim.faults import Fault, InputError
-from isletsim.sbml.guard import checked_text, file_beside
+from isletsim.sbml.input_limits import checked_text, file_beside
 
 __all__ = ["library", "open_document"]
 
@@ -17,7 +17,7 @@ KNOWN_PACKAGES = frozenset({"comp", "l3v2extendedmath"})
 
 
 def library() -> Any:
-    """libSBML, or what to do to get it."""
+    """Return the libSBML module, or raise how to install it."""
     try:
         import libsbml
     except ImportError:
@@ -27,7 +27,7 @@ def library() -> Any:
 
 
 def open_document(path: Path) -> Any:
-    """The document of a file, consistent and without submodels.
+    """Return the libSBML document of a file, validated and without submodels.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Trees made ready for other tools: operators that they all know, and a dimension for every literal.
+"""Inference of a dimension for every literal, and rewriting of operators that other tools lack.
 
 SBML wants a unit on every number, where the language lets a bare zero stand for a zero of any dimension. Dimensions go
 up from names to operators, and where they are not known, down again from what is expected there.
@@ -26,13 +26,13 @@ LONGEST_CHOICE = 6  # straight lines in one expression: some tools fail on more
 
 @dataclass
 class Dimensions:
-    """Works out the dimension of every piece of a tree, and of every literal what it must be."""
+    """Dimension of every subtree, and the dimension that every literal must have."""
 
     names: Mapping[str, Dimension]
     _known: dict[int, tuple[Tree, Dimension]] = field(default_factory=dict)  # keeps the tree: its id stays its own
 
     def of(self, tree: Tree) -> Dimension:
-        """The dimension a tree has by itself; `ANY` where only literals say, and they say nothing."""
+        """Return the dimension of a tree by itself; `ANY` when it contains only literals."""
         if isinstance(tree, Name):
             return CLOCK if tree.name == TIME else self.names[tree.name]
         if not isinstance(tree, Apply):
@@ -57,16 +57,16 @@ class Dimensions:
         return ANY if rule == "table" else PURE
 
     def first(self, trees: Sequence[Tree]) -> Dimension:
-        """The first dimension that is known."""
+        """Return the first known dimension."""
         return next((found for found in map(self.of, trees) if found != ANY), ANY)
 
     def settled(self, tree: Tree, expected: Dimension) -> Dimension:
-        """The dimension of a tree where something is expected of it."""
+        """Return the dimension of a tree, or the expected one when it has none of its own."""
         known = self.of(tree)
         return expected if known == ANY else known
 
     def inside(self, tree: Apply, own: Dimension) -> tuple[Dimension, ...]:
-        """What is expected of the arguments of an operator whose own dimension is settled."""
+        """Return the dimensions expected of the arguments of an operator with a known dimension."""
         arguments, rule = tree.arguments, OPERATORS[tree.operator].dimension
         count = len(arguments)
         if rule in ("same", "smooth"):
@@ -103,7 +103,7 @@ class Dimensions:
 
 @dataclass(frozen=True)
 class Bound:
-    """A piece that is used more than once, under a name of its own."""
+    """Named subexpression that is used more than once."""
 
     id: str
     dimension: Dimension
@@ -112,7 +112,7 @@ class Bound:
 
 @dataclass
 class Simplifier:
-    """Writes what other tools do not have with what they have; `bound` collects the pieces that got names.
+    """Rewrites operators that other tools lack; `bound` collects the named subexpressions.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ class Simplifier:
         self.known = Dimensions(self.dimensions)
 
     def simple(self, tree: Tree, expected: Dimension) -> Tree:
-        """The tree with simple operators only."""
+        """Return the tree with common operators only."""
         if not isinstance(tree, Apply):
             return tree
         own = self.known.settled(tree, expected)
@@ -145,7 +145,7 @@ class Simplifier:
         return Apply(tree.operator, tuple(arguments))
 
     def name(self, tree: Tree, expected: Dimension) -> Tree:
-        """The simple tree, as a name or a number that may be used more than once."""
+        """Return the rewritten tree as a name or a number that may be used more than once."""
         ready = self.simple(tree, expected)
         if isinstance(ready, Name | Number):
             return ready

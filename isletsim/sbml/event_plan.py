@@ -1,4 +1,4 @@
-"""What happens at instants: events as SBML means them, and times at which conditions on the time alone change.
+"""Plan of the events of an SBML model, and of the times at which conditions on time alone change.
 
 The solver stops where a trigger becomes true or false; all else is decided between two runs (`isletsim.sbml.running`)
 from a second model, the *probe*, that only evaluates: triggers, delays, priorities, new values.
@@ -18,7 +18,7 @@ from isletsim.sbml.flattened import Flattened
 from isletsim.sbml.records import Event as WrittenEvent
 from isletsim.sbml.records import flat_name
 
-__all__ = ["Break", "Happening", "Instants", "Target", "plan_instants"]
+__all__ = ["Break", "EventPlan", "PlannedEvent", "Target", "plan_events"]
 
 NEVER = -1
 COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})
@@ -26,15 +26,15 @@ COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equa
 
 @dataclass(frozen=True)
 class Target:
-    """What an assignment sets: a state. `size` is the probe's index of what makes a concentration an amount."""
+    """State that an assignment sets; `size` is the probe index of the factor from concentration to amount."""
 
     state: int
     size: int = NEVER
 
 
 @dataclass(frozen=True)
-class Happening:
-    """An event: indices into what the probe gives, -1 where there is nothing."""
+class PlannedEvent:
+    """Event as indices into the output of the probe; -1 when a part is absent."""
 
     name: str
     trigger: int
@@ -49,7 +49,7 @@ class Happening:
 
 @dataclass(frozen=True)
 class Break:
-    """A condition on slope * time + rest: where it is 0, or (periodic) where it is a whole number."""
+    """Condition on slope * time + rest: zero, or (periodic) an integer."""
 
     slope: int
     rest: int
@@ -57,14 +57,14 @@ class Break:
 
 
 @dataclass(frozen=True)
-class Instants:
-    """A flat model joined to its events.
+class EventPlan:
+    """Flat model with its events.
 
     Attributes
     ----------
     flat : with two events of the solver for every condition in a trigger: it becomes true, it becomes false.
     probe : evaluates; None where nothing is to be evaluated.
-    happenings : the events.
+    events : the events.
     breaks : conditions on the time.
     diluted : states that are concentrations by a rule, and the probe's index of the size of their compartment.
     absorbed : states that take over what fast reactions converted: state, the probe's index of the whole amount.
@@ -74,7 +74,7 @@ class Instants:
 
     flat: FlatModel
     probe: FlatModel | None
-    happenings: tuple[Happening, ...]
+    events: tuple[PlannedEvent, ...]
     breaks: tuple[Break, ...]
     diluted: tuple[tuple[int, int], ...]
     absorbed: tuple[tuple[int, int], ...]
@@ -90,29 +90,29 @@ class _Probe:
         self._known: dict[int, int] = {}
 
     def add(self, tree: Tree) -> int:
-        """The index of a tree's value."""
+        """Return the index of a tree's value."""
         if id(tree) not in self._known:
             self._known[id(tree)] = len(self.trees)
             self.trees[f"probe({len(self.trees)})"] = tree
         return self._known[id(tree)]
 
 
-def plan_instants(flattened: Flattened) -> Instants:
-    """The events of a flat model.
+def plan_events(flattened: Flattened) -> EventPlan:
+    """Return the plan of the events of a flat model.
 
     Raises
     ------
-    InputError : an event that cannot be done as it is meant.
+    InputError : an event that cannot be executed as specified.
     """
     flat, document = flattened.flat, flattened.document
     definitions = dict(flat.expressions)
     probe = _Probe()
     place = {name: index for index, name in enumerate(flat.states)}
-    happenings = tuple(_happening(flattened, each, probe, place) for each in document.events)
+    planned = tuple(_planned_event(flattened, each, probe, place) for each in document.events)
     for event in document.events:
         _check_equalities(flattened, event, definitions)
     conditions = _watched(flattened, definitions)
-    events = [
+    conditions_as_events = [
         Event(f"condition {index} {word}", tree)
         for index, condition in enumerate(conditions)
         for word, tree in (("begins", apply("not", apply("not", condition))), ("ends", apply("not", condition)))
@@ -120,17 +120,17 @@ def plan_instants(flattened: Flattened) -> Instants:
     trees = [*flat.derivatives, *definitions.values(), *(each.trigger for each in document.events)]
     breaks = _breaks(trees, definitions, flattened.moving, probe)
     diluted, absorbed, extents = [], [], []
-    if happenings:
+    if planned:
         for name, pool in flattened.pools.items():
             if name in place and not pool.is_amount and pool.compartment not in flat.parameters:
                 diluted.append((place[name], probe.add(Name(pool.compartment))))
         for amount, slow in flattened.fast.items():
             absorbed.append((place[slow], probe.add(Name(amount))))
         extents = [index for name, index in place.items() if name.startswith("extent(")]
-    return Instants(
-        flat=replace(flat, events=tuple(events)),
+    return EventPlan(
+        flat=replace(flat, events=tuple(conditions_as_events)),
         probe=_probe_model(flat, probe) if probe.trees else None,
-        happenings=happenings,
+        events=planned,
         breaks=tuple(breaks),
         diluted=tuple(diluted),
         absorbed=tuple(absorbed),
@@ -141,7 +141,7 @@ def plan_instants(flattened: Flattened) -> Instants:
 
 
 def _watched(flattened: Flattened, definitions: Mapping[str, Tree]) -> list[Tree]:
-    """The conditions in triggers that change while time flows, each on its own.
+    """Return the atomic conditions in triggers that change between events.
 
     A short pulse `a < x and x < b` begins and ends within one step; its two conditions do not.
     """
@@ -157,10 +157,10 @@ def _watched(flattened: Flattened, definitions: Mapping[str, Tree]) -> list[Tree
 
 
 def _probe_model(flat: FlatModel, probe: _Probe) -> FlatModel:
-    """The same quantities, at rest: only its outputs are of use."""
+    """Return a model with the same quantities and zero derivatives; only its outputs are used."""
     return replace(
         flat,
-        name=f"{flat.name} instants",
+        name=f"{flat.name} probe",
         expressions=(*flat.expressions, *probe.trees.items()),
         derivatives=tuple(Number(0.0) for _ in flat.states),
         algebraic=tuple(False for _ in flat.states),
@@ -168,9 +168,9 @@ def _probe_model(flat: FlatModel, probe: _Probe) -> FlatModel:
     )
 
 
-def _happening(flattened: Flattened, event: WrittenEvent, probe: _Probe, place: Mapping[str, int]) -> Happening:
+def _planned_event(flattened: Flattened, event: WrittenEvent, probe: _Probe, place: Mapping[str, int]) -> PlannedEvent:
     targets = [_target(flattened, event, flat_name(variable), probe, place) for variable, _ in event.assignments]
-    return Happening(
+    return PlannedEvent(
         name=event.id,
         trigger=probe.add(apply("where", event.trigger, Number(1.0), Number(0.0))),
         delay=NEVER if event.delay is None else probe.add(event.delay),
@@ -195,7 +195,7 @@ def _target(flattened: Flattened, event: WrittenEvent, name: str, probe: _Probe,
 
 
 def _check_equalities(flattened: Flattened, event: WrittenEvent, definitions: Mapping[str, Tree]) -> None:
-    """An equality between quantities that move holds for no time at all: only `time == number` can be met."""
+    """Refuse equality of continuous quantities; only `time == number` has a well-defined instant."""
     trees = [event.trigger, *(definitions[name] for name in needed(definitions, event.trigger) if name in definitions)]
     for node in (node for tree in trees for node in walk(tree)):
         if isinstance(node, Apply) and node.operator in ("equal", "not_equal"):
@@ -208,7 +208,7 @@ def _check_equalities(flattened: Flattened, event: WrittenEvent, definitions: Ma
 def _breaks(
     trees: Iterable[Tree], definitions: Mapping[str, Tree], moving: frozenset[str], probe: _Probe
 ) -> list[Break]:
-    """Conditions on a straight line of the time, whose coefficients change at events at most."""
+    """Return the conditions linear in time, with coefficients that change at events only."""
     found: dict[tuple[Tree, Tree, bool], Break] = {}
     for node in _conditions(trees):
         line = _line_of(node, definitions, moving)
@@ -219,7 +219,7 @@ def _breaks(
 
 
 def _line_of(node: Tree, definitions: Mapping[str, Tree], moving: frozenset[str]) -> tuple[Tree, Tree] | None:
-    """Slope and rest of the line of the time that decides a condition; None where something else decides it."""
+    """Return slope and rest of a condition that is linear in time, else None."""
     if not isinstance(node, Apply) or (node.operator != "floor" and node.operator not in COMPARISONS):
         return None
     tree = node.arguments[0] if node.operator == "floor" else apply("subtract", *node.arguments)
@@ -232,7 +232,7 @@ def _line_of(node: Tree, definitions: Mapping[str, Tree], moving: frozenset[str]
 
 
 def _conditions(trees: Iterable[Tree]) -> Iterable[Apply]:
-    """Every comparison and every floor in some trees, each piece looked at once."""
+    """Yield every comparison and every floor in some trees, each subtree once."""
     seen: set[int] = set()
     stack = list(trees)
     while stack:

@@ -1,4 +1,4 @@
-"""An SBML model as a model file of our own, where the language can say it.
+"""Conversion of an SBML model to a model file (TOML).
 
 With units, if the file gives units to everything and they agree; else in pure numbers, with one parameter `tempo` that
 carries the file's unit of time. What the language has no words for (events) is refused by name.
@@ -19,9 +19,9 @@ from isletsim.flat import TIME
 from isletsim.library import compose_stack
 from isletsim.model import RESERVED
 from isletsim.model.joins import NAME
-from isletsim.sbml.measures import factor_and_dimension, unit_text
 from isletsim.sbml.model import SbmlModel
 from isletsim.sbml.records import UnitPart, flat_name
+from isletsim.sbml.unit_text import factor_and_dimension, unit_text
 
 __all__ = ["model_file"]
 
@@ -31,7 +31,7 @@ _INFIX |= {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=
 
 
 def model_file(model: SbmlModel, name: str = "") -> tuple[str, str]:
-    """The model as TOML, and the name its file must have.
+    """Return the model as TOML, and the name its file must have.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def _word(text: str) -> str:
 
 @dataclass
 class _Author:
-    """Writes one model file."""
+    """Writer of one model file."""
 
     model: SbmlModel
     pure: bool

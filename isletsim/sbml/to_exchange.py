@@ -1,4 +1,4 @@
-"""A composition on its way out: identifiers, dimensions, sources, and what happens when."""
+"""Conversion of a composition to an exchange model: identifiers, dimensions, sources, timed events."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from isletsim.flat import AMOUNT, TIME, FlatModel
 from isletsim.layers import Composition
 from isletsim.references import read as read_references
 from isletsim.sbml.algebra import renamed
-from isletsim.sbml.exchange import CLOCK, Exchange, Happens, Measure
+from isletsim.sbml.dimension_inference import Simplifier
+from isletsim.sbml.exchange import CLOCK, Exchange, TimedEvent, Variable
 from isletsim.sbml.merging import Daily, Merged
-from isletsim.sbml.typed import Simplifier
 from isletsim.units import PURE, Dimension, times
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def exchange_of(
     merged: Merged | None = None,
     daily: Iterable[Daily] = (),
 ) -> Exchange:
-    """A composition as other tools can have it.
+    """Convert a composition to an exchange model.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def exchange_of(
 
 @dataclass
 class _Maker:
-    """One export in progress."""
+    """Export in progress."""
 
     composition: Composition
     flat: FlatModel
@@ -94,21 +94,21 @@ class _Maker:
             self.ids[each] = self._identifier(each)
             self.dimensions[self.ids[each]] = self._dimension(each)
         simplifier = Simplifier(self.dimensions, lambda: self._identifier("piece"))
-        happens, doses = self._happenings(stops, simplifier)
+        events, doses = self._timed_events(stops, simplifier)
         repeated, clocks = self._repeated(daily, simplifier)
-        happens += repeated
+        events += repeated
         doses += clocks
-        changed = {target for each in happens for target, _ in each.assignments}
-        measures = [*self._parameters(changed), *doses, *self._constants(simplifier)]
-        measures += self._expressions(simplifier)
-        measures += self._states(simplifier, start)
-        pieces = [Measure(each.id, each.id, "expression", each.dimension, rule=each.tree) for each in simplifier.bound]
+        changed = {target for each in events for target, _ in each.assignments}
+        variables = [*self._parameters(changed), *doses, *self._constants(simplifier)]
+        variables += self._expressions(simplifier)
+        variables += self._states(simplifier, start)
+        pieces = [Variable(each.id, each.id, "expression", each.dimension, rule=each.tree) for each in simplifier.bound]
         return Exchange(
             id=_spelled(name) or "model",
             title=title or name,
             notes=tuple(f"{file.name}: {file.title}" for file in self.composition.files.values()),
-            measures=tuple(_in_order([*measures, *pieces])),
-            happens=tuple(happens),
+            variables=tuple(_in_order([*variables, *pieces])),
+            events=tuple(events),
             sources=_links(file.source for file in self.composition.files.values()),
         )
 
@@ -154,9 +154,9 @@ class _Maker:
         assumed = f" (assumed: {symbol.assumed})" if symbol.assumed else ""
         return f"{symbol.about}{assumed}", _links([symbol.source])
 
-    # --- measures ---
+    # --- variables ---
 
-    def _parameters(self, changed: set[str]) -> list[Measure]:
+    def _parameters(self, changed: set[str]) -> list[Variable]:
         flat = self.flat
         made = []
         for name, value in zip(flat.parameters, flat.values, strict=True):
@@ -165,11 +165,13 @@ class _Maker:
             number = float(self.given.get(name, value))
             fixed = id_ not in changed
             made.append(
-                Measure(id_, name, "parameter", self.dimensions[id_], number, fixed=fixed, about=about, sources=sources)
+                Variable(
+                    id_, name, "parameter", self.dimensions[id_], number, fixed=fixed, about=about, sources=sources
+                )
             )
         return made
 
-    def _constants(self, simplifier: Simplifier) -> list[Measure]:
+    def _constants(self, simplifier: Simplifier) -> list[Variable]:
         flat = self.flat
         made = []
         for name, tree in flat.constants:
@@ -177,22 +179,22 @@ class _Maker:
             dimension = self.dimensions[self.ids[name]]
             law = self._tree(tree, dimension, simplifier)
             made.append(
-                Measure(
+                Variable(
                     self.ids[name], name, "constant", dimension, initial=law, fixed=True, about=about, sources=sources
                 )
             )
         return made
 
-    def _expressions(self, simplifier: Simplifier) -> list[Measure]:
+    def _expressions(self, simplifier: Simplifier) -> list[Variable]:
         made = []
         for name, tree in self.flat.expressions:
             about, sources = self._note(name)
             dimension = self.dimensions[self.ids[name]]
             law = self._tree(tree, dimension, simplifier)
-            made.append(Measure(self.ids[name], name, "expression", dimension, rule=law, about=about, sources=sources))
+            made.append(Variable(self.ids[name], name, "expression", dimension, rule=law, about=about, sources=sources))
         return made
 
-    def _states(self, simplifier: Simplifier, start: NDArray[np.float64] | None) -> list[Measure]:
+    def _states(self, simplifier: Simplifier, start: NDArray[np.float64] | None) -> list[Variable]:
         flat = self.flat
         made = []
         for index, (name, law, free, begin) in enumerate(
@@ -207,7 +209,7 @@ class _Maker:
             )
             expected = residual if free else times(dimension, CLOCK, -1.0)
             made.append(
-                Measure(
+                Variable(
                     id=id_,
                     name=name,
                     kind="unknown" if free else "state",
@@ -232,11 +234,11 @@ class _Maker:
 
     # --- what happens ---
 
-    def _happenings(self, stops: list[Stop], simplifier: Simplifier) -> tuple[list[Happens], list[Measure]]:
+    def _timed_events(self, stops: list[Stop], simplifier: Simplifier) -> tuple[list[TimedEvent], list[Variable]]:
         """Every dose, course and visit as one thing that happens, in the order of the schedule."""
         flat = self.flat
-        made: list[Happens] = []
-        doses: dict[tuple[str, float], Measure] = {}
+        made: list[TimedEvent] = []
+        doses: dict[tuple[str, float], Variable] = {}
         for index, stop in enumerate(stops):
             if stop.kind == _ACTION:
                 action = flat.actions[stop.index]
@@ -252,27 +254,27 @@ class _Maker:
                 continue
             listed = tuple((self.ids[target], tree) for target, tree in assignments)
             id_ = self._identifier(f"at_{index + 1}_{said}")
-            made.append(Happens(id_, f"{said} at day {stop.time:g}", stop.time, len(stops) - index, listed))
+            made.append(TimedEvent(id_, f"{said} at day {stop.time:g}", stop.time, len(stops) - index, listed))
         return made, list(doses.values())
 
-    def _repeated(self, daily: list[Daily], simplifier: Simplifier) -> tuple[list[Happens], list[Measure]]:
+    def _repeated(self, daily: list[Daily], simplifier: Simplifier) -> tuple[list[TimedEvent], list[Variable]]:
         """What happens every day: an event that winds its own clock."""
-        made: list[Happens] = []
-        clocks: list[Measure] = []
+        made: list[TimedEvent] = []
+        clocks: list[Variable] = []
         for each in daily:
             clock = self._identifier(f"next {each.name}")
             self.dimensions[clock] = CLOCK
-            clocks.append(Measure(clock, f"next time of {each.name}", "parameter", CLOCK, each.first))
+            clocks.append(Variable(clock, f"next time of {each.name}", "parameter", CLOCK, each.first))
             listed = [
                 (self.ids[target], self._tree(tree, self.dimensions[self.ids[target]], simplifier))
                 for target, tree in each.assignments
             ]
             listed.append((clock, apply("add", Name(clock), Number(each.every))))
             id_ = self._identifier(f"every day {each.name}")
-            made.append(Happens(id_, each.name, each.first, each.rank, tuple(listed), each.every, clock))
+            made.append(TimedEvent(id_, each.name, each.first, each.rank, tuple(listed), each.every, clock))
         return made, clocks
 
-    def _dose(self, action: str, amount: float, doses: dict[tuple[str, float], Measure]) -> str:
+    def _dose(self, action: str, amount: float, doses: dict[tuple[str, float], Variable]) -> str:
         """The parameter that holds an amount; the same for the same amount into the same port."""
         port = action.rpartition(":")[0]
         if port not in self.composition.ports or not action.endswith(":add"):
@@ -282,7 +284,7 @@ class _Maker:
             dimension = self.composition.ports[port].unit.dimension
             self.dimensions[id_] = dimension
             said = f"amount given into {port}"
-            doses[port, amount] = Measure(id_, said, "parameter", dimension, amount, fixed=True)
+            doses[port, amount] = Variable(id_, said, "parameter", dimension, amount, fixed=True)
         return doses[port, amount].id
 
     def _given(self, tree: Tree, target: str, amount: str, simplifier: Simplifier) -> Tree:
@@ -309,11 +311,11 @@ def _links(keys: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _in_order(measures: list[Measure]) -> list[Measure]:
+def _in_order(variables: list[Variable]) -> list[Variable]:
     """Parameters, constants, states, then expressions, each after those it needs."""
     from isletsim.sbml.algebra import ordered
 
-    by_id = {each.id: each for each in measures}
-    rules = {each.id: each.rule for each in measures if each.kind == "expression" and each.rule is not None}
-    rest = [each for each in measures if each.kind != "expression"]
+    by_id = {each.id: each for each in variables}
+    rules = {each.id: each.rule for each in variables if each.kind == "expression" and each.rule is not None}
+    rest = [each for each in variables if each.kind != "expression"]
     return [*rest, *(by_id[each] for each in ordered(rules, rules))]

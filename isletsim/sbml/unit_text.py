@@ -1,4 +1,4 @@
-"""Units of SBML as text for people, and as factors to the coherent units of isletsim."""
+"""Units of SBML as text, and as factors to the coherent units of isletsim."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _KINDS: dict[str, tuple[float, Dimension]] = {
 
 
 def unit_text(parts: Sequence[UnitPart]) -> str:
-    """A unit for people: ``mmol/L``; empty for pure numbers and for what the file does not say."""
+    """Return a unit as text (``mmol/L``); empty for pure numbers and missing units."""
     above: list[str] = []
     below: list[str] = []
     for kind, exponent, scale, multiplier in parts:
@@ -58,7 +58,7 @@ def _word(kind: str, scale: int, multiplier: float) -> str:
 
 
 def factor_and_dimension(parts: Sequence[UnitPart]) -> tuple[float, Dimension] | None:
-    """What one of a unit is in coherent units, and its dimension; None where a kind has no place among them."""
+    """Return the factor to coherent units and the dimension; None for a kind without one."""
     factor, dimension = 1.0, PURE
     for kind, exponent, scale, multiplier in parts:
         if kind not in _KINDS:
@@ -73,7 +73,7 @@ def factor_and_dimension(parts: Sequence[UnitPart]) -> tuple[float, Dimension] |
 
 
 def value_of(given: float | str, parts: Sequence[UnitPart], place: str) -> float:
-    """A number in a unit of the file, from a number or from a quantity such as ``"5 mmol/L"``.
+    """Return a number in a unit of the file, from a number or a quantity such as ``"5 mmol/L"``.
 
     Raises
     ------
@@ -97,5 +97,5 @@ def value_of(given: float | str, parts: Sequence[UnitPart], place: str) -> float
 
 
 def time_of(given: float | str, document: Document, place: str) -> float:
-    """A time in the file's unit of time."""
+    """Return a time in the file's unit of time."""
     return value_of(given, document.time_unit, place)
