@@ -146,7 +146,7 @@ def test_every_public_name_is_there():
 def texts() -> Iterator[tuple[Path, str]]:
     """Every text of the project that a person wrote."""
     folders = ["isletsim", "models", "scenarios", "seeds", "benchmarks", "tests", "docs", ".ci"]
-    paths = [path for path in REPOSITORY.iterdir() if path.is_file()]
+    paths = [path for path in REPOSITORY.iterdir() if path.is_file() and path.name != ".git"]  # a worktree has a file
     paths += [path for folder in folders for path in (REPOSITORY / folder).rglob("*") if path.is_file()]
     for path in paths:
         if path.suffix not in {".png", ".svg", ".pyc", ".npz"}:
