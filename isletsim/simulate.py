@@ -20,11 +20,21 @@ from isletsim.lookup import SETTABLE, STARTABLE, values_by_symbol
 from isletsim.patient import BoundPatient, bind_patient, read_patient
 from isletsim.places import find
 from isletsim.point import constant_values, dense_jacobian, derivatives, initial, observe
-from isletsim.regimen import Stops, at_instants, bare_stops, read_courses, read_doses, stops_of, to_schedule
+from isletsim.regimen import (
+    Stops,
+    at_instants,
+    bare_stops,
+    given_at,
+    read_courses,
+    read_doses,
+    stops_of,
+    to_schedule,
+    without_given,
+)
 from isletsim.solver import ADVICE, Outcome, Reason, solve
 from isletsim.source import Page
 from isletsim.trajectory import Moment, Trajectory
-from isletsim.units import Quantity, UnitError, convert, days
+from isletsim.units import Quantity, UnitError, convert, days, on_grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,8 +91,9 @@ class Model:
         Parameters
         ----------
         until, begin : times such as "400 day" or "30 min"; a bare number is days.
-        save : a spacing ("1 day"), or a list of times; 200 even records when not given.
-        start : start values by name or symbol ("100 mg/dL"), or `trajectory.last` of an earlier leg.
+        save : a spacing ("1 day"), or a list of times in increasing order, one row each; 200 even rows when not given.
+        start : start values by name or symbol ("100 mg/dL"), or `trajectory.last` of an earlier leg, whose doses and
+            visits at the border of the two legs are not repeated.
         set : parameters by name or symbol.
         patient : a patient file whose settings apply (its history is not lived here; scenarios do that).
         doses, courses : as in scenario files; times are not rounded.
@@ -101,6 +112,8 @@ class Model:
         records = _records(save, opening, closing)
         parameters, state = self.start(start, set, patient)
         stops = self._stops(parameters, doses, courses, visits, opening)
+        if isinstance(start, Moment) and start.time == opening:
+            stops = without_given(stops, self.composition, opening, start.given)
         bare = bare_stops(self.compiled, parameters, opening, closing)
         outcome = solve(
             self.compiled,
@@ -114,7 +127,8 @@ class Model:
             method=method,
             maximum_steps=maximum_steps,
         )
-        trajectory = self._trajectory(outcome, records, parameters)
+        given = given_at(stops, self.composition, closing)
+        trajectory = self._trajectory(outcome, records, parameters, given)
         if outcome.reason.failed:
             raise RunError(failure_message(self.composition, outcome), partial=trajectory)
         return trajectory
@@ -223,7 +237,11 @@ class Model:
         return stops_of(self.composition, given, levels, met, neutral, begin=opening)
 
     def _trajectory(
-        self, outcome: Outcome, records: NDArray[np.float64], parameters: NDArray[np.float64]
+        self,
+        outcome: Outcome,
+        records: NDArray[np.float64],
+        parameters: NDArray[np.float64],
+        given: tuple[tuple[str, float], ...],
     ) -> Trajectory:
         assert outcome.states is not None
         return Trajectory(
@@ -233,7 +251,7 @@ class Model:
             outputs=outcome.outputs,
             parameters=parameters,
             constants=constant_values(self.composition.flat, parameters),
-            last=Moment(self.composition, outcome.time, outcome.state, outcome.parameters),
+            last=Moment(self.composition, outcome.time, outcome.state, outcome.parameters, given),
             counts=vars(outcome.counts),
             reason=outcome.reason.name.lower().replace("_", " "),
         )
@@ -293,7 +311,7 @@ def _time(value: Any, place: str) -> float:
         raise InputError(Fault(place, str(reason), 'Write a time such as "30 min" or "2 year".')) from None
     if not math.isfinite(time):
         raise InputError(Fault(place, f"{value!r} is not a finite time."))
-    return time
+    return on_grid(time)
 
 
 def _records(save: Any, begin: float, end: float) -> NDArray[np.float64]:
@@ -305,7 +323,7 @@ def _records(save: Any, begin: float, end: float) -> NDArray[np.float64]:
         if not spacing > 0 or (end - begin) / spacing > MOST_ROWS:
             raise InputError(Fault("save", f"a spacing of {spacing:g} days cannot be recorded."))
         count = math.floor((end - begin) / spacing * (1 + 1e-12) + 1e-9)
-        times = np.array(begin + spacing * np.arange(count + 1), dtype=np.float64)
+        times = np.array([on_grid(begin + spacing * number) for number in range(count + 1)], dtype=np.float64)
         if abs(times[-1] - end) <= 1e-9 * max(1.0, abs(end)):
             times[-1] = end
             return times
@@ -314,7 +332,12 @@ def _records(save: Any, begin: float, end: float) -> NDArray[np.float64]:
 
 
 def _listed(save: Iterable[Any], begin: float, end: float) -> NDArray[np.float64]:
-    times = np.array(sorted({_time(each, "save") for each in save}), dtype=np.float64)
+    times = np.array([_time(each, "save") for each in save], dtype=np.float64)
+    falls = np.flatnonzero(np.diff(times) <= 0)
+    if len(falls):
+        before, after = times[falls[0]], times[falls[0] + 1]
+        message = f"the times are not in increasing order: {after:g} day follows {before:g} day."
+        raise InputError(Fault("save", message, "Give each time once, the earliest first."))
     slack = 1e-12 * max(1.0, abs(begin), abs(end))
     if len(times) == 0 or times[0] < begin - slack or times[-1] > end + slack:
         raise InputError(Fault("save", "lies outside the run.", "Give times from begin to until."))

@@ -21,12 +21,17 @@ __all__ = ["Moment", "Trajectory"]
 
 @dataclass(frozen=True)
 class Moment(Mapping[str, Quantity]):
-    """All states, algebraic unknowns and held values at one time: the start of a next leg."""
+    """All states, algebraic unknowns and held values at one time: the start of a next leg.
+
+    `given` names the doses and visits of that instant with their amounts, all of which the state contains. A leg that
+    starts here does not repeat them.
+    """
 
     composition: Composition = field(repr=False)
     time: float
     state: NDArray[np.float64] = field(repr=False)
     parameters: NDArray[np.float64] = field(repr=False)
+    given: tuple[tuple[str, float], ...] = ()
 
     def __getitem__(self, name: str) -> Quantity:
         symbol = find_symbol(self.composition, name, ("state", "unknown", "held"))

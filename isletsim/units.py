@@ -32,6 +32,7 @@ __all__ = [
     "convert",
     "days",
     "describe",
+    "on_grid",
     "quantity",
     "raised",
     "show",
@@ -58,6 +59,8 @@ BASE = {
 PURE: Dimension = ()
 GLYCATION: Dimension = (("[glycation]", 1.0),)
 TIME: Dimension = (("[time]", 1.0),)
+GRID = 86_400_000_000  # instants of a day on the grid of times: microseconds
+FINEST = 1e-6  # days; shorter spans are left as they are: a microsecond is no longer small beside them
 
 
 class UnitError(ValueError):
@@ -303,8 +306,21 @@ def show(value: float, target: Unit) -> str:
 
 
 def days(text: Any) -> float:
-    """A span of time in days: ``"3 month"``, ``"30 min"``. Months are 30.4375 d; nothing is rounded here."""
-    return quantity(text, TIME).value
+    """A span of time in days, on the grid of times: ``"3 month"``, ``"30 min"``. Months are 30.4375 d."""
+    return on_grid(quantity(text, TIME).value)
+
+
+def on_grid(time: float) -> float:
+    """Return the number of days that all spellings of one time share.
+
+    "24 hour", "1440 min" and "1 day" differ in their last bits; so do 0.1 + 0.2 and 0.3. Each is moved to the nearest
+    microsecond, whose number of days is always the same floating-point number, so that times can be compared exactly.
+
+    Parameters
+    ----------
+    time : days; infinite, and shorter than 0.1 s, it is returned as it is.
+    """
+    return round(time * GRID) / GRID if FINEST <= abs(time) < math.inf else time
 
 
 DAY = Unit("day", 1.0, 0.0, TIME)

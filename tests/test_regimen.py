@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import isletsim
 from isletsim.faults import InputError
 from isletsim.regimen import Course, Dose, at_instants, describe_dose, infusion, stops_of, to_schedule
+from isletsim.units import on_grid
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +205,7 @@ regimens = st.fixed_dictionaries(
 grids = st.one_of(
     st.none(),
     st.floats(0.05, 30),
-    st.lists(st.floats(0, 90), min_size=1, max_size=20),
+    st.lists(st.floats(0, 90).map(on_grid), min_size=1, max_size=20, unique=True).map(sorted),
 )
 
 

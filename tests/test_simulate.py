@@ -9,7 +9,7 @@ from example_models import CLINIC, DRUG, SUGAR, write
 import isletsim
 from isletsim.faults import InputError, RunError
 from isletsim.regimen import bare_stops
-from isletsim.units import Quantity, unit
+from isletsim.units import Quantity, days, unit
 
 TOPP = {"G": "100 mg/dL", "I": "10 uU/mL", "B": "150 mg"}
 
@@ -303,3 +303,95 @@ def test_a_run_becomes_a_table(models):
     assert isinstance(table, pandas.DataFrame)
     assert {"time_day", "sugar.sugar", "sugar.rise", "sugar", "drug.taken"} <= set(table.columns)
     assert len(table) == 11
+
+
+# --- times, legs, rows ---
+
+DEPOT = """
+title = "A depot and a central compartment"
+assumed = "for tests"
+[states]
+depot = { start = "0 mg", scale = "0.001 mg" }
+central = { start = "0 mg", scale = "0.001 mg" }
+[parameters]
+share = { value = "1", assumed = "all of it" }
+absorption = { value = "1 1/day", assumed = "for tests" }
+elimination = { value = "0.5 1/day", assumed = "for tests" }
+[rates]
+absorbed = "absorption * depot"
+eliminated = "elimination * central"
+[balance]
+depot = "-absorbed"
+central = "absorbed - eliminated"
+[doses.bolus]
+unit = "mg"
+add = { depot = "share" }
+"""
+
+
+@pytest.fixture(scope="module")
+def depot(tmp_path_factory):
+    path = tmp_path_factory.mktemp("depot") / "depot.toml"
+    path.write_text(DEPOT, encoding="utf-8")
+    return isletsim.load_model(path)
+
+
+@pytest.mark.parametrize("spelled", ["24 hour", "1440 min", "86400 s", "1 day", 1])
+def test_a_dose_at_the_end_is_given_however_its_time_is_spelled(depot, spelled):
+    dose = {"into": "bolus", "amount": "100 mg", "at": spelled if isinstance(spelled, str) else "1 day"}
+    for save in (["0.5 day"], ["0.5 day", spelled], "6 hour"):
+        run = depot.simulate(until="1 day", save=save, doses=[dose])
+        assert run.last["depot"].value == pytest.approx(100.0, rel=1e-12)
+        if save != ["0.5 day"]:
+            assert run["depot"][-1] == pytest.approx(100.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("count", [*range(1, 400, 7), 399])
+def test_hours_and_days_of_one_time_are_the_same_number(count):
+    assert days(f"{24 * count} hour") == days(f"{1440 * count} min") == days(f"{count} day") == count
+
+
+def test_times_of_a_series_fall_on_the_times_that_a_reader_writes(depot):
+    series = {"into": "bolus", "amount": "1 mg", "at": "0.1 day", "every": "0.1 day", "times": 3}
+    run = depot.simulate(until="0.3 day", save="0.1 day", doses=[series])
+    assert run.time.tolist() == [0.0, 0.1, 0.2, 0.3]
+    assert run["depot"][-1] == pytest.approx(1.0 + np.exp(-0.1) + np.exp(-0.2), rel=1e-5)
+
+
+def test_a_dose_on_the_border_of_two_legs_is_given_once(depot):
+    bolus = [{"into": "bolus", "amount": "100 mg", "at": "0 day", "every": "1 day", "times": 3}]
+    whole = depot.simulate(until="2 day", doses=bolus)
+    first = depot.simulate(until="1 day", doses=bolus)
+    second = depot.simulate(begin="1 day", until="2 day", doses=bolus, start=first.last)
+    for name in ("depot", "central"):
+        assert second[name][-1] == pytest.approx(whole[name][-1], rel=1e-5)
+    assert first["depot"][-1] == second["depot"][0] == pytest.approx(100.0 + 100.0 * np.exp(-1.0), rel=1e-5)
+
+
+def test_a_dose_that_only_the_second_leg_has_is_given_at_the_border(depot):
+    first = depot.simulate(until="1 day")
+    one = [{"into": "bolus", "amount": "100 mg", "at": "1 day"}]
+    second = depot.simulate(begin="1 day", until="2 day", doses=[*one, *one], start=first.last)
+    assert second["depot"][0] == 0.0  # the row of the start is the one before the first dose
+    assert second["depot"][1] == pytest.approx(200.0, rel=0.01)
+
+
+def test_a_visit_on_the_border_of_two_legs_is_made_once(models):
+    clinic = models["clinic"]
+    first = clinic.simulate(until="1 day", visits=["1 day"], doses=[{"into": "fill", "amount": "2 mg", "at": "1 day"}])
+    second = clinic.simulate(
+        begin="1 day",
+        until="2 day",
+        visits=["1 day"],
+        doses=[{"into": "fill", "amount": "2 mg", "at": "1 day"}],
+        start=first.last,
+    )
+    assert dict(second.last) == dict(first.last)
+
+
+def test_rows_are_those_asked_for_and_a_list_out_of_order_is_refused(depot):
+    assert depot.simulate(until="1 day", save=[0.1, 0.5, 1.0]).time.tolist() == [0.1, 0.5, 1.0]
+    with pytest.raises(InputError, match=r"not in increasing order: 0\.1 day follows 0\.5 day"):
+        depot.simulate(until="1 day", save=[0.5, 0.1, 0.5, 1.0])
+    with pytest.raises(InputError, match=r"0\.5 day follows 0\.5 day"):
+        depot.simulate(until="1 day", save=[0.1, 0.5, "12 hour"])

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from isletsim.regimen.reading import Course, Dose, describe_dose, read_courses, read_doses, read_time
-from isletsim.regimen.stops import Stop, Stops, at_instants, bare_stops, infusion, stops_of, to_schedule
+from isletsim.regimen.stops import (
+    Stop,
+    Stops,
+    at_instants,
+    bare_stops,
+    given_at,
+    infusion,
+    stops_of,
+    to_schedule,
+    without_given,
+)
 
 __all__ = [
     "Course",
@@ -13,10 +23,12 @@ __all__ = [
     "at_instants",
     "bare_stops",
     "describe_dose",
+    "given_at",
     "infusion",
     "read_courses",
     "read_doses",
     "read_time",
     "stops_of",
     "to_schedule",
+    "without_given",
 ]

@@ -16,7 +16,7 @@ from isletsim.faults import InputError, did_you_mean
 from isletsim.layers import Composition, PortPlan
 from isletsim.lookup import find_symbol
 from isletsim.source import Keys, Page
-from isletsim.units import DAY, PURE, show, unit
+from isletsim.units import DAY, PURE, on_grid, show, unit
 
 __all__ = ["Course", "Dose", "describe_dose", "read_courses", "read_doses", "read_time"]
 
@@ -81,7 +81,7 @@ def read_time(page: Page, value: Any, keys: Keys, whole: bool) -> float | None:
             page.fault(keys, f'"{value}" is not a whole number of days.', 'Write a time of day as "2 day 08:00".')
             return None
         time = nearest
-    return time + clock
+    return on_grid(time + clock)
 
 
 # --- doses ------------------------------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def _regimen(page: Page, item: Mapping[str, Any], keys: Keys, composition: Compo
     over = _over(page, item, keys, port)
     if port is None or amount is None or at is None or every is None or len(page.faults) > noted:
         return []
-    return [Dose(port.name, amount, at + number * every, over) for number in range(times)]
+    return [Dose(port.name, amount, on_grid(at + number * every), over) for number in range(times)]
 
 
 def _tables(page: Page, items: Any, keys: Keys) -> list[tuple[int, Mapping[str, Any]]]:

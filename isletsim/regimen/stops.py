@@ -7,6 +7,7 @@ values it revises), visits, then the record. Between stops all parameters are co
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,13 +22,24 @@ from isletsim.layers import Composition
 from isletsim.point import constant_values
 from isletsim.regimen.reading import Course, Dose
 from isletsim.solver import Schedule
+from isletsim.units import on_grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from isletsim.compiler import CompiledModel
 
-__all__ = ["Stop", "Stops", "at_instants", "bare_stops", "infusion", "stops_of", "to_schedule"]
+__all__ = [
+    "Stop",
+    "Stops",
+    "at_instants",
+    "bare_stops",
+    "given_at",
+    "infusion",
+    "stops_of",
+    "to_schedule",
+    "without_given",
+]
 
 INSTANT = 1e-9  # days: times that are nearer to each other than this are one instant
 MOST_PERIODS = 10_000_000
@@ -57,7 +69,7 @@ class Stops:
 
 def infusion(dose: Dose, composition: Composition) -> Course:
     """The course of a port's infusion rate that an infused dose is."""
-    return _flow(dose, composition, dose.time, dose.time + dose.over)
+    return _flow(dose, composition, dose.time, on_grid(dose.time + dose.over))
 
 
 def _flow(dose: Dose, composition: Composition, begin: float, end: float) -> Course:
@@ -87,7 +99,7 @@ def stops_of(
     given, running, met = list(doses), list(courses), list(visits)
     at = _instants(
         [dose.time for dose in given]
-        + [dose.time + dose.over for dose in given if dose.over]
+        + [on_grid(dose.time + dose.over) for dose in given if dose.over]
         + [time for course in running for time in (course.start, course.stop)]
         + met
     )
@@ -101,7 +113,7 @@ def stops_of(
         if port.multiply >= 0:
             stops.append(Stop(time, _MULTIPLY, _ACTION, port.multiply, 0.0))
         if dose.over:
-            end = at[dose.time + dose.over]
+            end = at[on_grid(dose.time + dose.over)]
             levels.setdefault(port.flow, []).append(_flow(dose, composition, time, end))
         elif port.add >= 0:
             stops.append(Stop(time, _ADD, _ACTION, port.add, dose.amount))
@@ -116,6 +128,33 @@ def stops_of(
     ]
     stops += [Stop(at[time], _VISIT, _ACTION, index, 0.0) for time in met for index in revisions]
     return Stops(tuple(sorted(stops, key=lambda stop: (stop.time, stop.rank))))
+
+
+def given_at(stops: Stops, composition: Composition, time: float) -> tuple[tuple[str, float], ...]:
+    """Return what is done to states at one time: the names of the actions and their amounts, in order."""
+    actions = composition.flat.actions
+    return tuple(
+        (actions[stop.index].name, stop.amount) for stop in stops.entries if stop.time == time and stop.kind == _ACTION
+    )
+
+
+def without_given(stops: Stops, composition: Composition, time: float, given: Iterable[tuple[str, float]]) -> Stops:
+    """Return the list without what an earlier leg has done at the time at which it ended.
+
+    Parameters
+    ----------
+    given : names and amounts, from `given_at` of that leg; each removes one equal entry.
+    """
+    done = Counter(given)
+    kept = []
+    for stop in stops.entries:
+        if stop.time == time and stop.kind == _ACTION:
+            what = composition.flat.actions[stop.index].name, stop.amount
+            if done[what]:
+                done[what] -= 1
+                continue
+        kept.append(stop)
+    return Stops(tuple(kept))
 
 
 def _instants(times: Iterable[float]) -> dict[float, float]:

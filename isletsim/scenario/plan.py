@@ -16,7 +16,7 @@ from isletsim.results import FigureSpec, Response
 from isletsim.scenario.reading import ScenarioFile
 from isletsim.scenario.response import read_response
 from isletsim.source import Keys, Page
-from isletsim.units import Unit, convert
+from isletsim.units import Unit, convert, on_grid
 
 __all__ = ["ArmPlan", "Plan", "plan_scenario", "printed"]
 
@@ -232,7 +232,7 @@ def _records(page: Page, until: float) -> tuple[float, ...]:
         page.fault(("save",), message, 'Write save = "1 week".')
         return (0.0, until)
     count = math.floor(until / spacing + 1e-9)
-    times = [number * spacing for number in range(count + 1)]
+    times = [on_grid(number * spacing) for number in range(count + 1)]
     if abs(times[-1] - until) <= 1e-9 * max(1.0, until):
         return (*times[:-1], until)
     return (*times, until)
