@@ -263,3 +263,22 @@ def test_files_that_are_not_there_are_all_told_with_their_places(tmp_path):
     assert 'Did you mean "topp2000"?' in said
     assert "study.toml:2, core" in said
     assert "study.toml:4, [arms] one.layers" in said
+
+
+# --- what --set does to an input ---
+
+
+def test_the_level_of_an_input_that_courses_set_is_answered_with_the_path_of_the_course(plan):
+    arm = 'layers = ["drug"]\ncourses = [{ input = "drug.taken", level = "1" }]\n'
+    text = STUDY.replace('[arms.none]\nstop = ["drug"]\n', f"[arms.full]\n{arm}")
+    (warning,) = plan(text, "drug.taken=0.5").warnings
+    assert "in histories and in every arm" in warning
+    assert "--set arms.full.courses[0].level=VALUE" in warning
+    changed = plan(text, "arms.full.courses[0].level=0.25")
+    assert [course.level for arm in changed.arms for course in arm.courses] == [0.25]
+    assert changed.warnings == ()
+
+
+def test_the_level_of_an_input_that_nothing_sets_is_answered_too(plan):
+    (warning,) = plan(STUDY, "sugar.eating=0.5").warnings
+    assert "courses" not in warning.partition("while no course sets it")[2]

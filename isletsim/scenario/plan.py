@@ -125,7 +125,11 @@ def plan_scenario(
         record=_recorded(page, shown, composition),
         figures=panels,
         challenges=challenges,
-        warnings=(*_warnings(plans, until), *_assumptions(page, arms)),
+        warnings=(
+            *_warnings(plans, until),
+            *_assumptions(page, arms),
+            *_inputs_set(scenario.overrides, composition, plans),
+        ),
         response=response,
     )
     page.finish()
@@ -203,6 +207,22 @@ def _warnings(arms: Iterable[ArmPlan], until: float) -> Iterable[str]:
             yield f"{arm.name}: {late} of {len(arm.doses)} doses lie after the end of the run and are not given"
         if cut:
             yield f"{arm.name}: {cut} infusions go on after the end of the run and are given in part"
+
+
+def _inputs_set(overrides: Iterable[str], composition: Composition, arms: Iterable[ArmPlan]) -> Iterable[str]:
+    """Warn that ``--set`` of an input acts where no course does, and name the path that changes an arm's course."""
+    for text in overrides:
+        name = find_symbol(composition, text).name
+        if composition.symbols[name].kind != "input":
+            continue
+        warning = f"--set {text} is the level of an input while no course sets it, in histories and in every arm"
+        paths = [
+            f"arms.{arm.name}.courses[{number}].level"
+            for arm in arms
+            for number, course in enumerate(arm.courses)
+            if course.input == name
+        ]
+        yield f"{warning}; courses go on as written. To change a course: --set {paths[0]}=VALUE" if paths else warning
 
 
 def _assumptions(page: Page, arms: Mapping[str, Any]) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -74,6 +75,8 @@ def scenario_of(page: Page, overrides: Iterable[str] = ()) -> ScenarioFile:
 
 # --- overrides --------------------------------------------------------------------------------------------------------
 
+_INDEX = re.compile(r"\[(\d+)\]")  # courses[0] is the same as courses.0
+
 
 def _override(data: dict[str, Any], overrides: Iterable[str]) -> dict[str, str]:
     """Changes the data of a scenario, and gives back what belongs to models; all faults together."""
@@ -81,7 +84,7 @@ def _override(data: dict[str, Any], overrides: Iterable[str]) -> dict[str, str]:
     faults: list[Fault] = []
     for text in overrides:
         name, mark, value = text.partition("=")
-        parts = [part.strip() for part in name.split(".")]
+        parts = [part.strip() for part in _INDEX.sub(r".\1", name).split(".")]
         try:
             if not mark or not all(parts):
                 raise InputError(Fault(f"--set {text}", "is not PATH=VALUE.", 'For example --set "msc.potency=0.5".'))
