@@ -6,7 +6,7 @@ content of every file it was made from. So an edit in any file is noticed, and a
 
 from __future__ import annotations
 
-import pickle
+import json
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import TypeVar
 
 from isletsim import cache as store
 from isletsim.faults import Fault, InputError
-from isletsim.layers import Composition, superpose
+from isletsim.layers import RECORDS, Composition, superpose
 from isletsim.model import ModelFile, read_model
 from isletsim.places import data_folder, find, own_file
+from isletsim.serialization import decode, encode
 
 __all__ = ["compose_stack", "package_fingerprint", "read_stack", "remembered"]
 
@@ -31,26 +32,30 @@ def package_fingerprint() -> str:
     return store.fingerprint(*(file.read_bytes() for file in files))
 
 
-def remembered(kind: str, asked: str, make: Callable[[], tuple[Made, Iterable[Path]]]) -> Made:
-    """What `make` gives, from the cache when none of the files it was made from has changed.
+def remembered(
+    kind: str, asked: str, make: Callable[[], tuple[Made, Iterable[Path]]], classes: Iterable[type] = ()
+) -> Made:
+    """Return what `make` gives, from the cache when none of the files it depends on has changed.
 
     Parameters
     ----------
     asked : says what is wanted; part of the name of the entry.
-    make : gives the thing and the files it depends on; a file that is not there counts too, it may come.
+    make : gives the value and the files it depends on; a file that is absent counts too, because it may appear.
+    classes : records that the value is made of (`isletsim.serialization`).
     """
     name = store.fingerprint(kind, asked, package_fingerprint())
+    listed = tuple(classes)
     data = store.load(kind, name)
     if data is not None:
+        files, _, content = data.partition(b"\n")
         try:
-            files, made = pickle.loads(data)
-            if all(_content(Path(path)) == content for path, content in files):
-                return made  # type: ignore[no-any-return]
-        except Exception:  # noqa: BLE001 - a damaged entry of whatever kind is made anew
+            if all(_content(Path(path)) == known for path, known in json.loads(files)):
+                return decode(content, listed)  # type: ignore[no-any-return]
+        except ValueError:  # made by another version
             pass
     made, paths = make()
-    files = [(str(path.absolute()), _content(path)) for path in paths]
-    store.save(kind, name, pickle.dumps((files, made), protocol=5))
+    listing = [(str(path.absolute()), _content(path)) for path in paths]
+    store.save(kind, name, json.dumps(listing).encode() + b"\n" + encode(made, listed))
     return made
 
 
@@ -127,4 +132,4 @@ def compose_stack(
         files, looked = _read(names, follow)
         return superpose(files, kept), looked
 
-    return remembered("plan", repr((names, where, kept, follow)), make)
+    return remembered("plan", repr((names, where, kept, follow)), make, RECORDS)

@@ -22,6 +22,7 @@ PACKAGE = REPOSITORY / "isletsim"
 READING_ORDER = [
     "faults",
     "cache",
+    "serialization",
     "places",
     "references",
     "units",

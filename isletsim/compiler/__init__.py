@@ -6,6 +6,7 @@ tests; `llvm_source` and `numpy_source` are what was written. See docs/engine.md
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +93,7 @@ def compile_model(flat: FlatModel) -> CompiledModel:
 
     name = fingerprint_of(flat)
     entry = native.read_entry(name)
-    if entry is None:
+    if entry is None or not _sound(entry[0], flat):
         from isletsim.compiler import emit  # here, since code that was kept needs none of it
 
         program = _scalar(flat)
@@ -127,6 +128,14 @@ def compile_model(flat: FlatModel) -> CompiledModel:
         fingerprint=name,
         engine=loaded.engine,
     )
+
+
+def _sound(sizes: Mapping[str, Any], flat: FlatModel) -> bool:
+    """Return whether sizes can be those of a model; arrays of other sizes would be written beyond their end."""
+    rows, columns, states = sizes["rows"], sizes["columns"], len(flat.states)
+    inside = all(0 <= each < states for each in (*rows, *columns))
+    events = sizes["roots"] - sizes["kinks"] == len(flat.events) and sizes["kinks"] >= 0
+    return inside and events and len(rows) == len(columns) and sizes["width"] >= len(flat.parameters)
 
 
 @dataclass(frozen=True)

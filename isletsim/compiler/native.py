@@ -1,6 +1,6 @@
 """Machine code: LLVM IR to an object for this processor, kept in the cache, loaded in place.
 
-An entry of the cache is one line of JSON (sizes, and a checksum of the rest) and the object code. Its name is made of
+An entry of the cache is one line of JSON (sizes) and the object code. Its name is made of
 the equations, the compiler's own sources, the version of LLVM and the processor, but not of values of parameters.
 """
 
@@ -129,20 +129,18 @@ def load_object(data: bytes, names: Sequence[str] = FUNCTIONS) -> Loaded:
 
 
 def write_entry(name: str, sizes: dict[str, Any], data: bytes) -> None:
-    """Keep machine code and what the solver must know of it."""
-    head = json.dumps({"sizes": sizes, "checksum": hashlib.sha256(data).hexdigest()})
-    store.save("model", name, head.encode() + b"\n" + data)
+    """Keep machine code and the sizes that the solver needs; the cache protects both by one checksum."""
+    store.save("model", name, json.dumps(sizes).encode() + b"\n" + data)
 
 
 def read_entry(name: str) -> tuple[dict[str, Any], bytes] | None:
-    """Sizes and machine code kept before; None when there are none or the file is damaged."""
+    """Return sizes and machine code; None when there are none or the entry is damaged."""
     entry = store.load("model", name)
     if entry is None:
         return None
     head, _, data = entry.partition(b"\n")
     try:
-        known = json.loads(head)
-        sound = known["checksum"] == hashlib.sha256(data).hexdigest()
-        return (known["sizes"], data) if sound else None
-    except (ValueError, KeyError, TypeError):
+        sizes = json.loads(head)
+    except ValueError:
         return None
+    return (sizes, data) if isinstance(sizes, dict) else None

@@ -9,12 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from isletsim.expressions import Apply, Name, Number, Table
+from isletsim.flat import Action, Event, FlatModel
 from isletsim.layers.check import check_dimensions
+from isletsim.layers.clocks import Clocks
 from isletsim.layers.compose import Composition, FileInfo, PortPlan, Symbol, compose
-from isletsim.layers.stack import Stack
+from isletsim.layers.stack import Stack, Summary
 from isletsim.model import ModelFile
+from isletsim.model.records import Spread
+from isletsim.units import Unit
 
-__all__ = ["Composition", "FileInfo", "PortPlan", "Symbol", "superpose"]
+__all__ = ["RECORDS", "Composition", "FileInfo", "PortPlan", "Symbol", "superpose"]
+
+# The records that a composition is made of, for keeping it as data.
+RECORDS = (Composition, Clocks, FlatModel, Action, Event, Symbol, FileInfo, PortPlan, Summary)
+RECORDS += (Spread, Unit, Apply, Name, Number, Table)
 
 
 def superpose(files: Iterable[ModelFile], outputs: Iterable[str] | None = None, name: str = "") -> Composition:

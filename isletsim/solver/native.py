@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
-import hashlib
 import json
 import os
 import subprocess
@@ -67,13 +67,37 @@ def make_ahead(*wanted: Wanted) -> None:
         if len(missing) < 2 or store.folder() is None or (os.cpu_count() or 1) < 2:
             return
         for each in missing[1:]:
-            asked = f"import sys; sys.path[:] = {sys.path}; from isletsim.solver.native import make; make({each})"
+            asked = f"import sys; sys.path[:] = {sys.path}; from isletsim.solver import native; native.make_for({each})"
             nothing = subprocess.DEVNULL
             try:
-                process = subprocess.Popen([sys.executable, "-c", asked], stdin=nothing, stdout=nothing, stderr=nothing)
+                process = subprocess.Popen(
+                    [sys.executable, "-c", asked], stdin=subprocess.PIPE, stdout=nothing, stderr=nothing
+                )
             except OSError:
                 return
+            atexit.register(_release, process)
             _MAKING[names[each]] = process
+
+
+def _release(process: subprocess.Popen[bytes]) -> None:
+    """Let a compiling process outlive this one, which ends as it should."""
+    try:
+        assert process.stdin is not None
+        process.stdin.write(b"1")
+        process.stdin.close()
+    except OSError:  # it has ended
+        pass
+
+
+def make_for(wanted: Wanted) -> None:
+    """Make and keep a driver for the process at the other end of standard input, and end when that one is killed."""
+
+    def follow() -> None:
+        if not sys.stdin.buffer.read(1):
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+    make(wanted)
 
 
 def make(wanted: Wanted) -> None:
@@ -107,8 +131,7 @@ def _driver(module: str, function: str, lanes: int) -> Driver:
     address = _load(store.load("driver", name) or _made_elsewhere(name))
     if address is None:
         symbol, data, fallback = _compile(module, function, lanes)
-        head = json.dumps({"symbol": symbol, "checksum": hashlib.sha256(data).hexdigest()})
-        entry = head.encode() + b"\n" + data
+        entry = json.dumps({"symbol": symbol}).encode() + b"\n" + data
         address = _load(entry)
         if address is None:
             address = fallback()
@@ -180,8 +203,6 @@ def _load(entry: bytes | None) -> int | None:
     head, _, data = entry.partition(b"\n")
     try:
         known = json.loads(head)
-        if known["checksum"] != hashlib.sha256(data).hexdigest():
-            return None
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         _connect(llvm)
