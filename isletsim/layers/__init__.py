@@ -22,7 +22,7 @@ from isletsim.units import Unit
 __all__ = ["RECORDS", "Composition", "FileInfo", "PortPlan", "Symbol", "superpose"]
 
 # The records that a composition is made of, for keeping it as data.
-RECORDS = (Composition, Clocks, FlatModel, Action, Event, Symbol, FileInfo, PortPlan, Summary)
+RECORDS: tuple[type, ...] = (Composition, Clocks, FlatModel, Action, Event, Symbol, FileInfo, PortPlan, Summary)
 RECORDS += (Spread, Unit, Apply, Name, Number, Table)
 
 
