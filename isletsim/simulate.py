@@ -43,6 +43,7 @@ __all__ = ["Model", "bare_stops", "constant_values", "failure_message", "load_mo
 
 ROWS = 200  # records of a run for which nothing else is asked
 MOST_ROWS = 50_000_000
+MOST_CYCLES = 2_000  # intervals between doses until a steady state
 METHODS = ("stiff", "explicit")
 _COMPILING = threading.Lock()
 
@@ -96,7 +97,8 @@ class Model:
             visits at the border of the two legs are not repeated.
         set : parameters by name or symbol.
         patient : a patient file whose settings apply (its history is not lived here; scenarios do that).
-        doses, courses : as in scenario files; times are not rounded.
+        doses, courses : as in scenario files; times are not rounded. A dose with `every` and ``steady_state=True`` has
+            been given at that interval for so long that the state repeats itself when the run begins.
         visits : times at which held values of the kind "visit" are revised.
         method : "stiff" (Rosenbrock, order 5) or "explicit" (Runge-Kutta, order 8).
 
@@ -110,6 +112,11 @@ class Model:
             raise InputError(Fault("until", f"{until!r} is not after the beginning."))
         self._check(method, rtol, maximum_steps)
         records = _records(save, opening, closing)
+        repeated, doses = _steady_doses(doses, opening)
+        if repeated:
+            start = self._steady_state(
+                repeated, opening, start=start, set=set, patient=patient, method=method, rtol=rtol
+            )
         parameters, state = self.start(start, set, patient)
         stops = self._stops(parameters, doses, courses, visits, opening)
         if isinstance(start, Moment) and start.time == opening:
@@ -207,6 +214,24 @@ class Model:
         factors = np.array([self.composition.symbols[name].unit.factor for name in self.composition.flat.states])
         return self.composition.flat.states, matrix * factors[None, :] / factors[:, None]
 
+    def _steady_state(self, repeated: Sequence[Mapping[str, Any]], opening: float, **settings: Any) -> Moment:
+        """Return the state that repeats itself from dose to dose: where the run begins, before its first dose."""
+        every = _time(repeated[0]["every"], "every")
+        cycle = [{key: value for key, value in dose.items() if key not in ("every", "times")} for dose in repeated]
+        scale, rtol = np.array(self.composition.flat.scale), settings["rtol"]
+        for _ in range(MOST_CYCLES):
+            run = self.simulate(opening + every, begin=opening, save=[opening + every], doses=cycle, **settings)
+            before = settings["start"]
+            settings["start"] = moment = replace(run.last, time=opening, given=())
+            if isinstance(before, Moment):
+                allowed = 10.0 * rtol * (np.abs(moment.state) + scale)
+                if np.all(np.abs(moment.state - before.state) <= allowed):
+                    return moment
+        message = f"no steady state after {MOST_CYCLES} intervals of {every:g} days."
+        raise InputError(
+            Fault("steady_state", message, "Does the model clear what is given? Else give the doses one by one.")
+        )
+
     def _check(self, method: str, rtol: Any, maximum_steps: Any) -> None:
         """Arguments of the solver that cannot be meant so."""
         if method not in METHODS:
@@ -298,6 +323,30 @@ def failure_message(
             shown = f" ({convert(outcome.state[outcome.worst], unit):.4g} {unit.text})".replace(" )", ")")
     subject = f"{who}: " if who else ""
     return f"{subject}{name}{shown} {words[outcome.reason]} at day {outcome.time:.6g}. {ADVICE[outcome.reason]}"
+
+
+def _steady_doses(
+    doses: Sequence[Mapping[str, Any]], opening: float
+) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Split off the regimens that are in steady state at the beginning; all doses, without that word, come second."""
+    plain = [{key: value for key, value in dose.items() if key != "steady_state"} for dose in doses]
+    repeated = [
+        bare for dose, bare in zip(doses, plain, strict=True) if _flag(dose.get("steady_state", False), "steady_state")
+    ]
+    intervals = {_time(dose.get("every", math.nan), "every") for dose in repeated if "every" in dose}
+    if len(intervals) > 1 or any("every" not in dose for dose in repeated):
+        message = "a steady state needs one interval: every dose with steady_state has the same `every`."
+        raise InputError(Fault("steady_state", message, 'Write every = "12 hour".'))
+    if any(_time(dose.get("at", 0.0), "at") != opening for dose in repeated):
+        message = "a dose in steady state is not at the beginning of the run."
+        raise InputError(Fault("steady_state", message, f'Write at = "{opening:g} day".'))
+    return repeated, plain
+
+
+def _flag(value: Any, place: str) -> bool:
+    if not isinstance(value, bool):
+        raise InputError(Fault(place, f"{value!r} is neither true nor false."))
+    return value
 
 
 # --- times ------------------------------------------------------------------------------------------------------------

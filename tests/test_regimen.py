@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 import isletsim
 from isletsim.faults import InputError
-from isletsim.regimen import Course, Dose, at_instants, describe_dose, infusion, stops_of, to_schedule
+from isletsim.regimen import (
+    Course,
+    Dose,
+    at_instants,
+    describe_dose,
+    infusion,
+    read_dosing_table,
+    stops_of,
+    to_schedule,
+)
 from isletsim.units import on_grid
 
 
@@ -336,3 +345,127 @@ def test_a_flood_into_a_state_of_tiny_scale_starts_from_the_shortest_step_and_gr
     )
     assert run.counts["steps"] < 60
     assert run.last["pool"].value == pytest.approx(float(amount.split()[0]), rel=1e-13)
+
+
+# --- words of dosing tables ---
+
+COMPARTMENT = """
+title = "One compartment with first-order elimination"
+assumed = "for tests"
+[states]
+central = { start = "0 mg", scale = "1 mg" }
+[parameters]
+share = { value = "1", assumed = "all of it" }
+elimination = { value = "0.1 1/hour", assumed = "for tests" }
+[rates]
+eliminated = "elimination * central"
+[balance]
+central = "-eliminated"
+[doses.bolus]
+unit = "mg"
+add = { central = "share" }
+"""
+
+
+@pytest.fixture(scope="module")
+def compartment(tmp_path_factory):
+    return isletsim.load_model(write(tmp_path_factory.mktemp("dosing"), compartment=COMPARTMENT)["compartment"])
+
+
+def test_a_rate_and_a_duration_give_the_same_infusion(compartment):
+    infusion = {"into": "bolus", "amount": "100 mg", "at": "1 hour"}
+    one = compartment.simulate(until="12 hour", doses=[{**infusion, "over": "4 hour"}])
+    two = compartment.simulate(until="12 hour", doses=[{**infusion, "rate": "25 mg/hour"}])
+    assert np.array_equal(one["central"], two["central"])
+    peak = 25.0 / 0.1 * (1.0 - math.exp(-0.4))
+    assert compartment.simulate(until="5 hour", doses=[{**infusion, "rate": "25 mg/hour"}])["central"][
+        -1
+    ] == pytest.approx(peak, rel=1e-5)
+
+
+def test_a_lag_delays_every_dose(compartment):
+    doses = {"into": "bolus", "amount": "10 mg", "every": "6 hour", "times": 2}
+    late = compartment.simulate(until="8 hour", save="1 hour", doses=[{**doses, "lag": "90 min"}])
+    assert late.at("1 hour")["central"] == 0.0
+    assert late.at("2 hour")["central"] == pytest.approx(10 * math.exp(-0.05), rel=1e-5)
+    assert late.at("8 hour")["central"] == pytest.approx(10 * math.exp(-0.65) + 10 * math.exp(-0.05), rel=1e-5)
+
+
+def test_a_regimen_in_steady_state_starts_at_its_trough(compartment):
+    doses = [{"into": "bolus", "amount": "100 mg", "every": "8 hour", "times": 3, "steady_state": True}]
+    run = compartment.simulate(until="24 hour", save="8 hour", doses=doses)
+    trough = 100.0 / (math.exp(0.8) - 1.0)  # a geometric sum
+    assert run["central"][0] == pytest.approx(trough, rel=1e-4)
+    assert run["central"][1:3] == pytest.approx(trough + 100.0, rel=1e-4)
+    assert run["central"][3] == pytest.approx(trough, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"rate": "25 mg/hour", "over": "4 hour"}, "both over and rate"),
+        ({"rate": "25 hour"}, "expected"),
+        ({"rate": "0 mg/hour"}, "an infusion lasts"),
+        ({"lag": "-1 hour"}, "the lag is negative"),
+        ({"steady_state": True}, "needs one interval"),
+        ({"steady_state": 1, "every": "1 day", "times": 2}, "neither true nor false"),
+        ({"steady_state": True, "every": "1 day", "times": 2, "at": "1 day"}, "not at the beginning"),
+    ],
+)
+def test_words_of_dosing_tables_that_do_not_fit_are_refused(compartment, changed, said):
+    with pytest.raises(InputError, match=said):
+        compartment.simulate(until="3 day", doses=[{"into": "bolus", "amount": "100 mg", **changed}])
+
+
+TABLE = """ID,TIME [hour],EVID,AMT [mg],RATE [mg/hour],ADDL,II [hour],SS,CMT,DV [mg]
+1,0,1,100,0,2,8,1,1,.
+1,4,0,.,.,.,.,.,.,120.5
+2,0,1,100,25,0,0,0,1,.
+2,1,0,.,.,.,.,.,.,22
+"""
+
+
+def test_a_table_in_the_columns_of_nonmem_becomes_doses_and_measurements(compartment, tmp_path):
+    path = tmp_path / "trial.csv"
+    path.write_text(TABLE, encoding="utf-8")
+    found = read_dosing_table(path, {"AMT": {"1": "bolus"}}, ["DV"])
+    assert list(found) == ["1", "2"]
+    assert found["2"].doses == ({"into": "bolus", "amount": "100.0 mg", "at": "0.0 hour", "rate": "25.0 mg/hour"},)
+    assert [(each.time, each.value) for each in found["1"].measurements] == [(4 / 24, "120.5 mg")]
+    run = compartment.simulate(until="1 day", save="8 hour", doses=found["1"].doses)
+    assert run["central"][0] == pytest.approx(100.0 / (math.exp(0.8) - 1.0), rel=1e-4)
+
+
+def test_a_diary_has_a_column_for_each_kind_of_dose(tmp_path):
+    path = tmp_path / "diary.csv"
+    path.write_text(
+        "TIME (min),carbs (g),bolus (U),glucose (mg/dL)\n0,50,4,110\n30,,,160\n300,20,,95\n", encoding="utf-8"
+    )
+    found = read_dosing_table(path, {"carbs": "gut.meal", "bolus": "depots.bolus"}, ["glucose"])["1"]
+    assert [(dose["into"], dose["amount"], dose["at"]) for dose in found.doses] == [
+        ("gut.meal", "50.0 g", "0.0 min"),
+        ("depots.bolus", "4.0 U", "0.0 min"),
+        ("gut.meal", "20.0 g", "300.0 min"),
+    ]
+    assert [each.value for each in found.measurements] == ["110.0 mg/dL", "160.0 mg/dL", "95.0 mg/dL"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("AMT [mg]", "AMT", 'column "AMT"\ndoes not say its unit'),
+        ("TIME [hour]", "TIME", 'column "TIME"\ndoes not say its unit'),
+        ("DV [mg]", "DW [mg]", 'has no column "DV"'),
+        ("1,0,1,100", "1,0,3,100", "EVID 3 is not supported"),
+        ("1,4,0", "1,later,0", '"later" is not a number'),
+        ("2,0,1,100,25", "2,0,1,100,-2", "RATE -2 is not supported"),
+        ("100,0,2,8,1,1", "100,0,2,0,1,1", "need an interval"),
+        ("0,0,0,1,.", "0,0,0,7,.", "no port is given for CMT 7"),
+    ],
+)
+def test_a_table_that_cannot_be_understood_is_refused_by_place(tmp_path, old, new, said):
+    path = tmp_path / "trial.csv"
+    path.write_text(TABLE.replace(old, new), encoding="utf-8")
+    with pytest.raises(InputError) as wrong:
+        read_dosing_table(path, {"AMT": {"1": "bolus"}}, ["DV"])
+    assert said in str(wrong.value)

@@ -14,12 +14,15 @@ from isletsim.regimen.stops import (
     to_schedule,
     without_given,
 )
+from isletsim.regimen.table import Measurement, SubjectRecord, read_dosing_table
 
 __all__ = [
     "Course",
     "Dose",
+    "Measurement",
     "Stop",
     "Stops",
+    "SubjectRecord",
     "at_instants",
     "bare_stops",
     "describe_dose",
@@ -27,6 +30,7 @@ __all__ = [
     "infusion",
     "read_courses",
     "read_doses",
+    "read_dosing_table",
     "read_time",
     "stops_of",
     "to_schedule",

@@ -1,7 +1,7 @@
 """Doses and courses as people write them become an explicit list.
 
-Five words give any regimen: into, amount, at, every, times; `over` makes each dose an infusion. A course sets an input
-from one time until another.
+Five words give any regimen: into, amount, at, every, times. `over` or `rate` makes each dose an infusion, `lag` delays
+it. A course sets an input from one time until another.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from isletsim.faults import InputError, did_you_mean
 from isletsim.layers import Composition, PortPlan
 from isletsim.lookup import find_symbol
 from isletsim.source import Keys, Page
-from isletsim.units import DAY, PURE, on_grid, show, unit
+from isletsim.units import DAY, PURE, on_grid, show, times, unit
 
 __all__ = ["Course", "Dose", "describe_dose", "read_courses", "read_doses", "read_time"]
 
@@ -103,22 +103,25 @@ def read_doses(page: Page, items: Any, keys: Keys, composition: Composition, who
 def _regimen(page: Page, item: Mapping[str, Any], keys: Keys, composition: Composition, whole: bool) -> list[Dose]:
     """One dose or a row of them; none after a fault."""
     noted = len(page.faults)
-    page.only(item, ("into", "amount", "at", "every", "times", "over", "about"), keys)
+    page.only(item, ("into", "amount", "at", "every", "times", "over", "rate", "lag", "about"), keys)
     port = _port(page, item, keys, composition)
     amount = _amount(page, item, keys, port) if port is not None else None
     at = read_time(page, item.get("at", "0 day"), (*keys, "at"), whole)
     if at is not None and at < 0:
         page.fault((*keys, "at"), "a dose before the start.", "t = 0 is where the run begins.")
-    times = page.integer(item, "times", keys, 1, 1, MOST_DOSES)
+    count = page.integer(item, "times", keys, 1, 1, MOST_DOSES)
     if ("every" in item) != ("times" in item):
         page.fault(keys, "every and times stand together.", 'Write every = "4 week", times = 3.')
     every = read_time(page, item.get("every", "1 day"), (*keys, "every"), whole)
     if every is not None and every <= 0:
         page.fault((*keys, "every"), "the interval is not positive.", 'Write every = "1 day".')
-    over = _over(page, item, keys, port)
-    if port is None or amount is None or at is None or every is None or len(page.faults) > noted:
+    lag = read_time(page, item.get("lag", "0 day"), (*keys, "lag"), whole=False)
+    if lag is not None and lag < 0:
+        page.fault((*keys, "lag"), "the lag is negative.", 'Write lag = "30 min".')
+    over = _over(page, item, keys, port, amount)
+    if port is None or amount is None or at is None or every is None or lag is None or len(page.faults) > noted:
         return []
-    return [Dose(port.name, amount, on_grid(at + number * every), over) for number in range(times)]
+    return [Dose(port.name, amount, on_grid(at + number * every + lag), over) for number in range(count)]
 
 
 def _tables(page: Page, items: Any, keys: Keys) -> list[tuple[int, Mapping[str, Any]]]:
@@ -167,18 +170,32 @@ def _amount(page: Page, item: Mapping[str, Any], keys: Keys, port: PortPlan) -> 
     return found.value if found is not None else None
 
 
-def _over(page: Page, item: Mapping[str, Any], keys: Keys, port: PortPlan | None) -> float:
-    """How long an infusion lasts; 0 for a dose of one instant."""
-    if "over" not in item:
+def _over(page: Page, item: Mapping[str, Any], keys: Keys, port: PortPlan | None, amount: float | None) -> float:
+    """Return how long an infusion lasts, from `over` or from amount over `rate`; 0 for a dose of one instant."""
+    word = "rate" if "rate" in item else "over"
+    if word not in item:
         return 0.0
-    found = page.quantity(item["over"], (*keys, "over"), DAY.dimension)
-    if found is None:
+    if "over" in item and "rate" in item:
+        page.fault(keys, "gives both over and rate; either follows from the other.", "Leave one of them out.")
         return 0.0
-    if not SHORTEST_INFUSION <= found.value <= LONGEST:
-        page.fault((*keys, "over"), "an infusion lasts from 0.1 s on.", 'Write over = "30 min", or leave it out.')
-    elif port is not None and not port.flow:
-        page.fault((*keys, "over"), f"{port.name} only multiplies; it cannot be an infusion.", "Leave over out.")
-    return found.value
+    if port is not None and not port.flow:
+        page.fault((*keys, word), f"{port.name} only multiplies; it cannot be an infusion.", f"Leave {word} out.")
+        return 0.0
+    if word == "over":
+        found = page.quantity(item["over"], (*keys, "over"), DAY.dimension)
+        length = found.value if found is not None else None
+    else:
+        dimension = times(port.unit.dimension, DAY.dimension, -1.0) if port is not None else None
+        found = page.quantity(item["rate"], (*keys, "rate"), dimension)
+        if found is None or amount is None:
+            return 0.0
+        length = amount / found.value if found.value > 0 else math.inf
+    if length is None:
+        return 0.0
+    if not SHORTEST_INFUSION <= length <= LONGEST:
+        cure = 'Write over = "30 min"' if word == "over" else f'Write rate = "1 {port.unit.text}/hour"' if port else ""
+        page.fault((*keys, word), "an infusion lasts from 0.1 s to 1e6 days.", f"{cure}, or leave it out.")
+    return length
 
 
 # --- courses ----------------------------------------------------------------------------------------------------------
