@@ -329,7 +329,9 @@ def _steady_doses(
     doses: Sequence[Mapping[str, Any]], opening: float
 ) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
     """Split off the regimens that are in steady state at the beginning; all doses, without that word, come second."""
-    plain = [{key: value for key, value in dose.items() if key != "steady_state"} for dose in doses]
+    plain: list[Mapping[str, Any]] = [
+        {key: value for key, value in dose.items() if key != "steady_state"} for dose in doses
+    ]
     repeated = [
         bare for dose, bare in zip(doses, plain, strict=True) if _flag(dose.get("steady_state", False), "steady_state")
     ]

@@ -177,7 +177,7 @@ def _row(place: str, row: list[str], columns: _Columns) -> tuple[list[Mapping[st
     if not _cell(row, columns, TIME):
         raise InputError(Fault(place, "has no TIME."))
     time = _quantity(place, row, columns, TIME)
-    given = []
+    given: list[Mapping[str, Any]] = []
     for name, target in columns.doses.items():
         if event in (0, 2) or _number(place, row, columns, name) == 0.0:
             continue
