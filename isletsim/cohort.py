@@ -1,7 +1,8 @@
 """A patient, ranges and a seed become rows of numbers.
 
-Every number has a random stream of its own, named by seed, subject, attempt, purpose and the number's name: so neither
-another layer nor another number of workers changes any other draw. Subject 0 is the reference patient, without draws.
+Every number has its own random stream, keyed by seed, subject, attempt, purpose and the number's name. Neither another
+layer nor another number of workers changes any other draw. A renamed number keeps its draws through `stream`, its
+earlier name. Subject 0 is the reference patient, without draws.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,17 +36,21 @@ BITS = 52  # of a uniform number; half a step more is still below 1
 
 @dataclass(frozen=True)
 class Varying:
-    """A number that differs between subjects: its middle value (base units), its range, and why (see `PURPOSES`)."""
+    """A number that differs between subjects: its middle value (base units), its range, and why (see `PURPOSES`).
+
+    `stream` keys its random draws: its name, or the name that it had before it was renamed.
+    """
 
     name: str
     middle: float
     spread: Spread
     purpose: str
+    stream: str
 
     @cached_property
     def words(self) -> bytes:
-        """What names its stream behind the subject."""
-        return _words(self.purpose, self.name)
+        """The part of the key of its random stream that follows the subject."""
+        return _words(self.purpose, self.stream)
 
     @cached_property
     def sides(self) -> tuple[bool, float, float]:
@@ -83,9 +89,17 @@ def collect(composition: Composition, patient: BoundPatient) -> Draws:
             if middle is None or symbol.classes:
                 message = "is computed or a chain; it cannot vary by itself."
                 raise InputError(Fault(name, message, "Let the parameters it is computed from vary."))
-            varying.append(Varying(name, middle, spread, purpose))
-    varying.sort(key=lambda each: (each.purpose, each.name))
+            varying.append(Varying(name, middle, spread, purpose, symbol.stream or name))
+    varying.sort(key=lambda each: (each.purpose, each.stream))
+    _check_streams(varying)
     return Draws(tuple(varying), *_mixing(varying, patient))
+
+
+def _check_streams(varying: list[Varying]) -> None:
+    for first, second in pairwise(varying):
+        if (first.purpose, first.stream) == (second.purpose, second.stream):
+            message = f'"{first.name}" and "{second.name}" share the random stream "{first.stream}".'
+            raise InputError(Fault(second.name, message, "Take stream out of one of them."))
 
 
 def _spread(symbol: Symbol, setting: Setting | None, purpose: str) -> Spread | None:
@@ -105,7 +119,9 @@ def _spread(symbol: Symbol, setting: Setting | None, purpose: str) -> Spread | N
 
 def _mixing(varying: list[Varying], patient: BoundPatient) -> tuple[tuple[int, ...], NDArray[np.float64]]:
     places = {each.name: index for index, each in enumerate(varying) if each.purpose == "varies"}
-    names = sorted({name for pair in patient.correlations for name in (pair.first, pair.second)})
+    streams = {each.name: each.stream for each in varying}
+    correlated = {name for pair in patient.correlations for name in (pair.first, pair.second)}
+    names = sorted(correlated, key=lambda name: streams.get(name, name))
     for name in names:
         if name not in places:
             raise InputError(Fault(f"patient {patient.name}", f'"{name}" is correlated but does not vary.'))

@@ -9,6 +9,7 @@ from typing import Any
 
 from isletsim.faults import Fault, InputError, did_you_mean
 from isletsim.layers import Composition, Symbol
+from isletsim.places import renamed
 from isletsim.units import PURE, Quantity, UnitError, quantity
 
 __all__ = [
@@ -55,7 +56,16 @@ def find_symbol(composition: Composition, text: str, kinds: Iterable[str] = (), 
     known = [symbol.name for symbol in open_to] + [symbol.name.partition(".")[2] for symbol in open_to]
     known += [symbol.symbol for symbol in open_to if symbol.symbol] + ([] if allowed else list(composition.reports))
     what = f"no {' or '.join(allowed)}" if allowed else "nothing"
-    raise InputError(Fault(place or text, f'there is {what} called "{text}".', did_you_mean(text, known)))
+    cure = _present_name(composition, text) or did_you_mean(text, known)
+    raise InputError(Fault(place or text, f'there is {what} called "{text}".', cure))
+
+
+def _present_name(composition: Composition, text: str) -> str:
+    """Return the advice for a qualified or bare name of an earlier version; empty for other names."""
+    if "." in text:
+        return renamed(text)
+    found = [renamed(f"{file}.{text}") for file in composition.files]
+    return next((each for each in found if each), "")
 
 
 def file_word(wanted: str) -> str:

@@ -7,16 +7,29 @@ A file is asked for by its bare name (``topp2000``) or by a path (``my/therapy.t
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 
 from isletsim.faults import Fault, InputError, did_you_mean
 
-__all__ = ["KINDS", "bibliography", "data_folder", "find", "find_any", "kind_of", "listing", "own_file", "title"]
+__all__ = [
+    "KINDS",
+    "bibliography",
+    "data_folder",
+    "find",
+    "find_any",
+    "kind_of",
+    "listing",
+    "own_file",
+    "renamed",
+    "title",
+]
 
+ROOMS = ("physiology", "drugs", "therapies", "outcomes", "published")  # the folders of models
 # Where the files of a kind are, nearest first: a folder of data and a pattern inside it.
 KINDS: dict[str, tuple[tuple[str, str], ...]] = {
-    "model": (("models", "*.toml"), ("models", "published/*.toml")),
+    "model": tuple(("models", f"{room}/*.toml") for room in ROOMS),
     "patient": (("models", "patients/*.toml"),),
     "challenge": (("models", "challenges/*.toml"),),
     "scenario": (("scenarios", "*.toml"), ("scenarios", "*/*.toml")),
@@ -41,6 +54,33 @@ def listing(kind: str) -> list[tuple[str, Path]]:
     return sorted((path.stem, path) for path in paths)
 
 
+@cache
+def renames() -> Mapping[str, str]:
+    """Return the present name of every renamed file ("clamp") and of every renamed quantity ("msc.priming")."""
+    tables = tomllib.loads((data_folder("models") / "renamed.toml").read_text(encoding="utf-8"))
+    present = dict(tables["files"])
+    for file, names in tables["names"].items():
+        present |= {f"{file}.{old}": f"{file}.{new}" for old, new in names.items()}
+    return present
+
+
+def renamed(text: str, file: str = "") -> str:
+    """Return the advice for a name of an earlier version, or an empty text.
+
+    Parameters
+    ----------
+    text : the name of a file, or a qualified name; with `file`, a name within that file.
+    """
+    old = f"{file}.{text}" if file else text
+    owner, _, name = old.partition(".")
+    present = renames().get(old, "")
+    if not present and name and owner in renames():
+        present = f"{renames()[owner]}.{name}"
+    if not present:
+        return ""
+    return f'It was renamed to "{present.partition(".")[2] if file else present}".'
+
+
 def find(kind: str, wanted: str | Path, beside: Path | None = None) -> Path:
     """The file that a name or a path means.
 
@@ -60,6 +100,8 @@ def find(kind: str, wanted: str | Path, beside: Path | None = None) -> Path:
     known = dict(listing(kind))
     if text in known:
         return known[text]
+    if kind == "model" and renamed(text):
+        raise InputError(Fault(text, f'There is no model "{text}".', renamed(text)))
     other = next((each for each in KINDS if text in dict(listing(each))), "")
     message = f'"{text}" is a {other}, and a {kind} is expected.' if other else f'There is no {kind} "{text}".'
     raise InputError(Fault(text, message, _cure(text, known, beside or Path())))

@@ -6,12 +6,12 @@ Only the regression of the equations reads it; the therapies that people use are
 LAYER = """
 title   = "Therapies of the worked composition"
 assumed = "transcribed to check the equations of the core at one point"
-clock   = "life"
+clock   = "years"
 
 [uses]
 inflammation = ["tnf_ratio"]
 immunity = ["effector"]
-beta_cells = ["unburdened", "killing"]
+beta_cells = ["glucotoxicity_factor", "killing"]
 glycaemia = ["excess"]
 
 [inputs]
@@ -85,7 +85,7 @@ graft_young = "-maturation - young_death"
 graft = "maturation - death"
 
 [adds]
-beta_cells.working = "potency * beta_cells.unburdened * graft"
+beta_cells.functional_mass = "potency * beta_cells.glucotoxicity_factor * graft"
 immunity.antigen = "antigenicity * graft"
 immunity.regulatory_source = "16 * host + 2 * anti_cd3"
 
@@ -103,7 +103,7 @@ beta_cells.ferroptosis_hazard = "1 - 0.5 * vesicle_effect"
 beta_cells.killing_hazard = "1 - 0.3 * host"
 beta_cells.capacity = "1 - 0.1 * suppressed"
 immunity.presentation = "1 - 0.75 * host"
-immunity.arming = "(1 - 0.9 * suppressed) * (1 - 0.55 * anti_cd3)"
+immunity.effector_activation = "(1 - 0.9 * suppressed) * (1 - 0.55 * anti_cd3)"
 immunity.effector_loss = "1 + 2 * 0.55 * anti_cd3"
 immunity.memory_loss = "1 + 12 * host"
 """

@@ -46,7 +46,7 @@ add  = { gut = "1" }
 """
 
 CELLS = """
-clock = "life"
+clock = "years"
 [uses]
 sugar = ["plasma"]
 [inputs]

@@ -39,7 +39,7 @@ def test_a_course_is_printed_in_one_precision():
     # An infusion that has not begun was printed as 3.802e-30.
     _, head, lines = rows(told(examine("failing_metformin", "clamp_diabetes")))
     infusions = [line.split()[-1] for line in lines]
-    assert head.endswith("clamp.infusion [mg/kg/min]")
+    assert head.endswith("glucose_clamp.infusion [mg/kg/min]")
     assert infusions[0] == "0.00"
     assert all("e" not in infusion and len(infusion.partition(".")[2]) == 2 for infusion in infusions)
 

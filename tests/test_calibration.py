@@ -27,7 +27,7 @@ title = "One number and one row"
 about = "the aim of titration"
 
 [groups.tiny.parameters]
-"insulin_plan.aim_rise" = {}
+"insulin_plan.target_rise" = {}
 
 [[groups.tiny.rows]]
 issue    = 3
@@ -83,7 +83,7 @@ def test_a_fit_is_the_same_twice(tiny):
 
 def test_a_spread_between_people_moves_and_its_middle_stays(tiny):
     text = TINY.replace(
-        '"insulin_plan.aim_rise" = {}', '"immunity.half_memory" = { bounds = ["1e-4", "1"], spread = ["1.5", "50"] }'
+        '"insulin_plan.target_rise" = {}', '"immunity.half_memory" = { bounds = ["1e-4", "1"], spread = ["1.5", "50"] }'
     )
     (group,) = read_calibration(tiny(text))
     middle, spread = group.free
@@ -145,7 +145,7 @@ def test_numbers_that_no_patient_can_live_with_are_stepped_back_from(tiny, monke
 def test_a_share_is_fitted_by_a_cohort_and_never_by_one_patient(tiny):
     # The reference patient's own value was once taken for a share, and the fit wandered off by a misfit of 1e5.
     share = 'variable = "hba1c"\nstatistic = "share"\npeople = "mean"\nbelow = "7.3 percent_NGSP"'
-    text = TINY.replace('variable = "hba1c"', share).replace("aim_rise", "aim_with_cells")
+    text = TINY.replace('variable = "hba1c"', share).replace("target_rise", "target_with_secretion")
     (group,) = read_calibration(tiny(text.replace("7.5 percent_NGSP", "0.3").replace("7.9 percent_NGSP", "0.5")))
     said = []
     outcome = fit(group, cohort=6, tell=said.append)
@@ -166,8 +166,8 @@ def test_a_share_moves_between_the_steps_of_a_count():
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("insulin_plan.aim_rise", "secretion.slope", "published source"),
-        ("insulin_plan.aim_rise", "insulin_plan.aim_raise", "no number"),
+        ("insulin_plan.target_rise", "secretion.slope", "published source"),
+        ("insulin_plan.target_rise", "insulin_plan.aim_raise", "no number"),
         ('issue    = 3\nwanted   = "HbA1c after half a year"\n', 'target = "T003"\n', "only predicted"),
         ('variable = "hba1c"', 'variable = "hba1c"\nstatistics = "slope"', "unknown key"),
     ],

@@ -46,7 +46,7 @@ fall = "pace * follower"
 follower = "rise - fall"
 """
 SLOW = """
-clock = "life"
+clock = "years"
 [uses]
 fast = ["follower"]
 [states]
@@ -220,7 +220,7 @@ def test_what_would_happen_after_the_end_is_not_lived(sugar: Any) -> None:
 
 
 RAMP = """
-clock = "life"
+clock = "years"
 [uses]
 fast = ["follower"]
 [states]

@@ -35,7 +35,7 @@ unit = "mg"
 add = { content = "1" }
 """
 WATCHER = """
-clock = "life"
+clock = "years"
 [uses]
 store = ["content", "emptying"]
 [states]

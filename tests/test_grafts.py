@@ -42,7 +42,7 @@ def test_own_cells_are_not_rejected_and_still_killed_by_the_disease_unless_drugs
 
 
 def test_grafts_elsewhere_give_more_insulin_to_the_body_for_the_same_cpeptide(lived):
-    changes = ["until=1 year", "cohort.size=0", "autologous_islets.outside=0", 'challenges.mmtt.at=["0 day"]']
+    changes = ["until=1 year", "cohort.size=0", "autologous_islets.systemic_drainage=0", 'challenges.mmtt.at=["0 day"]']
     within = load_scenario("t1d_autologous_islets", set=changes).run()  # the same graft, were it in the liver
     ratios = []
     for result in (lived("t1d_autologous_islets"), within):
@@ -68,11 +68,13 @@ def test_a_larger_dose_of_edited_cells_does_more(lived):
 
 def test_cells_in_devices_starve_where_they_are_dense_and_more_so_behind_closed_membranes(lived):
     result = lived("t1d_encapsulated_islets")
-    open_, spread, closed = (course(result, arm, "encapsulated_islets.formed") for arm in ("open", "spread", "closed"))
+    open_, spread, closed = (
+        course(result, arm, "encapsulated_islets.yield_so_far") for arm in ("open", "spread", "closed")
+    )
     assert spread[-1] > 1.2 * open_[-1] > 1.2 * closed[-1] > 0
 
 
 def test_a_coat_grows_round_devices_and_nowhere_else(lived):
     result = lived("t1d_encapsulated_islets")
-    assert 0.2 < course(result, "open", "encapsulated_islets.coat")[-1] < 1
-    assert course(result, "care", "encapsulated_islets.coat")[-1] == 0
+    assert 0.2 < course(result, "open", "encapsulated_islets.fibrotic_capsule")[-1] < 1
+    assert course(result, "care", "encapsulated_islets.fibrotic_capsule")[-1] == 0

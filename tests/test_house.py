@@ -200,6 +200,16 @@ def test_names_are_unique_and_every_file_has_a_title(kind):
     assert all(title(path) for _, path in files)
 
 
+def test_a_model_is_found_by_its_name_in_whatever_room_it_is():
+    known = {path for kind in KINDS for _, path in listing(kind)}
+    rooms = [path for path in model_files if path.parent != data_folder("models")]
+    assert rooms
+    assert set(rooms) <= known
+    models = [name for name, _ in listing("model")]
+    others = [name for kind in ("patient", "challenge") for name, _ in listing(kind)]
+    assert not set(models) & set(others)
+
+
 def test_the_version_is_said_once_and_cited_alike():
     cited = re.findall(r"^version: (.+)$", (REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
     assert cited == [isletsim.__version__]

@@ -51,10 +51,11 @@ def test_the_dose_hardly_depends_on_how_often_people_are_seen(doses):
     assert np.abs(seldom / often - 1).max() < 0.03
 
 
-def test_who_is_patient_keeps_a_dose_within_the_range_of_the_target(doses):
+def test_a_deadband_keeps_a_dose_within_the_range_of_the_target(doses):
     # In early type 2 diabetes this much insulin brings glucose below its aim.
-    hasty = doses("early_t2d", **{"insulin_plan.patience": "0 mg/dL", "insulin_plan.dose": "0.3 U/kg/day"})
-    patient = doses("early_t2d", **{"insulin_plan.patience": "25 mg/dL", "insulin_plan.dose": "0.3 U/kg/day"})
-    endless = doses("early_t2d", **{"insulin_plan.patience": "200 mg/dL", "insulin_plan.dose": "0.3 U/kg/day"})
-    assert hasty[-1] < patient[-1] < endless[-1]
-    assert np.abs(endless[1:] / endless[1] - 1).max() < 0.05
+    none, usual, wide = (
+        doses("early_t2d", **{"insulin_plan.reduction_deadband": width, "insulin_plan.dose": "0.3 U/kg/day"})
+        for width in ("0 mg/dL", "25 mg/dL", "200 mg/dL")
+    )
+    assert none[-1] < usual[-1] < wide[-1]
+    assert np.abs(wide[1:] / wide[1] - 1).max() < 0.05

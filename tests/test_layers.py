@@ -92,7 +92,9 @@ PUBLISHED_CORE = ["yildirim2023", "palmer2014_receptor", "hba1c_chain", "cytokin
 STACKS = {
     "published core": [*PUBLISHED_CORE, "msc_published", "metformin"],
     "own core": [
-        path for _, path in listing("model") if {file.path.parent.name for file in read_stack([path])} == {"models"}
+        path
+        for _, path in listing("model")
+        if "published" not in {file.path.parent.name for file in read_stack([path])}
     ],
 }
 

@@ -17,7 +17,7 @@ Several lines, one of which looks like a table:
 [states]
 mass = "no"
 '''
-clock  = "life"
+clock  = "years"
 grade  = "animal"
 
 [uses]
@@ -134,7 +134,7 @@ def test_every_table_of_the_language_is_read(read):
         "drip": "rate",
     }
     assert (model.name, model.title, model.source) == ("sample", "A little of everything", "Topp2000")
-    assert (model.clock, model.grade) == ("life", "animal")
+    assert (model.clock, model.grade) == ("years", "animal")
     assert model.uses == {"other": ("flow",)}
     assert [target for target, _ in model.adds] == ["other.flow"]
     assert [target for target, _ in model.scales] == ["other.tide"]
@@ -306,8 +306,9 @@ CASES = {
     "no title": ('title  = "A little of everything"\n', "", "", "has no title.", 'title = "..."'),
     "title is no text": ('"A little of everything"', "5", "title", "expected a text, found a number.", ""),
     "no source": ('source = "Topp2000"\nabout', "about", "", "says neither source nor assumed.", "source ="),
-    "both": ('clock  = "life"', 'assumed = "ours"', "", "says both source and assumed.", "or is assumed"),
-    "clock": ('"life"', '"live"', "clock", '"live" is not known here.', 'Did you mean "life"?'),
+    "both": ('clock  = "years"', 'assumed = "ours"', "", "says both source and assumed.", "or is assumed"),
+    "clock": ('"years"', '"year"', "clock", '"year" is not known here.', 'Did you mean "years"?'),
+    "old clock": ('"years"', '"life"', "clock", 'renamed to "years"', 'Write clock = "years".'),
     "grade": ('"animal"', '"dog"', "grade", '"dog" is not known here.', "human trial, human observation"),
     "unknown table": ("[rates]", "[rate]", "rate", 'unknown key "rate".', 'Did you mean "rates"?'),
     "table is no table": ('[uses]\nother = ["flow"]', "uses = 5", "uses", "expected a table", ""),

@@ -87,7 +87,7 @@ def test_clotting_grows_faster_than_the_dose_and_fever_with_it(cells):
 
 def test_who_meets_no_inflammation_or_is_marked_is_changed_less(folder, cells):
     given = dose("msc.infusion", "2e6 cell/kg")
-    unmarked = given + '\nset = { "msc.half_marked" = "1000 year" }'
+    unmarked = given + '\nset = { "msc.half_exposure" = "1000 year" }'
     found = {"failing_metformin": cells[1]["cells"]["msc.reprogramming"][2]}
     for patient in ("healthy_adult", "early_t2d", "late_t2d"):
         place = folder / patient
@@ -116,7 +116,7 @@ def vesicles(folder):
     place.mkdir()
     given = dose("exosomes.infusion", "1")
     old = dose("exosomes.infusion", "1") + '\nset = { "exosomes.storage_loss" = "0.03 1/day" }'
-    twice = dose("exosomes.infusion", "1") + '\nset = { "exosomes.thaws" = "2" }'
+    twice = dose("exosomes.infusion", "1") + '\nset = { "exosomes.thaw_cycles" = "2" }'
     kidney = given + '\ncourses = [{ input = "exosome_cargo.mir486", level = "1" }]'
     cells = given + '\ncourses = [{ input = "exosome_cargo.mir21", level = "1" }]'
     arms = (("given", given), ("warm", old), ("twice", twice), ("mir486", kidney), ("mir21", cells))

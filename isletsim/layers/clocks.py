@@ -87,7 +87,7 @@ def split(
 
     Parameters
     ----------
-    clock_of : "day" or "life" for every state, expression and parameter of the flat model.
+    clock_of : "day" or "years" for every state, expression and parameter of the flat model.
     summaries : the names that stand for daily summaries in it.
     sizes : a size that matters, for anything the day may read.
     changing : parameters that change during a run (inputs and held values).
@@ -162,7 +162,7 @@ def _reach(
         if name in trees and clock_of.get(name, "day") == "day":
             inside.add(name)
             waiting.extend(sorted(names(trees[name])))
-        elif name in trees or (name in flat.states and clock_of[name] == "life") or name in changing:
+        elif name in trees or (name in flat.states and clock_of[name] == "years") or name in changing:
             down[name] = None
     return inside, tuple(sorted(down))
 
@@ -175,7 +175,7 @@ def _felt(
     up: tuple[str, ...],
 ) -> tuple[bool, ...]:
     """Which summaries the life's rates or actions read."""
-    wanted = [tree for name, tree in derivative.items() if clock_of[name] == "life"]
+    wanted = [tree for name, tree in derivative.items() if clock_of[name] == "years"]
     wanted += [tree for action in flat.actions for _, tree in action.assignments]
     seen: set[str] = set()
     waiting = [name for tree in wanted for name in names(tree)]
@@ -215,8 +215,8 @@ def _life(
     parameters = [ORIGIN, *(f"bridge.v0[{j}]" for j in range(len(down))), *(f"bridge.w[{j}]" for j in range(len(down)))]
     parameters += [f"bridge.{kind}[{k}]" for kind in ("s0", "e", "c", "r") for k in range(len(up))]
     parameters += [f"bridge.J[{k},{j}]" for k in range(len(up)) for j in range(len(down))]
-    life_trees = {name: tree for name, tree in trees.items() if clock_of.get(name, "life") != "day"} | bridge
-    recorded = [name for name in flat.outputs if clock_of.get(name, "life") != "day"]
+    life_trees = {name: tree for name, tree in trees.items() if clock_of.get(name, "years") != "day"} | bridge
+    recorded = [name for name in flat.outputs if clock_of.get(name, "years") != "day"]
     return replace(
         flat,
         name=f"{flat.name}:life",

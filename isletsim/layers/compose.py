@@ -33,6 +33,7 @@ class Symbol:
     value: float | None = None  # base units; None where a law gives it
     varies: Spread | None = None
     uncertain: Spread | None = None
+    stream: str = ""  # keys its random draws; empty for its own name
     source: str = ""
     assumed: str = ""
     grade: str = ""
@@ -189,7 +190,7 @@ def _split(stack: Stack, flat: FlatModel) -> Clocks:
     """The two flat models of a stack whose files declare clocks."""
     for file in stack.files.values():
         if not file.clock and file.entries:
-            file.page.fault((), "has no clock, but another file of the stack has.", 'Write clock = "life" or "day".')
+            file.page.fault((), "has no clock, but another file of the stack has.", 'Write clock = "years" or "day".')
         for report in file.reports.values():
             if file.clock == "day":
                 message = "a day file has no reports; a life file reports what it reads of the day."
@@ -199,12 +200,14 @@ def _split(stack: Stack, flat: FlatModel) -> Clocks:
     def owner(name: str) -> str:
         inner = name[7:-1] if name.startswith("change(") else name
         base = inner.partition("[")[0]
-        return stack.clock(base) if base in stack.owner else "life"
+        return stack.clock(base) if base in stack.owner else "years"
 
     known = [*flat.states, *(name for name, _ in flat.expressions), *flat.parameters]
     sizes = {name: _size(stack, name) for name in known}
     changing = frozenset(
-        name for name, entry in stack.entries.items() if entry.kind in ("input", "held") and stack.clock(name) == "life"
+        name
+        for name, entry in stack.entries.items()
+        if entry.kind in ("input", "held") and stack.clock(name) == "years"
     )
     clock_of = {name: owner(name) for name in known}
     return split(flat, clock_of, stack.summaries, sizes, changing)
@@ -354,6 +357,7 @@ def _symbols(stack: Stack) -> dict[str, Symbol]:
             value=entry.value,
             varies=entry.varies,
             uncertain=entry.uncertain,
+            stream=entry.stream,
             source=note.source,
             assumed=note.assumed,
             grade=note.grade or stack.files[stack.owner[name]].grade,

@@ -12,6 +12,7 @@ from isletsim.expressions.tree import apply, walk
 from isletsim.faults import Fault, InputError, did_you_mean
 from isletsim.flat import AMOUNT, TIME
 from isletsim.model import Entry, ModelFile, Report, Term, signed_terms
+from isletsim.places import renamed
 from isletsim.source import Law
 from isletsim.units import DAY, PURE, Dimension, Unit, UnitError, base_unit, describe, through, times
 
@@ -98,7 +99,7 @@ class Stack:
             if name in file.entries:
                 return f"{file.name}.{name}"
             elsewhere = [other.name for other in self.files.values() if name in other.entries]
-            cure = did_you_mean(name, file.entries)
+            cure = renamed(name, file.name) or did_you_mean(name, file.entries)
             if not cure and elsewhere:
                 cure = f"It is in {elsewhere[0]}: write {elsewhere[0]}.{name} and announce it under [uses]."
             page.fault(law.keys, f'"{name}" is not defined in this file.', cure, law.text, span)
@@ -107,17 +108,18 @@ class Stack:
         if other == file.name and rest in file.entries:
             return name
         if other not in self.files:
-            cure = did_you_mean(other, self.files)
+            cure = renamed(other) or did_you_mean(other, self.files)
             page.fault(law.keys, f'the file "{other}" is not in the stack.', cure, law.text, span)
         elif rest not in self.files[other].entries:
-            cure = did_you_mean(rest, self.files[other].entries)
+            cure = renamed(rest, other) or did_you_mean(rest, self.files[other].entries)
             page.fault(law.keys, f'"{other}" has no "{rest}".', cure, law.text, span)
         elif rest not in file.uses.get(other, ()):
             cure = f'Write {other} = ["{rest}"] under [uses].'
             page.fault(law.keys, f'"{name}" is borrowed but not announced.', cure, law.text, span)
-        elif not summary and file.clock == "life" and self._moves_within_a_day(name):
+        elif not summary and file.clock == "years" and self._moves_within_a_day(name):
             cure = f"Write mean({name}), at({name}, ...), max, min or fraction."
-            page.fault(law.keys, f'"{name}" moves within the day; a life file reads summaries.', cure, law.text, span)
+            message = f'"{name}" changes within a day; a file with clock = "years" reads daily summaries.'
+            page.fault(law.keys, message, cure, law.text, span)
         else:
             return name
         return ""
@@ -176,9 +178,9 @@ class Stack:
         if not all(each in self.entries for each in found):
             return ""
         of, limits = found[0], found[1:]
-        if self.clock(of) != "day" or file.clock != "life":
+        if self.clock(of) != "day" or file.clock != "years":
             message = f"{node.operator}(...) with {len(found)} name{'s' * (len(found) > 1)} is a daily summary."
-            cure = 'It is for files with clock = "life" that look at one with clock = "day".'
+            cure = 'It is for files with clock = "years" that look at one with clock = "day".'
             file.page.fault(law.keys, message, cure, law.text, node.span)
             return ""
         if any(self.entries[each].kind not in ("parameter", "derived") for each in limits):
@@ -206,7 +208,7 @@ class Stack:
             for other, borrowed in file.uses.items():
                 for name in borrowed:
                     if other in self.files and name not in self.files[other].entries:
-                        cure = did_you_mean(name, self.files[other].entries)
+                        cure = renamed(name, other) or did_you_mean(name, self.files[other].entries)
                         file.page.fault(("uses", other), f'"{other}" has no "{name}".', cure)
         for file in self.files.values():
             for target, law in file.adds:
@@ -226,14 +228,17 @@ class Stack:
         if other == file.name:
             file.page.fault(law.keys, f'"{target}" is in this very file.', "Write it into its own law.")
             return
+        if other not in self.files and renamed(other):
+            file.page.fault(law.keys, f'there is no file "{other}".', renamed(target))
+            return
         if other not in self.files:
             self.skipped.append(f"{file.name}: {'adds to' if adding else 'scales'} {target}")
             return
         entry = self.files[other].entries.get(name)
         verb = "add to" if adding else "scale"
         if entry is None:
-            known = self.files[other].entries
-            file.page.fault(law.keys, f'"{other}" has no "{name}" to {verb}.', did_you_mean(name, known))
+            cure = renamed(name, other) or did_you_mean(name, self.files[other].entries)
+            file.page.fault(law.keys, f'"{other}" has no "{name}" to {verb}.', cure)
         elif entry.kind in ("rate", "quantity"):
             whole = self.wholes[target]
             (whole.adds if adding else whole.scales).append((file.name, law, self.tree_of(file, law)))

@@ -23,7 +23,7 @@ from isletsim.source import Keys, read_page
 
 __all__ = ["GRADES", "Entry", "ModelFile", "Note", "Port", "Report", "Spread", "Term", "read_model", "signed_terms"]
 
-CLOCKS = ("day", "life")
+CLOCKS = ("day", "years")
 RESERVED = {"time", "class", "amount", "and", "or", "not", *FUNCTIONS}
 _TABLES = "uses inputs states parameters derived quantities rates balance solve adds scales doses held reports"
 TABLES = tuple(_TABLES.split())
@@ -43,6 +43,9 @@ def read_model(path: Path) -> ModelFile:
         page.fault((), "says neither source nor assumed.", 'Write source = "Key of references.bib" or assumed = "why".')
     if not NAME.fullmatch(path.stem):
         page.fault((), f'the file name "{path.stem}" is not a name.', "Use lower-case words with underscores.")
+    if data.get("clock") == "life":
+        page.fault(("clock",), 'the clock "life" was renamed to "years".', 'Write clock = "years".')
+        data["clock"] = "years"
     entries: dict[str, Entry] = {}
     for table, reader in (
         ("inputs", read_input),

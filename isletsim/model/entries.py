@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -25,6 +26,7 @@ __all__ = [
 LARGEST = 1e300  # a number of a data table
 LONGEST = 200  # characters of a quantity; a longer start is an equation
 _QUANTITY = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?(?![\w.])\s*([A-Za-zµμ%/].*|1\s*/.*|)")
+_QUALIFIED = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _NOTE = ("symbol", "about", "source", "assumed", "grade", "note")
 
 
@@ -78,7 +80,7 @@ def _unit(page: Page, table: dict[str, Any], keys: Keys) -> Unit | None:
 
 def read_state(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> Entry | None:
     """A state: its start as a quantity or an equation, its unit, its classes."""
-    allowed = ("start", "unit", "classes", "scale", "of", "varies", "distribution")
+    allowed = ("start", "unit", "classes", "scale", "of", "varies", "distribution", "stream")
     table = _as_table(page, value, keys, allowed)
     if table is None:
         return None
@@ -99,7 +101,8 @@ def read_state(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -
         return None
     varies = _spread(page, table, "varies", keys, unit, of)
     scale = _scale(page, table, keys, unit, of)
-    return Entry(name, "state", note, keys, number, unit, law, of, classes, scale, varies)
+    stream = _stream(page, table, keys)
+    return Entry(name, "state", note, keys, number, unit, law, of, classes, scale, varies, stream=stream)
 
 
 def _scale(page: Page, table: dict[str, Any], keys: Keys, unit: Unit, of: str) -> float | None:
@@ -120,7 +123,7 @@ def _is_quantity(start: Any) -> bool:
 
 def read_parameter(page: Page, name: str, value: Any, keys: Keys, file_note: Note) -> Entry | None:
     """A number with its source, or data."""
-    allowed = ("value", "unit", "varies", "uncertain", "distribution", "of", "table", "units")
+    allowed = ("value", "unit", "varies", "uncertain", "distribution", "of", "table", "units", "stream")
     table = _as_table(page, value, keys, allowed)
     if table is None:
         return None
@@ -134,9 +137,16 @@ def read_parameter(page: Page, name: str, value: Any, keys: Keys, file_note: Not
         return None
     varies = _spread(page, table, "varies", keys, entry.unit, entry.of)
     uncertain = _spread(page, table, "uncertain", keys, entry.unit, entry.of)
-    return Entry(
-        name, "parameter", note, keys, entry.value, entry.unit, of=entry.of, varies=varies, uncertain=uncertain
-    )
+    return replace(entry, varies=varies, uncertain=uncertain, stream=_stream(page, table, keys))
+
+
+def _stream(page: Page, table: dict[str, Any], keys: Keys) -> str:
+    """Return the qualified name that keys the random stream of a renamed number; empty for its own name."""
+    stream = page.word(table, "stream", keys)
+    if stream and not _QUALIFIED.fullmatch(stream):
+        message = f'"{stream}" is not the earlier name of a number; expected a file and a name.'
+        page.fault((*keys, "stream"), message, 'Write stream = "file.name".')
+    return stream
 
 
 def _spread(page: Page, table: dict[str, Any], key: str, keys: Keys, unit: Unit, of: str) -> Spread | None:

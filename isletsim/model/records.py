@@ -42,6 +42,7 @@ class Entry:
     `value` is the start, value or default in base units; None where `law` gives it or where it is data (`table`).
     `law` is the equation of derived values, quantities and rates, the start of a state that is computed, the residual
     of an unknown, or the revision of a held value. `at` says when a held value is revised.
+    `stream` names the random stream of a parameter or start that was renamed; empty for its own qualified name.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Entry:
     table: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     table_units: tuple[Unit, Unit] | None = None
     at: str = ""
+    stream: str = ""
 
 
 @dataclass(frozen=True)

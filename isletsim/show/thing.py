@@ -52,7 +52,7 @@ def _shelf(path: Path, ink: Ink) -> tuple[Shelf, ModelFile]:
     base = read_stack([path])
     file, known = base[0], {each.name for each in base}
     acting = [each for each in _own() if each.name not in known and _acts_on(each, file.name)]
-    files = {each.name: each for each in [*base, *acting]} if path.parent == data_folder("models") else {}
+    files = {each.name: each for each in [*base, *acting]} if _is_own(path) else {}
     return Shelf(files or {each.name: each for each in base}, superpose(base), ink), file
 
 
@@ -62,8 +62,12 @@ def _acts_on(file: ModelFile, other: str) -> bool:
 
 def _own() -> list[ModelFile]:
     """Our own core and therapies, without the published models."""
-    folder = data_folder("models")
-    return read_stack([path for _, path in files_of("model") if path.parent == folder], follow=False)
+    return read_stack([path for _, path in files_of("model") if _is_own(path)], follow=False)
+
+
+def _is_own(path: Path) -> bool:
+    room = path.parent
+    return room.parent == data_folder("models") and room.name != "published"
 
 
 def _said(shelf: Shelf, whole: str) -> tuple[str, str]:
