@@ -12,7 +12,6 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,10 +95,12 @@ def collect(composition: Composition, patient: BoundPatient) -> Draws:
 
 
 def _check_streams(varying: list[Varying]) -> None:
-    for first, second in pairwise(varying):
-        if (first.purpose, first.stream) == (second.purpose, second.stream):
-            message = f'"{first.name}" and "{second.name}" share the random stream "{first.stream}".'
-            raise InputError(Fault(second.name, message, "Take stream out of one of them."))
+    owners: dict[str, str] = {}
+    for each in varying:
+        other = owners.setdefault(each.stream, each.name)
+        if other != each.name:
+            message = f'"{other}" and "{each.name}" share the random stream "{each.stream}".'
+            raise InputError(Fault(each.name, message, "Take stream out of one of them."))
 
 
 def _spread(symbol: Symbol, setting: Setting | None, purpose: str) -> Spread | None:

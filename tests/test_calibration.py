@@ -62,7 +62,7 @@ def test_the_script_fits_a_tiny_group_and_writes_nothing(tiny, monkeypatch):
     said = CliRunner().invoke(script.main, ["--dry-run", "--write", "--table", str(tiny())])
     assert said.exit_code == 0, said.output
     assert "hba1c" in said.output
-    assert "aim_rise" in said.output
+    assert "target_rise" in said.output
     assert written == []
 
 
@@ -269,7 +269,7 @@ def test_a_number_is_written_where_it_stands_and_nothing_else_changes(tiny, tmp_
     assert write_into(outcome) == [copy]
     after = copy.read_text(encoding="utf-8").split("\n")
     (place,) = [number for number, line in enumerate(before) if line != after[number]]
-    assert after[place].startswith("aim_rise")
+    assert after[place].startswith("target_rise")
     assert "by isletsim.calibration" in after[place]
-    entry = read_page(copy).data["parameters"]["aim_rise"]
+    entry = read_page(copy).data["parameters"]["target_rise"]
     assert math.isclose(quantity(entry["value"]).value, next(iter(outcome.values.values())), rel_tol=1e-9)

@@ -101,7 +101,7 @@ def test_who_meets_no_inflammation_or_is_marked_is_changed_less(folder, cells):
 
 def test_what_has_no_known_size_is_off_and_no_cell_becomes_a_beta_cell():
     model = read_model(find("model", "msc"))
-    for name in ("mitochondria", "vessels", "islet_support"):
+    for name in ("mitochondria_effect", "kidney_protection", "islet_support"):
         assert model.entries[name].value == 0.0
     assert {target for target, _ in model.adds} == {"immunity.regulatory_source"}
     assert read_model(find("model", "exosomes")).entries["ferroptosis"].value == 0.0
