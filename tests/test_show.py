@@ -332,7 +332,7 @@ def test_a_student_finds_apoptosis_by_its_name_alone():
 
 def test_a_thing_is_shown_with_those_who_read_it_and_what_it_borrows():
     text = show_named("beta_cells.native", colour=False)
-    assert re.search(r"\n  immunity\.antigen +quantity +antigen of beta cells", text)
+    assert re.search(r"\n  immunity\.antigen +quantity +beta-cell antigen", text)
     assert re.search(r"\n  glycaemia\.excess +quantity ", show_named("beta_cells.apoptosis_hazard", colour=False))
     assert "      = (d₀ + r₂·G²)·B\n" in show_named("topp2000.apoptosis", colour=False)
 
