@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.peers.own import Solver
 from benchmarks.problems import PROBLEMS, ensemble_reference, problem, single_reference
-from isletsim.compiler import compile_model
+from isletsim.codegen import compile_model
 from isletsim.solver import solve
 
 CHECKED = 50

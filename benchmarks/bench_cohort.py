@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.problems import PROBLEMS, Problem, problem
-from isletsim.compiler import CompiledModel, compile_model
+from isletsim.codegen import CompiledModel, compile_model
 from isletsim.ensemble import EnsembleOutcome, Keep, solve_many
 
 SUBJECTS = {"topp2000": 4000, "invented27": 800, "three_meals": 64}

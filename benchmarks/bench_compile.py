@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.problems import PROBLEMS, problem
-from isletsim.compiler import emit, lanes, native, program
+from isletsim.codegen import emit, lanes, native, program
 from isletsim.flat import FlatModel
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.bench_cohort import cohort
 from benchmarks.problems import problem
-from isletsim.compiler import compile_model
+from isletsim.codegen import compile_model
 
 
 class Memory:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.peers.own import Api, Solver
 from benchmarks.problems import PROBLEMS, problem
-from isletsim.compiler import compile_model
+from isletsim.codegen import compile_model
 from isletsim.solver import solve
 
 DAY = 2.5 / 1440.0  # the step of equal steps

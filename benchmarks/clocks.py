@@ -23,13 +23,13 @@ import numpy as np
 
 from benchmarks.measure import commit, machine
 from isletsim import load_scenario
-from isletsim.clocks import Rules
+from isletsim.composition.model_library import compose_stack
+from isletsim.data_files import listing
+from isletsim.dosing import Stops, at_instants
 from isletsim.ensemble import alone
-from isletsim.library import compose_stack
-from isletsim.lives import Standing, Stretch, TwoClocks
+from isletsim.multiscale.daily_stepper import Rules
+from isletsim.multiscale.simulator import Standing, Stretch, TwoClocks
 from isletsim.patient import read_patient
-from isletsim.places import listing
-from isletsim.regimen import Stops, at_instants
 from isletsim.study import Scenario
 from isletsim.study.run import ground_of
 from isletsim.study.subject import opening

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.problems import Problem
-from isletsim.compiler import reference
-from isletsim.compiler.emit import NUMPY, body
-from isletsim.compiler.program import assemble
-from isletsim.expressions.tree import Apply, Name, Number, Tree
+from isletsim.codegen import reference
+from isletsim.codegen.emit import NUMPY, body
+from isletsim.codegen.program import assemble
 from isletsim.flat import TIME, FlatModel
+from isletsim.language import Apply, Name, Number, Tree
 
 __all__ = ["NumbaFunctions", "jax_function", "numba_functions", "sbml_text", "short_name"]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from isletsim.compiler import compile_model
+from isletsim.codegen import compile_model
+from isletsim.codegen.evaluate_at import initial
+from isletsim.composition.model_library import compose_stack
 from isletsim.ensemble import solve_many
-from isletsim.expressions.tree import Number
 from isletsim.flat import FlatModel
-from isletsim.library import compose_stack
-from isletsim.point import initial
+from isletsim.language import Number
 from isletsim.solver import Schedule, solve
 
 __all__ = ["PROBLEMS", "Problem", "ensemble_reference", "problem", "single_reference"]

@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from isletsim.faults import InputError, RunError
-    from isletsim.loading import load_model
+    from isletsim.api import load_model
+    from isletsim.errors import InputError, RunError
     from isletsim.study import load_scenario
 
 __all__ = ["InputError", "RunError", "__version__", "load_model", "load_scenario"]
@@ -23,9 +23,9 @@ __version__ = "0.1.0"
 
 # Where the public names live. They are fetched when asked for, so that `import isletsim` loads no numerics.
 _HOMES = {
-    "InputError": "isletsim.faults",
-    "RunError": "isletsim.faults",
-    "load_model": "isletsim.loading",
+    "InputError": "isletsim.errors",
+    "RunError": "isletsim.errors",
+    "load_model": "isletsim.api",
     "load_scenario": "isletsim.study",
 }
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isletsim.composition import Composition, Symbol
+from isletsim.composition.names import find_symbol
+from isletsim.dosing import Course, Dose, read_courses, read_doses, read_time
 from isletsim.ensemble import Steps
-from isletsim.faults import InputError, RunError
-from isletsim.layers import Composition, Symbol
-from isletsim.lives import Standing, TwoClocks
-from isletsim.lookup import find_symbol
-from isletsim.model.entries import read_note
-from isletsim.regimen import Course, Dose, read_courses, read_doses, read_time
-from isletsim.source import Keys, Page, read_page
+from isletsim.errors import InputError, RunError
+from isletsim.language import Keys, Page, read_page
+from isletsim.language.entries import read_note
+from isletsim.multiscale.simulator import Standing, TwoClocks
 from isletsim.units import Unit, UnitError, convert, through
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isletsim.faults import Fault, InputError
-from isletsim.layers import Composition, Symbol
-from isletsim.model import Spread
+from isletsim.composition import Composition, Symbol
+from isletsim.errors import Fault, InputError
+from isletsim.language import Spread
 from isletsim.patient import BoundPatient, Setting
 
 if TYPE_CHECKING:

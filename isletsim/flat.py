@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from isletsim.expressions.tree import Tree
+from isletsim.language import Tree
 
 __all__ = ["AMOUNT", "TIME", "Action", "Event", "FlatModel"]
 

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from isletsim.faults import InputError
-from isletsim.layers import Composition, Symbol
-from isletsim.lookup import SETTABLE, STARTABLE, dotted, file_word, find_symbol, flat_names
-from isletsim.model import Note, Spread
-from isletsim.regimen import Course, Dose, read_courses, read_doses, read_time
-from isletsim.source import Keys, Page, read_page
+from isletsim.composition import Composition, Symbol
+from isletsim.composition.names import SETTABLE, STARTABLE, dotted, file_word, find_symbol, flat_names
+from isletsim.dosing import Course, Dose, read_courses, read_doses, read_time
+from isletsim.errors import InputError
+from isletsim.language import Keys, Note, Page, Spread, read_page
 
 __all__ = ["BoundPatient", "Correlation", "Leg", "PatientFile", "Setting", "Watch", "bind_patient", "read_patient"]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isletsim.faults import Fault, InputError
-from isletsim.layers import Composition, Symbol
-from isletsim.lookup import find_symbol
+from isletsim.composition import Composition, Symbol
+from isletsim.composition.names import find_symbol
+from isletsim.errors import Fault, InputError
 from isletsim.units import Quantity, convert, days
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from isletsim import cache as store
-from isletsim.faults import did_you_mean
-from isletsim.places import data_folder
+from isletsim.data_files import data_folder
+from isletsim.errors import did_you_mean
 
 __all__ = [
     "BASE",

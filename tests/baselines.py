@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from isletsim import load_scenario
-from isletsim.places import listing
+from isletsim.data_files import listing
 from isletsim.results import Result
 from isletsim.results.summary import clinical, marks
 

@@ -6,9 +6,9 @@ import pytest
 from small_stacks import HEAD
 
 from isletsim import cache
-from isletsim.faults import InputError
-from isletsim.layers import Composition, superpose
-from isletsim.model import read_model
+from isletsim.composition import Composition, superpose
+from isletsim.errors import InputError
+from isletsim.language import read_model
 
 
 @pytest.fixture

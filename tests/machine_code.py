@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from isletsim.compiler import CompiledModel
-from isletsim.expressions.tree import Name, Number, Tree, apply
+from isletsim.codegen import CompiledModel
 from isletsim.flat import FlatModel
+from isletsim.language import Name, Number, Tree, apply
 
 REAL, POINTER = ctypes.c_double, ctypes.c_void_p
 SIGNATURES = {

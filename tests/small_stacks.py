@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from isletsim.expressions import names
-from isletsim.expressions.evaluate import evaluate
+from isletsim.composition import Composition
 from isletsim.flat import AMOUNT, TIME, FlatModel
-from isletsim.layers import Composition
+from isletsim.language import evaluate, names
 
 HEAD = 'title = "{name}"\nassumed = "made for a test"\n'
 

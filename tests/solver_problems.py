@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from isletsim.compiler import compile_model
-from isletsim.expressions.parse import parse
+from isletsim.codegen import compile_model
 from isletsim.flat import Action, Event, FlatModel
+from isletsim.language import parse
 from isletsim.solver import Schedule, solve
 
 
@@ -95,7 +95,7 @@ def run(problem: FlatModel, until: float, save: Any = (), begin: float = 0.0, st
 
 
 def python_rhs(problem: FlatModel) -> Any:
-    from isletsim.compiler import reference
+    from isletsim.codegen import reference
 
     functions = reference(problem)
     p = np.zeros(functions.width)

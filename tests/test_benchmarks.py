@@ -22,8 +22,8 @@ from benchmarks.peers import PEERS
 from benchmarks.peers.own import Api, Solver
 from benchmarks.peers.report import digest, table
 from benchmarks.problems import PROBLEMS, problem
-from isletsim.compiler import compile_model, reference
-from isletsim.point import derivatives, observe
+from isletsim.codegen import compile_model, reference
+from isletsim.codegen.evaluate_at import derivatives, observe
 
 each_problem = pytest.mark.parametrize("name", PROBLEMS)
 

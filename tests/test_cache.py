@@ -18,10 +18,10 @@ from machine_code import observed, small_model
 
 import isletsim
 from isletsim import cache, units
-from isletsim.compiler import compile_lanes, compile_model, native
-from isletsim.expressions import Apply, Name, Number, Table
-from isletsim.layers import RECORDS
-from isletsim.library import compose_stack
+from isletsim.codegen import compile_lanes, compile_model, native
+from isletsim.composition import RECORDS
+from isletsim.composition.model_library import compose_stack
+from isletsim.language import Apply, Name, Number, Table
 from isletsim.serialization import decode, encode
 
 ROOT = Path(__file__).resolve().parents[1]

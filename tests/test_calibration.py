@@ -14,9 +14,9 @@ from isletsim.calibration.observe import patched
 from isletsim.calibration.records import Study
 from isletsim.calibration.report import explained, merge
 from isletsim.cohort import collect
-from isletsim.faults import InputError, RunError
-from isletsim.places import find
-from isletsim.source import read_page
+from isletsim.data_files import find
+from isletsim.errors import InputError, RunError
+from isletsim.language import read_page
 from isletsim.study import load_scenario
 from isletsim.units import quantity
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from isletsim.bedside import examine
+from isletsim.cli.challenge_report import examine
 
 CASES = [
     ("healthy_adult", "clamp", "clamp_glucose"),

@@ -3,8 +3,9 @@
 import click
 import pytest
 
-from isletsim import __version__, cli
-from isletsim.faults import Fault, InputError, RunError
+from isletsim import __version__
+from isletsim.cli import commands as cli
+from isletsim.errors import Fault, InputError, RunError
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from example_models import DRUG, EATER, SUGAR, write, write_study
 
 import isletsim
 from isletsim.cohort import NORMAL_95, Draws, collect, draw, score, spread_value
-from isletsim.faults import InputError, RunError
-from isletsim.library import compose_stack
-from isletsim.model import Spread
+from isletsim.composition.model_library import compose_stack
+from isletsim.errors import InputError, RunError
+from isletsim.language import Spread
 from isletsim.patient import NO_PATIENT, bind_patient, read_patient
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from test_promises import LAYERS
 
-from isletsim.model import read_model
-from isletsim.places import listing
+from isletsim.data_files import listing
+from isletsim.language import read_model
 from isletsim.study import load_scenario
 
 ROWS = tomllib.loads(Path(__file__).with_name("dose_response.toml").read_text(encoding="utf-8"))["rows"]

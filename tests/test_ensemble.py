@@ -18,7 +18,7 @@ from solver_problems import (
     flat,
 )
 
-from isletsim.compiler import CompiledModel, compile_lanes, compile_model
+from isletsim.codegen import CompiledModel, compile_lanes, compile_model
 from isletsim.ensemble import EnsembleOutcome, solve_in_blocks, solve_many
 from isletsim.flat import FlatModel
 from isletsim.solver import Outcome, Reason, Schedule, Watch, solve

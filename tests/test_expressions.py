@@ -9,19 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isletsim.expressions import Apply, Name, Number, names, parse, substitute
-from isletsim.expressions.evaluate import evaluate
-from isletsim.expressions.parse import (
-    DEEPEST,
+from isletsim.language import (
     FUNCTIONS,
-    HIGHEST,
-    LONGEST,
+    OPERATORS,
     STRUCTURAL,
-    TALLEST,
+    Apply,
     ExpressionError,
+    Name,
+    Number,
+    Table,
+    apply,
     constant_value,
+    evaluate,
+    names,
+    parse,
+    substitute,
+    walk,
 )
-from isletsim.expressions.tree import OPERATORS, Table, apply, walk
+from isletsim.language.parser import DEEPEST, HIGHEST, LONGEST, TALLEST
 
 
 def refusal(text: str) -> ExpressionError:

@@ -14,8 +14,8 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 
 from isletsim.figures import Curve, Panel, draw, render
+from isletsim.figures.figure_spec import Threshold
 from isletsim.figures.layout import limits, power_of_ten, printed_unit, spread_apart, time_axis
-from isletsim.figures.sheet import Threshold
 from isletsim.results import Failure, FigureSpec, sheet
 
 LONG = ("usual care", "metformin and three infusions of cells", "immune reset followed by islet replacement")

@@ -15,14 +15,12 @@ import numpy as np
 import pytest
 from composite_therapies import LAYER
 
-from isletsim.compiler import compile_model
-from isletsim.days import schedule_of
-from isletsim.expressions import names
-from isletsim.expressions.evaluate import evaluate
-from isletsim.layers import Composition, superpose
-from isletsim.library import read_stack
-from isletsim.model import read_model
-from isletsim.point import initial
+from isletsim.codegen import compile_model
+from isletsim.codegen.evaluate_at import initial
+from isletsim.composition import Composition, superpose
+from isletsim.composition.model_library import read_stack
+from isletsim.language import evaluate, names, read_model
+from isletsim.multiscale.day import schedule_of
 from isletsim.solver import solve
 from isletsim.units import quantity
 

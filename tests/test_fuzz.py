@@ -17,18 +17,16 @@ from hypothesis import strategies as st
 from mutations import ENCODINGS, HOSTILE, KINDS, Step, spoiled
 from small_stacks import open_names, unresolved
 
-from isletsim import cli
 from isletsim.challenge import bind_challenge, read_challenge
-from isletsim.checks import files_of_challenge, files_of_patient, surroundings
+from isletsim.cli import commands as cli
+from isletsim.cli.check import files_of_challenge, files_of_patient, surroundings
 from isletsim.cohort import collect
-from isletsim.expressions import parse
-from isletsim.expressions.parse import ExpressionError
-from isletsim.faults import InputError
-from isletsim.layers import Composition, superpose
-from isletsim.library import read_stack
-from isletsim.model import ModelFile, read_model
+from isletsim.composition import Composition, superpose
+from isletsim.composition.model_library import read_stack
+from isletsim.data_files import kind_of, listing
+from isletsim.errors import InputError
+from isletsim.language import ExpressionError, ModelFile, parse, read_model
 from isletsim.patient import bind_patient, read_patient
-from isletsim.places import kind_of, listing
 from isletsim.study import load_scenario
 
 MODELS, PATIENTS, CHALLENGES, SCENARIOS, COMMANDS = 1_200, 350, 100, 350, 50

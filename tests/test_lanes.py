@@ -11,11 +11,10 @@ from machine_code import model as small
 from machine_code import observed, random_model
 from solver_problems import flat
 
-from isletsim.compiler import LaneFunctions, compile_lanes, compile_model, lane_source, reference
-from isletsim.compiler.program import assemble
-from isletsim.expressions.parse import parse
-from isletsim.expressions.tree import Name, Number, Table, apply
+from isletsim.codegen import LaneFunctions, compile_lanes, compile_model, lane_source, reference
+from isletsim.codegen.program import assemble
 from isletsim.flat import FlatModel
+from isletsim.language import Name, Number, Table, apply, parse
 
 LANES = 8
 ADDRESS = ctypes.c_void_p

@@ -1,515 +1,397 @@
-"""A model file is read whole; all that is wrong with it is told together: place, caret, what was expected, a cure."""
+"""One model from Python: names, symbols, units, legs, held values, periods, knots, and what is not understood."""
 
-import re
+import threading
 
+import numpy as np
 import pytest
+from example_models import CLINIC, DRUG, SUGAR, write
 
-from isletsim.faults import Fault, InputError
-from isletsim.model import ModelFile, read_model
-from isletsim.places import listing
-from isletsim.units import unit
+import isletsim
+from isletsim.dosing import bare_stops
+from isletsim.errors import InputError, RunError
+from isletsim.units import Quantity, days, unit
 
-WHOLE = """\
-title  = "A little of everything"
-source = "Topp2000"
-about  = '''
-Several lines, one of which looks like a table:
+TOPP = {"G": "100 mg/dL", "I": "10 uU/mL", "B": "150 mg"}
+
+CIRCADIAN = """
+title = "A day that repeats, and data"
+assumed = "for tests"
 [states]
-mass = "no"
-'''
-clock  = "years"
-grade  = "animal"
-
-[uses]
-other = ["flow"]
-
-[inputs]
-level = { default = "0", unit = "mg/dL", of = "glucose", about = "of a course" }
-
-[states]
-mass  = { start = "300 mg", symbol = "B", about = "tissue", scale = "100 mg", varies = ["200 mg", "400 mg"] }
-chain = { start = "first * 2", unit = "mg", classes = 3 }
-
+fed = { start = "0 mg" }
+drip = { start = "0 mg" }
+counted = { start = "0 mg" }
 [parameters]
-growth = { value = "0.5 1/day", symbol = "r1", source = "Topp2000", about = "growth" }
-first  = { value = "2 mg", assumed = "a guess", uncertain = ["1 mg", "3 mg"], distribution = "normal" }
-data   = { table = [[0, 1], [2, 5.5]], units = ["day", "mg"], source = "Topp2000", grade = "cell" }
-
-[derived]
-double = "2 * first"
-
-[quantities]
-size = { law = "mass / double", about = "relative size", symbol = "s" }
-
+morning = { value = "8 hour", assumed = "for tests" }
+day = { value = "1 day", assumed = "for tests" }
+meal = { value = "1 hour", assumed = "for tests" }
+speed = { value = "1 mg/hour", assumed = "for tests" }
+curve = { table = [[0, 0], [1, 5], [3, 5], [4, 0]], units = ["day", "mg/day"], assumed = "for tests" }
+[doses.bell]
+unit = "mg"
+add = { drip = "1" }
 [rates]
-gain = { law = "growth * mass", unit = "mg/day" }
-loss = "growth * chain"
-drip = "level * other.flow"
-
+eating = "where(mod(time - morning, day) < meal, speed, 0 * speed)"
+dripping = "table(time, curve)"
+moving = "where(mod(time - counted / speed, day) < meal, speed, speed)"
 [balance]
-mass  = "gain - last(loss)"
-chain = "previous(loss, gain) - loss"
+fed = "eating"
+drip = "dripping"
+counted = "moving"
+"""
 
-[solve]
-pool = { start = "1 mg", residual = "pool - mass", symbol = "P", scale = "1 mg" }
-
-[adds]
-other.flow = "growth * 0"
-
-[scales]
-other.tide = "1 - size"
-
-[doses.bolus]
-about    = "into the mass"
-unit     = "mg"
-add      = { mass = "1" }
-multiply = { chain = "0.5" }
-
-[held]
-dose = { start = "0 mg", revise = "dose + first", at = "visit" }
-meal = { start = "0 mg", revise = "mass", at = "bolus" }
-
-[reports]
-hba1c  = { value = "7 * size", unit = "", about = "no HbA1c at all" }
-weight = "mass"
+BLAST = """
+title = "A state that blows up"
+assumed = "for tests"
+[states]
+heat = { start = "1 mg" }
+[parameters]
+feedback = { value = "1 1/mg/day", symbol = "a", assumed = "for tests" }
+[rates]
+growth = "feedback * heat ** 2"
+[balance]
+heat = "growth"
 """
 
 
-@pytest.fixture
-def read(tmp_path):
-    """A function that reads the whole model after replacements of its text."""
-
-    def reader(*changes: tuple[str, str], text: str = WHOLE, name: str = "sample") -> ModelFile:
-        for old, new in changes:
-            assert old in text, old
-            text = text.replace(old, new, 1)
-        path = tmp_path / "folder" / f"{name}.toml"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(text.encode() if isinstance(text, str) else text)
-        return read_model(path)
-
-    return reader
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    texts = {"sugar": SUGAR, "drug": DRUG, "clinic": CLINIC, "circadian": CIRCADIAN, "blast": BLAST}
+    paths = write(tmp_path_factory.mktemp("models"), **texts)
+    found = {name: isletsim.load_model(path) for name, path in paths.items()}
+    return found | {"both": isletsim.load_model([paths["sugar"], paths["drug"]])}
 
 
-@pytest.fixture
-def faults(read):
-    """A function that gives the faults of the changed model."""
-
-    def finder(*changes: tuple[str, str], **how) -> list[Fault]:
-        with pytest.raises(InputError) as caught:
-            read(*changes, **how)
-        assert caught.value.faults
-        for fault in caught.value.faults:
-            assert fault.place.startswith("folder/")
-            assert fault.message
-        return list(caught.value.faults)
-
-    return finder
+@pytest.fixture(scope="module")
+def topp():
+    return isletsim.load_model("topp2000")
 
 
-def line_of(text: str, piece: str) -> int:
-    return text[: text.index(piece)].count("\n") + 1
+# --- names, symbols, units --------------------------------------------------------------------------------------------
 
 
-# --- what a file says -------------------------------------------------------------------------------------------------
+def test_a_thing_is_found_by_name_by_qualified_name_and_by_symbol(models):
+    run = models["sugar"].simulate(until="10 day", save="1 day", start={"S": "6 mg"}, set={"k": "1.2 mg/day"})
+    for name in ("S", "sugar.sugar", "sugar"):
+        assert run[name][0] == 6
+    assert run["gain"].tolist() == [1.2] * 11
+    assert run["rest"] == pytest.approx([6] * 11)
+    assert run["rise"] == pytest.approx([1.2] * 11)
+    assert run["S"] == pytest.approx([6] * 11)
 
 
-def test_every_table_of_the_language_is_read(read):
-    model = read()
-    kinds = {name: entry.kind for name, entry in model.entries.items()}
-    assert kinds == {
-        "level": "input",
-        "mass": "state",
-        "chain": "state",
-        "growth": "parameter",
-        "first": "parameter",
-        "data": "parameter",
-        "pool": "unknown",
-        "dose": "held",
-        "meal": "held",
-        "double": "derived",
-        "size": "quantity",
-        "gain": "rate",
-        "loss": "rate",
-        "drip": "rate",
-    }
-    assert (model.name, model.title, model.source) == ("sample", "A little of everything", "Topp2000")
-    assert (model.clock, model.grade) == ("years", "animal")
-    assert model.uses == {"other": ("flow",)}
-    assert [target for target, _ in model.adds] == ["other.flow"]
-    assert [target for target, _ in model.scales] == ["other.tide"]
-    assert set(model.ports) == {"bolus"}
-    assert set(model.reports) == {"hba1c", "weight"}
+def test_values_go_in_and_come_out_in_units(topp):
+    run = topp.simulate(until="1 day", save="1 day", start=TOPP | {"B": "0.15 g"})
+    assert run.unit("B") == "mg"
+    assert run["B"][0] == pytest.approx(150)
+    assert topp.simulate(until="1 day", save="1 day", start=TOPP)["B"].tolist() == run["B"].tolist()
+    # Amounts of insulin and of glucose are masses too: 6 pmol are 1 uU, 1 mmol of glucose 180 mg.
+    same = topp.simulate(until="1 day", save="1 day", start=TOPP | {"I": "60 pmol/L"})
+    assert same["I"][0] == pytest.approx(10)
 
 
-def test_numbers_come_in_base_units_and_keep_the_unit_they_were_written_in(read):
-    entries = read(('"300 mg"', '"0.3 g"')).entries
-    assert entries["mass"].value == pytest.approx(300.0)
-    assert entries["mass"].unit == unit("g")
-    assert entries["mass"].scale == pytest.approx(100.0)
-    assert entries["mass"].varies is not None
-    assert (entries["mass"].varies.low, entries["mass"].varies.high) == (200.0, 400.0)
-    assert entries["first"].uncertain is not None
-    assert entries["first"].uncertain.distribution == "normal"
-    assert entries["data"].table == ((0.0, 2.0), (1.0, 5.5))
-    assert entries["level"].unit == unit("mg/dL")
+def test_numbers_and_quantities_are_taken_where_they_are_meant(models):
+    start = {"S": Quantity(6.0, unit("mg"))}
+    run = models["both"].simulate(until=2.0, save=1, start=start, set={"effect": 0.5, "taken": np.float32(1)})
+    assert (run["S"][0], run["effect"][0]) == (6, 0.5)
+    with pytest.raises(InputError, match=r'Write "6\.0 mg"'):
+        models["both"].simulate(until=2.0, start={"S": 6})
 
 
-def test_a_number_given_for_a_substance_may_be_mass_or_amount(read):
-    entry = read(('default = "0", unit = "mg/dL"', 'default = "5 mmol/L", unit = "mg/dL"')).entries["level"]
-    assert entry.value == pytest.approx(unit("mg/dL").factor * 90.08)
+def test_a_chain_is_a_column_a_class():
+    run = isletsim.load_model("hba1c_chain").simulate(until="10 day", save="5 day")
+    assert run["glycated"].shape == (3, 12)
+    assert run["glycated"][:, 3].tolist() == run["glycated[4]"].tolist()
 
 
-def test_a_zero_needs_no_unit_where_one_is_given(read):
-    assert read(('default = "0"', 'default = "0 mg/dL"')).entries["level"] == read().entries["level"]
-    assert read(('default = "0"', "default = 0")).entries["level"].value == 0.0
+def test_values_at_one_time_are_looked_up_like_the_run(models):
+    run = models["sugar"].simulate(until="10 day", save="1 day")
+    assert run.at("3 day")["S"] == run["S"][3]
+    assert run.at(3)["rise"] == run["rise"][3]
+    with pytest.raises(InputError, match="The nearest record is 3 day"):
+        run.at("3.2 day")
 
 
-def test_starts_scales_and_ranges_of_a_substance_may_be_mass_or_amount(read):
-    entry = read(
-        ('start = "300 mg"', 'start = "5 mmol/L", unit = "mg/dL", of = "glucose"'),
-        ('scale = "100 mg"', 'scale = "5 mmol/L"'),
-        ('["200 mg", "400 mg"]', '["80 mg/dL", "6 mmol/L"]'),
-    ).entries["mass"]
-    assert entry.unit == unit("mg/dL")
-    assert entry.value == entry.scale == pytest.approx(900.8)
-    assert entry.varies is not None
-    assert (entry.varies.low, entry.varies.high) == pytest.approx((800.0, 1080.96))
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"start": {"sugr": "1 mg"}}, 'Did you mean "sugar"?'),
+        ({"start": {"S": "1 mL"}}, "expected [mass]"),
+        ({"start": {"gain": "1 mg/day"}}, "there is no state"),
+        ({"set": {"sugar": "1 mg"}}, "there is no parameter"),
+        ({"set": {"gain": "many"}}, "is not a quantity"),
+        ({"set": {"gain": None}}, "expected a quantity"),
+        ({"save": "0 day"}, "cannot be recorded"),
+        ({"save": ["20 day"]}, "lies outside the run"),
+        ({"save": []}, "lies outside the run"),
+        ({"begin": "10 day"}, "not after the beginning"),
+        ({"begin": "soon"}, "begin"),
+        ({"until": "10 kg"}, "expected [time]"),
+        ({"until": float("inf")}, "not a finite time"),
+        ({"method": "stif"}, 'Did you mean "stiff"?'),
+        ({"rtol": 2.0}, "not a relative tolerance"),
+        ({"rtol": "tight"}, "not a relative tolerance"),
+        ({"maximum_steps": 0}, "not a positive whole number"),
+        ({"patient": "nobody"}, "no patient"),
+        ({"doses": [{"into": "mouth"}]}, "no port"),
+    ],
+)
+def test_what_is_not_understood_is_told(models, given, message):
+    with pytest.raises(InputError) as wrong:
+        models["sugar"].simulate(**({"until": "10 day"} | given))
+    assert message in str(wrong.value)
 
 
-def test_notes_say_where_a_thing_comes_from(read):
-    entries = read().entries
-    assert entries["growth"].note.symbol == "r1"
-    assert entries["growth"].note.source == "Topp2000"
-    assert entries["first"].note.grade == "assumed"
-    assert entries["data"].note.grade == "cell"
-    assert entries["gain"].note.source == "Topp2000", "a law comes from where the file comes from"
-    assert entries["gain"].note.grade == "animal"
+def test_all_faults_of_what_is_given_are_told_together(models):
+    with pytest.raises(InputError, match="2 problems"):
+        models["sugar"].simulate(until="1 day", start={"a": "1 mg", "b": "1 mg"})
 
 
-def test_a_start_is_a_quantity_or_an_equation(read):
-    entries = read().entries
-    assert entries["chain"].value is None
-    assert entries["chain"].law is not None
-    assert entries["chain"].law.text == "first * 2"
-    for text in ["2 * first", "first", "2 * (first - first)", "1e-3 * first", "-first", "1 - 2"]:
-        assert read(('"first * 2"', f'"{text}"')).entries["chain"].law is not None
-    for text in ["2 mg", "-1 mg", "2e3 mg", "2 mg*day/day"]:
-        assert read(('"first * 2"', f'"{text}"')).entries["chain"].law is None
+def test_a_name_that_means_two_things_is_asked_back(tmp_path):
+    syrup = SUGAR.partition("[reports]")[0]
+    twins = isletsim.load_model(list(write(tmp_path, sugar=SUGAR, syrup=syrup).values()))
+    with pytest.raises(InputError, match=r"Say which: sugar.gain, syrup.gain"):
+        twins.simulate(until="1 day", set={"gain": "1 mg/day"})
+    assert twins.simulate(until="1 day", set={"syrup.gain": "2 mg/day"})["sugar.gain"][0] == 1
 
 
-def test_a_balance_is_a_signed_sum_of_names(read):
-    balance = read().balance
-    assert [(term.sign, term.name, term.boundary, term.last) for term in balance["mass"]] == [
-        (1.0, "gain", None, False),
-        (-1.0, "loss", None, True),
-    ]
-    assert [(term.sign, term.name, term.boundary) for term in balance["chain"]] == [
-        (1.0, "loss", "gain"),
-        (-1.0, "loss", None),
-    ]
-    signs = read(('"gain - last(loss)"', '"-(gain - loss) - -drip + (gain + drip)"')).balance["mass"]
-    assert [(term.sign, term.name) for term in signs] == [
-        (-1.0, "gain"),
-        (1.0, "loss"),
-        (1.0, "drip"),
-        (1.0, "gain"),
-        (1.0, "drip"),
-    ]
-    assert read(('"gain - last(loss)"', '""')).balance["mass"] == ()
+# --- legs -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "path"), listing("model"))
-def test_every_file_of_the_project_is_read(name, path):
-    assert read_model(path).name == name
+def test_legs_go_on_where_the_last_one_ended(topp):
+    whole = topp.simulate(until="40 day", save="10 day", start=TOPP, rtol=1e-9)
+    first = topp.simulate(until="20 day", save="10 day", start=TOPP, rtol=1e-9)
+    second = topp.simulate(begin=first.last.time, until="40 day", save="10 day", start=first.last, rtol=1e-9)
+    assert second.time.tolist() == [20, 30, 40]
+    for symbol in "GIB":
+        assert second[symbol] == pytest.approx(whole[symbol][2:], rel=1e-7)
+        assert second[symbol][0] == first[symbol][-1]
 
 
-# --- places -----------------------------------------------------------------------------------------------------------
+def test_a_state_may_be_reset_between_legs(topp):
+    first = topp.simulate(until="20 day", save="10 day", start=TOPP)
+    second = topp.simulate(until="1 day", save="1 day", start={**first.last, "B": "75 mg"})
+    assert second["B"][0] == 75
+    assert second["G"][0] == first["G"][-1]
 
 
-def test_a_message_points_at_the_wrong_piece(faults):
-    (fault,) = faults(('law = "growth * mass"', 'law = "growth * mas$"'))
-    assert str(fault).splitlines() == [
-        f'folder/sample.toml:{line_of(WHOLE, "gain =")}, [rates] gain.law = "growth * mas$"',
-        " " * (len(f"folder/sample.toml:{line_of(WHOLE, 'gain =')}, [rates] gain.law = ") + 1 + 12) + "^",
-        '"$" is not part of the grammar of equations.',
-    ]
+def test_held_values_go_on_into_the_next_leg(models):
+    model = models["clinic"]
+    first = model.simulate(until="2 day", doses=[{"into": "fill", "amount": "2 mg", "at": "1 day"}])
+    assert first.last["filled"] == Quantity(10.0, unit("mg"))
+    second = model.simulate(until="2 day", start=first.last)
+    assert second["filled"][0] == 10
+    assert set(first.last) >= {"clinic.store", "clinic.filled", "clinic.visited"}
 
 
-def test_the_caret_is_as_long_as_the_wrong_piece(faults):
-    (fault,) = faults(('"gain - last(loss)"', '"gain - 2 * loss"'))
-    place, caret, message, cure = str(fault).splitlines()
-    assert place[caret.index("^") : caret.rindex("^") + 1] == "2 * loss"
-    assert message == "a balance is a signed sum of rate names."
-    assert cure == "Give this piece a name under [rates]."
-
-
-def test_a_text_of_many_lines_does_not_move_the_places(faults):
-    (fault,) = faults(('symbol = "B", about', 'symbl = "B", about'))
-    assert fault.place == f"folder/sample.toml:{line_of(WHOLE, 'mass  =')}, [states] mass.symbl"
-
-
-def test_a_long_equation_is_shown_around_its_wrong_piece(faults):
-    long = " + ".join(["growth * mass"] * 60)
-    (fault,) = faults(('law = "growth * mass"', f'law = "{long} + grwth $ mass + {long}"'))
-    place, caret = str(fault).splitlines()[:2]
-    assert place[caret.index("^")] == "$"
-    assert len(place) < 300
-    assert "..." in place
-
-
-def test_an_equation_of_many_lines_is_shown_in_one(faults):
-    (fault,) = faults(('law = "growth * mass"', 'law = """growth\n  * mas$"""'))
-    place, caret, _ = str(fault).splitlines()
-    assert place[caret.index("^")] == "$"
-
-
-@pytest.mark.parametrize("letter", ["\\u001b[2J", "\\u202e", "\\u200b", "\\u0000", "\u202e", "\ufeff"])
-def test_letters_that_nobody_sees_are_refused_and_not_repeated(letter, faults):
-    for old in ['"A little of everything"', '"growth * mass"', '"0.5 1/day"']:
-        found = faults((old, f'{old[:-1]}{letter}"'))
-        assert any("invisible character" in fault.message for fault in found)
-        assert all(line.isprintable() for fault in found for line in str(fault).splitlines())
-    assert any("invisible" in fault.message for fault in faults(("growth = {", f'"gr{letter}owth" = {{')))
-
-
-def test_blanks_and_letters_of_all_languages_may_stand_in_texts(read):
-    assert read(('"A little of everything"', '"Größe\u00a0β, μ·x²"')).title == "Größe\u00a0β, μ·x²"
-
-
-def test_all_faults_of_a_file_are_told_together(faults):
-    found = faults(
-        ('source = "Topp2000"\nabout', 'sauce = "Topp2000"\nabout'),
-        ('"0.5 1/day"', '"0.5 1/dai"'),
-        ('"2 mg"', '"two mg"'),
-        ('"2 * first"', '"2 ** * first"'),
-        ('at = "visit"', 'at = "breakfast"'),
-        ("[scales]\nother.tide", "[scales]\ntide"),
+def test_inputs_and_held_values_are_recorded_as_they_change(models):
+    run = models["clinic"].simulate(
+        until="4 day",
+        save="1 day",
+        courses=[{"input": "level", "level": "3", "from": "1 day", "until": "3 day"}],
+        visits=["2 day", 3.5],
     )
-    text = str(InputError(found))
-    for piece in [
-        'unknown key "sauce"',
-        "neither source nor assumed",
-        '"dai" in "1/dai"',
-        '"two mg" is not a quantity',
-    ]:
-        assert piece in text
-    for piece in ["expected a number, a name or a bracket", '"breakfast" is not a port', '"tide" is not a target']:
-        assert piece in text
-    assert text.endswith(f"{len(found)} problems, nothing was run.")
+    assert run["level"].tolist() == [1, 3, 3, 1, 1]
+    assert run["visited"].tolist() == [0, 0, 8, 8, 8]
 
 
-# --- every kind of fault ----------------------------------------------------------------------------------------------
-
-CASES = {
-    # the file
-    "no title": ('title  = "A little of everything"\n', "", "", "has no title.", 'title = "..."'),
-    "title is no text": ('"A little of everything"', "5", "title", "expected a text, found a number.", ""),
-    "no source": ('source = "Topp2000"\nabout', "about", "", "says neither source nor assumed.", "source ="),
-    "both": ('clock  = "years"', 'assumed = "ours"', "", "says both source and assumed.", "or is assumed"),
-    "clock": ('"years"', '"year"', "clock", '"year" is not known here.', 'Did you mean "years"?'),
-    "old clock": ('"years"', '"life"', "clock", 'renamed to "years"', 'Write clock = "years".'),
-    "grade": ('"animal"', '"dog"', "grade", '"dog" is not known here.', "human trial, human observation"),
-    "unknown table": ("[rates]", "[rate]", "rate", 'unknown key "rate".', 'Did you mean "rates"?'),
-    "table is no table": ('[uses]\nother = ["flow"]', "uses = 5", "uses", "expected a table", ""),
-    "uses is no list": ('["flow"]', '"flow"', "[uses] other", 'expected a list, found "flow".', "Write other = [...]"),
-    "uses holds a number": ('["flow"]', "[5]", "[uses] other", "expected a name, found a number.", ""),
-    # names
-    "reserved": (
-        "growth = {",
-        "time = {",
-        "[parameters] time",
-        '"time" cannot be a name.',
-        "functions of the language",
-    ),
-    "function": ("growth = {", "exp = {", "[parameters] exp", '"exp" cannot be a name.', "functions of the language"),
-    "odd name": ("growth = {", '"a b" = {', "[parameters] a b", '"a b" cannot be a name.', ""),
-    "foreign name": ("growth = {", '"grøwth" = {', "[parameters] grøwth", '"grøwth" cannot be a name.', ""),
-    "twice": ("double =", "growth =", "[derived] growth", "is defined twice, here and under [parameters].", ""),
-    # entries
-    "state is no table": (
-        'mass  = { start = "300 mg",',
-        'x = 5\nmass = { start = "300 mg",',
-        "[states] x",
-        "a table",
-        "",
-    ),
-    "unknown key": ("scale = ", "skale = ", "[states] mass.skale", 'unknown key "skale".', 'Did you mean "scale"?'),
-    "no start": (
-        'start = "300 mg", symbol = "B"',
-        'symbol = "B"',
-        "[states] mass",
-        "has no start.",
-        'start = "5 mmol/L"',
-    ),
-    "empty start": ('"300 mg"', '""', "[states] mass.start", "expected an equation", ""),
-    "list start": ('"300 mg"', "[300]", "[states] mass.start", "expected an equation, found a list.", ""),
-    "true start": ('"300 mg"', "true", "[states] mass.start", "expected an equation, found true or false.", ""),
-    "date start": ('"300 mg"', "1979-05-27", "[states] mass.start", "expected an equation, found date.", ""),
-    "start without unit": (
-        '"first * 2", unit = "mg"',
-        '"first * 2"',
-        "[states] chain",
-        "needs a unit.",
-        'unit = "mg/dL"',
-    ),
-    "units apart": (
-        '"300 mg", ',
-        '"300 mg", unit = "day", ',
-        "[states] mass.start",
-        '"300 mg" is [mass]; expected [time].',
-        "1 day",
-    ),
-    "classes": ("classes = 3", "classes = 0", "[states] chain.classes", "a whole number from 1 to 500, found 0.", ""),
-    "many classes": ("classes = 3", "classes = 501", "[states] chain.classes", "from 1 to 500", ""),
-    "half a class": ("classes = 3", "classes = 1.5", "[states] chain.classes", "from 1 to 500", ""),
-    "true classes": ("classes = 3", "classes = true", "[states] chain.classes", "from 1 to 500", ""),
-    "zero scale": ('"100 mg"', '"0 mg"', "[states] mass.scale", "a scale is positive.", ""),
-    "negative scale": (
-        'symbol = "P", scale = "1 mg"',
-        'scale = "-1 mg"',
-        "[solve] pool.scale",
-        "a scale is positive.",
-        "",
-    ),
-    "huge scale": ('"100 mg"', '"1e308 kg"', "[states] mass.scale", "beyond the range of numbers.", ""),
-    "scale of another kind": ('"100 mg"', '"1 day"', "[states] mass.scale", '"1 day" is [time]; expected [mass].', ""),
-    "no value": ('value = "0.5 1/day", ', "", "[parameters] growth", "has no value.", 'value = "1 mg/dL"'),
-    "bad value": (
-        '"0.5 1/day"',
-        '"half 1/day"',
-        "[parameters] growth.value",
-        "is not a quantity.",
-        "a number and a unit",
-    ),
-    "true value": ('"0.5 1/day"', "true", "[parameters] growth.value", "expected a quantity", ""),
-    "bad unit": (
-        '"0.5 1/day"',
-        '"0.5 1/dayy"',
-        "growth.value",
-        '"dayy" in "1/dayy" is not a unit',
-        'Did you mean "day"?',
-    ),
-    "infinite": ('"0.5 1/day"', "inf", "[parameters] growth.value", "is not a quantity.", ""),
-    "no origin": (
-        ', source = "Topp2000", about = "growth"',
-        "",
-        "growth",
-        "has neither source nor assumed.",
-        "the reason",
-    ),
-    "two origins": ('about = "growth"', 'assumed = "x"', "growth", "says both source and assumed.", ""),
-    "range of one": (
-        '["200 mg", "400 mg"]',
-        '["200 mg"]',
-        "mass.varies",
-        "expected a 95 % range.",
-        '["0.5 1/day", "2 1/day"]',
-    ),
-    "falling range": ('["200 mg", "400 mg"]', '["4 mg", "2 mg"]', "mass.varies", "not below the upper end.", ""),
-    "negative range": (
-        '["200 mg", "400 mg"]',
-        '["-1 mg", "2 mg"]',
-        "varies",
-        "a lognormal range is positive.",
-        '"normal"',
-    ),
-    "range elsewhere": ('["200 mg", "400 mg"]', '["2 day", "4 mg"]', "mass.varies", '"2 day" is [time]', ""),
-    "distribution": ('"normal"', '"flat"', "first.distribution", '"flat" is not known here.', "lognormal, normal"),
-    "data without units": ('units = ["day", "mg"]', 'units = "mg"', "data", "data need two units.", '["min", "uU/mL"]'),
-    "data with holes": (
-        "[[0, 1], [2, 5.5]]",
-        "[[0, 1], [2]]",
-        "data.table",
-        "expected rows of two numbers.",
-        "[[0, 11]",
-    ),
-    "data of texts": ("[[0, 1], [2, 5.5]]", '[["0", 1], [2, 3]]', "data.table", "expected rows of two numbers.", ""),
-    "one row": ("[[0, 1], [2, 5.5]]", "[[0, 1]]", "data.table", "expected rows of two numbers.", ""),
-    "data that go back": (
-        "[[0, 1], [2, 5.5]]",
-        "[[0, 1], [0, 2]]",
-        "data.table",
-        "first column does not increase.",
-        "",
-    ),
-    "data that are nan": (
-        "[[0, 1], [2, 5.5]]",
-        "[[nan, 1], [2, 2]]",
-        "data.table",
-        "expected rows of two numbers.",
-        "",
-    ),
-    "data beyond": (
-        "[[0, 1], [2, 5.5]]",
-        f"[[0, 1], [{'9' * 400}, 2]]",
-        "data.table",
-        "expected rows of two numbers.",
-        "",
-    ),
-    "law is no text": ('"2 * first"', "[2]", "[derived] double", "expected an equation, found a list.", ""),
-    "no law": ('law = "mass / double", ', "", "[quantities] size", "expected an equation, found nothing.", ""),
-    "law with key": (
-        'about = "relative size"',
-        'abuot = "x"',
-        "size.abuot",
-        'unknown key "abuot".',
-        'Did you mean "about"?',
-    ),
-    "no residual": ('residual = "pool - mass", ', "", "[solve] pool.residual", "found nothing.", ""),
-    "no revision": ('revise = "mass", ', "", "[held] meal.revise", "found nothing.", ""),
-    "no occasion": (', at = "visit"', "", "[held] dose", "does not say when it is revised.", 'at = "visit"'),
-    "no such port": ('at = "bolus"', 'at = "bolos"', "[held] meal.at", '"bolos" is not a port', "Known: visit, bolus."),
-    # balances, targets, ports, reports
-    "no balance": ('mass  = "gain - last(loss)"\n', "", "[states] mass", "has no balance.", 'Write mass = "..."'),
-    "stray balance": ('mass  = "gain', 'mess = "gain"\nmass  = "gain', "[balance] mess", '"mess" is not a state', ""),
-    "algebra": ('"gain - last(loss)"', '"gain * 2"', "[balance] mass", "a signed sum of rate names.", "under [rates]"),
-    "number": ('"gain - last(loss)"', '"gain + 1"', "[balance] mass", "a signed sum of rate names.", ""),
-    "balance no text": (
-        '"gain - last(loss)"',
-        "{ a = 1 }",
-        "[balance] mass",
-        "expected an equation, found a table.",
-        "",
-    ),
-    "no target": ("other.flow = ", "flow = ", "[adds] flow", '"flow" is not a target.', "file.name"),
-    "deep target": ("other.tide = ", "other.tide.pool = ", "[scales] other.tide.pool", "is not a target.", ""),
-    "idle port": (
-        'add      = { mass = "1" }\nmultiply = { chain = "0.5" }\n',
-        "",
-        "bolus",
-        "the port does nothing.",
-        "add =",
-    ),
-    "port elsewhere": ('{ mass = "1" }', '{ gain = "1" }', "bolus.add.gain", '"gain" is not a state', "its own states"),
-    "port key": ("unit     =", "units    =", "[doses] bolus.units", 'unknown key "units".', 'Did you mean "unit"?'),
-    "port is no table": (
-        "[doses.bolus]",
-        "[doses]\nx = 5\n[doses.bolus]",
-        "[doses] x",
-        "expected a table.",
-        "[doses.x]",
-    ),
-    "report": ('"mass"\n', '"mass +"\n', "[reports] weight", "found the end.", ""),
-    "report unit": ('unit = "", about = "no', 'unit = "gg", about = "no', "[reports] hba1c.unit", "is not a unit", ""),
-}
+def test_a_run_may_begin_anywhere(models):
+    run = models["circadian"].simulate(begin="-1 day", until="1 day", save="1 day")
+    assert run.time.tolist() == [-1, 0, 1]
+    assert run["fed"] == pytest.approx([0, 1, 2], abs=1e-5)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_every_kind_of_fault_says_where_what_and_how_to_mend_it(case, faults):
-    old, new, place, message, cure = CASES[case]
-    found = faults((old, new))
-    wanted = [fault for fault in found if message in fault.message]
-    assert wanted, "\n".join(str(fault) for fault in found)
-    fault = wanted[0]
-    assert place in fault.place
-    assert cure in fault.cure
-    assert re.match(r"folder/sample\.toml(:\d+)?(, |$)", fault.place)
-    if place.startswith("["):
-        assert ":" in fault.place, "the line is known"
+# --- periods and knots ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["My model", "2nd", "a-b", "mod.el"])
-def test_a_file_is_called_by_a_name(name, faults):
-    (fault,) = [each for each in faults(name=name) if "is not a name" in each.message]
-    assert "underscores" in fault.cure
+def test_a_run_stops_at_every_period_and_at_every_knot(models):
+    model = models["circadian"]
+    parameters, _ = model.start()
+    stops = bare_stops(model.compiled, parameters, 0.0, 3.0)
+    assert stops == pytest.approx([1 / 3, 1.0, 4 / 3, 7 / 3])
+    run = model.simulate(until="10 day", save="1 day", rtol=1e-9)
+    assert run["drip"][-1] == pytest.approx(2.5 + 10 + 2.5, rel=1e-9)
+
+
+@pytest.mark.parametrize("morning", ["0 hour", "1 hour", "8 hour", "13.7 hour", "23 hour"])
+@pytest.mark.parametrize("doses", [[], [{"into": "bell", "amount": "0 mg", "every": "1 day", "times": 400}]])
+def test_no_meal_is_missed_however_its_time_is_rounded(models, morning, doses):
+    # At 1 day 8 hours the clock still showed the end of the day before, and a meal of an hour was stepped over.
+    at = {"at": morning} if doses else {}
+    run = models["circadian"].simulate(
+        until="400 day", save="100 day", set={"morning": morning}, doses=[{**dose, **at} for dose in doses], rtol=1e-9
+    )
+    assert run["fed"][-1] == pytest.approx(400, abs=1e-3)
+
+
+def test_a_period_that_moves_with_the_state_is_not_known_beforehand(models):
+    run = models["circadian"].simulate(until="1 day", save="1 day")
+    assert run["counted"][-1] == pytest.approx(24, rel=1e-6)
+
+
+def test_a_period_that_cannot_be_followed_is_told(models):
+    for period in ("0 day", "1e-9 s"):
+        with pytest.raises(InputError, match="cannot be followed"):
+            models["circadian"].simulate(until="1 day", set={"day": period})
+
+
+# --- at one instant ---------------------------------------------------------------------------------------------------
+
+
+def test_derivatives_values_and_jacobian_are_in_peoples_units(models):
+    model = models["both"]
+    start, settings = {"S": "7 mg", "exposure": 1}, {"gain": "2 mg/day"}
+    assert model.derivatives(start, settings) == pytest.approx({"sugar.sugar": 0.0, "drug.exposure": -1 / 3})
+    assert model.values(start, settings)["rise"] == pytest.approx(1.4)
+    names, matrix = model.jacobian(start, settings)
+    assert matrix[names.index("sugar.sugar"), names.index("drug.exposure")] == pytest.approx(-0.6)
+    with pytest.raises(TypeError):
+        model.derivatives(strat=start)
+
+
+def test_a_patients_settings_apply(models, tmp_path):
+    path = write(
+        tmp_path,
+        someone='title = "x"\n[set]\nS = { value = "9 mg", assumed = "x" }\nk = { value = "2 mg/day", assumed = "x" }',
+    )
+    run = models["sugar"].simulate(until="1 day", save="1 day", patient=path["someone"], set={"k": "3 mg/day"})
+    assert (run["S"][0], run["k"][0]) == (9, 3)
+
+
+def test_both_methods_agree(models):
+    stiff = models["sugar"].simulate(until="10 day", save="1 day", rtol=1e-10)
+    explicit = models["sugar"].simulate(until="10 day", save="1 day", rtol=1e-10, method="explicit")
+    assert stiff["S"] == pytest.approx(explicit["S"], rel=1e-9)
+
+
+def test_many_threads_may_use_one_model(models):
+    found = {}
+
+    def run(gain):
+        found[gain] = models["sugar"].simulate(until="50 day", set={"gain": f"{gain} mg/day"})["S"][-1]
+
+    threads = [threading.Thread(target=run, args=(1 + number / 10,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {gain: pytest.approx(5 * gain, rel=1e-3) for gain in found} == found
+
+
+# --- failures ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_state_that_blows_up_is_named_with_time_and_advice(models):
+    with pytest.raises(RunError) as failed:
+        models["blast"].simulate(until="2 day", save="0.3 day")
+    said = str(failed.value)
+    assert said.startswith("blast.heat (")
+    assert "at day 1" in said
+    assert "it blows up" in said
+    partial = failed.value.partial
+    assert partial.time[-1] == pytest.approx(0.9)
+    assert partial["heat"] == pytest.approx(1 / (1 - partial.time), rel=1e-4)
+
+
+def test_a_run_of_too_many_steps_says_so(models):
+    with pytest.raises(RunError, match="needed more steps than allowed"):
+        models["circadian"].simulate(until="1000 day", maximum_steps=50)
+
+
+def test_a_run_becomes_a_table(models):
+    pandas = pytest.importorskip("pandas")
+    table = models["both"].simulate(until="10 day", save="1 day").to_pandas()
+    assert isinstance(table, pandas.DataFrame)
+    assert {"time_day", "sugar.sugar", "sugar.rise", "sugar", "drug.taken"} <= set(table.columns)
+    assert len(table) == 11
+
+
+# --- times, legs, rows ---
+
+DEPOT = """
+title = "A depot and a central compartment"
+assumed = "for tests"
+[states]
+depot = { start = "0 mg", scale = "0.001 mg" }
+central = { start = "0 mg", scale = "0.001 mg" }
+[parameters]
+share = { value = "1", assumed = "all of it" }
+absorption = { value = "1 1/day", assumed = "for tests" }
+elimination = { value = "0.5 1/day", assumed = "for tests" }
+[rates]
+absorbed = "absorption * depot"
+eliminated = "elimination * central"
+[balance]
+depot = "-absorbed"
+central = "absorbed - eliminated"
+[doses.bolus]
+unit = "mg"
+add = { depot = "share" }
+"""
+
+
+@pytest.fixture(scope="module")
+def depot(tmp_path_factory):
+    path = tmp_path_factory.mktemp("depot") / "depot.toml"
+    path.write_text(DEPOT, encoding="utf-8")
+    return isletsim.load_model(path)
+
+
+@pytest.mark.parametrize("spelled", ["24 hour", "1440 min", "86400 s", "1 day", 1])
+def test_a_dose_at_the_end_is_given_however_its_time_is_spelled(depot, spelled):
+    dose = {"into": "bolus", "amount": "100 mg", "at": spelled if isinstance(spelled, str) else "1 day"}
+    for save in (["0.5 day"], ["0.5 day", spelled], "6 hour"):
+        run = depot.simulate(until="1 day", save=save, doses=[dose])
+        assert run.last["depot"].value == pytest.approx(100.0, rel=1e-12)
+        if save != ["0.5 day"]:
+            assert run["depot"][-1] == pytest.approx(100.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("count", [*range(1, 400, 7), 399])
+def test_hours_and_days_of_one_time_are_the_same_number(count):
+    assert days(f"{24 * count} hour") == days(f"{1440 * count} min") == days(f"{count} day") == count
+
+
+def test_times_of_a_series_fall_on_the_times_that_a_reader_writes(depot):
+    series = {"into": "bolus", "amount": "1 mg", "at": "0.1 day", "every": "0.1 day", "times": 3}
+    run = depot.simulate(until="0.3 day", save="0.1 day", doses=[series])
+    assert run.time.tolist() == [0.0, 0.1, 0.2, 0.3]
+    assert run["depot"][-1] == pytest.approx(1.0 + np.exp(-0.1) + np.exp(-0.2), rel=1e-5)
+
+
+def test_a_dose_on_the_border_of_two_legs_is_given_once(depot):
+    bolus = [{"into": "bolus", "amount": "100 mg", "at": "0 day", "every": "1 day", "times": 3}]
+    whole = depot.simulate(until="2 day", doses=bolus)
+    first = depot.simulate(until="1 day", doses=bolus)
+    second = depot.simulate(begin="1 day", until="2 day", doses=bolus, start=first.last)
+    for name in ("depot", "central"):
+        assert second[name][-1] == pytest.approx(whole[name][-1], rel=1e-5)
+    assert first["depot"][-1] == second["depot"][0] == pytest.approx(100.0 + 100.0 * np.exp(-1.0), rel=1e-5)
+
+
+def test_a_dose_that_only_the_second_leg_has_is_given_at_the_border(depot):
+    first = depot.simulate(until="1 day")
+    one = [{"into": "bolus", "amount": "100 mg", "at": "1 day"}]
+    second = depot.simulate(begin="1 day", until="2 day", doses=[*one, *one], start=first.last)
+    assert second["depot"][0] == 0.0  # the row of the start is the one before the first dose
+    assert second["depot"][1] == pytest.approx(200.0, rel=0.01)
+
+
+def test_a_visit_on_the_border_of_two_legs_is_made_once(models):
+    clinic = models["clinic"]
+    first = clinic.simulate(until="1 day", visits=["1 day"], doses=[{"into": "fill", "amount": "2 mg", "at": "1 day"}])
+    second = clinic.simulate(
+        begin="1 day",
+        until="2 day",
+        visits=["1 day"],
+        doses=[{"into": "fill", "amount": "2 mg", "at": "1 day"}],
+        start=first.last,
+    )
+    assert dict(second.last) == dict(first.last)
+
+
+def test_rows_are_those_asked_for_and_a_list_out_of_order_is_refused(depot):
+    assert depot.simulate(until="1 day", save=[0.1, 0.5, 1.0]).time.tolist() == [0.1, 0.5, 1.0]
+    with pytest.raises(InputError, match=r"not in increasing order: 0\.1 day follows 0\.5 day"):
+        depot.simulate(until="1 day", save=[0.5, 0.1, 0.5, 1.0])
+    with pytest.raises(InputError, match=r"0\.5 day follows 0\.5 day"):
+        depot.simulate(until="1 day", save=[0.1, 0.5, "12 hour"])

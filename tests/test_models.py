@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 
 import isletsim
-from isletsim.checks import alternatives, check_file
-from isletsim.expressions.evaluate import evaluate
-from isletsim.layers import superpose
-from isletsim.model import read_model
-from isletsim.places import KINDS, listing
-from isletsim.point import derivatives
-from isletsim.references import read
+from isletsim.bibliography import read
+from isletsim.cli.check import alternatives, check_file
+from isletsim.codegen.evaluate_at import derivatives
+from isletsim.composition import superpose
+from isletsim.data_files import KINDS, listing
+from isletsim.language import evaluate, read_model
 
 MODELS = [name for name, _ in listing("model")]
 each_model = pytest.mark.parametrize("name", MODELS)

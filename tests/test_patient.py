@@ -4,12 +4,12 @@ import pytest
 from example_models import CLINIC, DRUG, EATER, SUGAR, write
 
 import isletsim
-from isletsim.checks import check_file
-from isletsim.faults import InputError
-from isletsim.library import compose_stack
-from isletsim.model import Spread
+from isletsim.cli.check import check_file
+from isletsim.composition.model_library import compose_stack
+from isletsim.data_files import listing
+from isletsim.errors import InputError
+from isletsim.language import Spread
 from isletsim.patient import bind_patient, read_patient
-from isletsim.places import listing
 from isletsim.study import load_scenario
 from isletsim.units import convert, quantity, unit
 

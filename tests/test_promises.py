@@ -11,15 +11,13 @@ from functools import cache
 import numpy as np
 import pytest
 
-from isletsim.checks import alternatives
-from isletsim.compiler import compile_model, reference
-from isletsim.expressions import names
-from isletsim.expressions.evaluate import evaluate
+from isletsim.cli.check import alternatives
+from isletsim.codegen import compile_model, reference
+from isletsim.codegen.evaluate_at import derivatives
+from isletsim.composition import superpose
+from isletsim.data_files import listing
 from isletsim.flat import TIME
-from isletsim.layers import superpose
-from isletsim.model import read_model
-from isletsim.places import listing
-from isletsim.point import derivatives
+from isletsim.language import evaluate, names, read_model
 
 MODELS = dict(listing("model"))
 POINTS = 3  # random states at which right-hand sides are compared

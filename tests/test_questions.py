@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from solver_problems import TOPP, at_times, flat
 
-from isletsim.compiler import CompiledModel, compile_model
+from isletsim.codegen import CompiledModel, compile_model
 from isletsim.ensemble import Run, Steps, abreast, alone, answer, together
 from isletsim.solver import Outcome, Reason, Watch, solve
 

@@ -4,11 +4,11 @@ import pytest
 from example_models import SUGAR, write
 
 from isletsim.cohort import collect, draw
-from isletsim.faults import InputError
-from isletsim.library import compose_stack, read_stack
-from isletsim.lookup import find_symbol
+from isletsim.composition.model_library import compose_stack, read_stack
+from isletsim.composition.names import find_symbol
+from isletsim.data_files import find, renames
+from isletsim.errors import InputError
 from isletsim.patient import NO_PATIENT
-from isletsim.places import find, renames
 
 PRESENT = renames()
 QUANTITIES = [old for old in PRESENT if "." in old]

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from isletsim.faults import InputError
-from isletsim.places import find
+from isletsim.data_files import find
+from isletsim.errors import InputError
 from isletsim.results import ArmInfo, Response, Result, Trait, Variable
 from isletsim.results.responders import responders, told
 from isletsim.study import load_scenario

@@ -9,7 +9,7 @@ import pytest
 from example_result import alone, example
 from scipy import stats
 
-from isletsim.faults import InputError
+from isletsim.errors import InputError
 from isletsim.results import FigureSpec, Variable, render_table, summarise, write
 from isletsim.results.files import COLUMNS, columns
 from isletsim.results.summary import marks, quantiles, student

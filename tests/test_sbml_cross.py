@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from sbml_text import write
 
-from isletsim.compiler import compile_model
-from isletsim.library import compose_stack
-from isletsim.places import listing
-from isletsim.point import initial
+from isletsim.codegen import compile_model
+from isletsim.codegen.evaluate_at import initial
+from isletsim.composition.model_library import compose_stack
+from isletsim.data_files import listing
 from isletsim.sbml import load_sbml
 from isletsim.sbml.exchange import Exchange
 from isletsim.sbml.export_scenario import Exported, export_arm, export_model

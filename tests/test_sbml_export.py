@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from sbml_text import call, ci, cn, parameters, reaction, rule, sbml, species, write
 
-from isletsim.cli import main
-from isletsim.compiler import compile_model
-from isletsim.expressions import Name, Number, Table, parse
-from isletsim.expressions.tree import apply
-from isletsim.faults import InputError
-from isletsim.library import compose_stack
-from isletsim.places import listing
-from isletsim.point import derivatives, initial
-from isletsim.regimen import bare_stops, stops_of, to_schedule
+from isletsim.cli.commands import main
+from isletsim.codegen import compile_model
+from isletsim.codegen.evaluate_at import derivatives, initial
+from isletsim.composition.model_library import compose_stack
+from isletsim.data_files import listing
+from isletsim.dosing import bare_stops, stops_of, to_schedule
+from isletsim.errors import InputError
+from isletsim.language import Name, Number, Table, apply, parse
+from isletsim.model import load_model
 from isletsim.sbml import load_sbml
 from isletsim.sbml.antimony import antimony_text
 from isletsim.sbml.archive import sedml_text, write_archive
@@ -27,7 +27,6 @@ from isletsim.sbml.export_scenario import export_arm, export_model
 from isletsim.sbml.to_exchange import exchange_of
 from isletsim.sbml.to_toml import model_file
 from isletsim.sbml.writing import sbml_text
-from isletsim.simulate import load_model
 from isletsim.solver import solve
 from isletsim.study import load_scenario
 from isletsim.units import PURE

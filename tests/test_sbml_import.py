@@ -34,9 +34,9 @@ from sbml_text import (
 from sbml_text import math as mathml
 
 import isletsim
-from isletsim.cli import main
-from isletsim.expressions import Name, Number
-from isletsim.faults import InputError, RunError
+from isletsim.cli.commands import main
+from isletsim.errors import InputError, RunError
+from isletsim.language import Name, Number
 from isletsim.sbml import load_sbml
 from isletsim.sbml.mathml import Function, Translator, Untranslatable
 from isletsim.sbml.nodes import Node

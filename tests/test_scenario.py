@@ -4,10 +4,10 @@ import pytest
 from example_models import CLINIC, DRUG, EATER, STUDY, SUGAR, write, write_study
 
 import isletsim
-from isletsim.faults import InputError
-from isletsim.library import compose_stack
+from isletsim.composition.model_library import compose_stack
+from isletsim.dosing import Dose
+from isletsim.errors import InputError
 from isletsim.patient import bind_patient, read_patient
-from isletsim.regimen import Dose
 from isletsim.scenario import plan_scenario, printed, read_scenario
 
 UNKNOWN = """

@@ -6,7 +6,7 @@ import baselines
 import numpy as np
 import pytest
 
-from isletsim.places import listing
+from isletsim.data_files import listing
 
 STUDIES = [name for name, _ in listing("scenario")]
 SAME, OTHER = 1e-6, 2e-3  # on the processor that stored the baseline, and on another

@@ -5,11 +5,11 @@ import shutil
 
 import pytest
 
+from isletsim.bibliography import everything, read
+from isletsim.data_files import data_folder, find, listing
+from isletsim.errors import InputError
 from isletsim.evidence import concerning, exact_share, interval, read_evidence, read_flags
-from isletsim.expressions import names
-from isletsim.faults import InputError
-from isletsim.places import data_folder, find, listing
-from isletsim.references import everything, read
+from isletsim.language import names
 from isletsim.study import load_scenario
 from isletsim.validate import read_checks
 from isletsim.validate.run import without_check

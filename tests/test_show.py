@@ -7,14 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isletsim.expressions import Apply, Name, Number, parse
-from isletsim.expressions.evaluate import evaluate
-from isletsim.faults import InputError
-from isletsim.model import read_model
-from isletsim.places import find, listing
-from isletsim.references import read
-from isletsim.show import citations, cite, show_file, show_model, show_named, show_source, sources
-from isletsim.show.typeset import inline, letters, number, powers, typeset
+from isletsim.bibliography import read
+from isletsim.cli.show import citations, cite, show_file, show_model, show_named, show_source, sources
+from isletsim.cli.show.typeset import inline, letters, number, powers, typeset
+from isletsim.data_files import find, listing
+from isletsim.errors import InputError
+from isletsim.language import Apply, Name, Number, evaluate, parse, read_model
 
 WIDTH = 100
 

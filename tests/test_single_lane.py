@@ -9,8 +9,8 @@ import pytest
 from machine_code import model, observed, random_model
 from test_lanes import LANES, Eight, call
 
-from isletsim.compiler import compile_lanes, compile_model
-from isletsim.expressions.tree import Name, Number, apply
+from isletsim.codegen import compile_lanes, compile_model
+from isletsim.language import Name, Number, apply
 
 
 def column(count: int) -> np.ndarray:

@@ -24,7 +24,7 @@ from solver_problems import (
     run,
 )
 
-from isletsim.compiler import compile_model
+from isletsim.codegen import compile_model
 from isletsim.flat import FlatModel
 from isletsim.solver import Reason, native, solve
 

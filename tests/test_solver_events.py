@@ -16,9 +16,9 @@ from solver_problems import (
     run,
 )
 
-from isletsim.expressions.parse import parse
 from isletsim.flat import Action, Event
-from isletsim.simulate import load_model
+from isletsim.language import parse
+from isletsim.model import load_model
 from isletsim.solver import Reason, Watch, solve
 
 HOUR = 1 / 24

@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from isletsim.model import read_model
-from isletsim.places import find
+from isletsim.data_files import find
+from isletsim.language import read_model
 from isletsim.study import load_scenario
 
 SOURCES = ("infusion", "marrow", "adipose", "umbilical", "amniotic")

@@ -7,11 +7,11 @@ import pytest
 from example_models import CLINIC, DRUG, EATER, STUDY, SUGAR, write, write_study
 
 import isletsim
-from isletsim import cli
+from isletsim.cli import commands as cli
+from isletsim.codegen import native
 from isletsim.cohort import collect, draw
-from isletsim.compiler import native
 from isletsim.ensemble import alone
-from isletsim.faults import InputError, RunError
+from isletsim.errors import InputError, RunError
 from isletsim.study.subject import live
 
 USUAL, TWIN, NONE, PILLS = range(4)
@@ -208,8 +208,8 @@ def test_two_patients_of_one_history_differ_by_what_is_drawn(study):
 
 
 def live_alone(scenario, subject):
-    from isletsim.clocks import Rules
-    from isletsim.lives import liver_for
+    from isletsim.multiscale.daily_stepper import Rules
+    from isletsim.multiscale.simulator import liver_for
     from isletsim.study.subject import Ground
 
     plan = scenario.plan

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isletsim import units
-from isletsim.places import data_folder
+from isletsim.data_files import data_folder
 from isletsim.units import (
     BASE,
     DAY,

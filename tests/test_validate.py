@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 from example_result import alone, example
 
-from isletsim.cli import commands
+from isletsim.cli.commands import commands
+from isletsim.errors import InputError
 from isletsim.evidence import read_evidence
-from isletsim.faults import InputError
 from isletsim.results.summary import student
 from isletsim.units import unit
 from isletsim.validate import Simulated, judge, measure, read_checks, validate

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.equations import sbml_text
 from benchmarks.problems import MODELS, Problem
-from isletsim.compiler import numpy_source
+from isletsim.codegen import numpy_source
 
 __all__ = ["COLD_PEERS", "ColdStart", "cold_starts"]
 
@@ -142,7 +142,7 @@ def cold_starts(given: Problem, folder: Path, rounds: int, peers: Container[str]
 
 
 def _write_files(given: Problem, folder: Path) -> None:
-    from isletsim.compiler import reference
+    from isletsim.codegen import reference
 
     (folder / "model.xml").write_text(sbml_text(given))
     text = EQUATIONS.format(

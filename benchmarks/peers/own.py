@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.flagship import FileProblem
 from benchmarks.peers import Run
 from benchmarks.problems import MODELS, Problem
-from isletsim.compiler import compile_lanes, compile_model
+from isletsim.codegen import compile_lanes, compile_model
 from isletsim.ensemble import solve_many
 from isletsim.solver import solve
 

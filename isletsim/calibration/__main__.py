@@ -8,9 +8,11 @@ from pathlib import Path
 
 import click
 
-from isletsim.calibration import as_page, changes, fit, kept_result, merge, read_calibration, result_file, write_into
-from isletsim.calibration.report import explained, verdict
-from isletsim.faults import InputError, RunError
+from isletsim.calibration import fit
+from isletsim.calibration.reading import read_calibration
+from isletsim.calibration.report import as_page, explained, kept_result, merge, result_file, verdict
+from isletsim.calibration.writing import changes, write_into
+from isletsim.errors import InputError, RunError
 from isletsim.units import convert
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from isletsim.calibration.observe import Bench
 from isletsim.calibration.reading import printed
 from isletsim.calibration.records import Comparison, Free, Group, Outcome, Reached
-from isletsim.faults import RunError
+from isletsim.errors import RunError
 from isletsim.units import quantity
 
 if TYPE_CHECKING:

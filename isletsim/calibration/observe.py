@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isletsim.calibration.records import Comparison, Study, spread_key, widened
-from isletsim.faults import Fault, InputError, RunError
-from isletsim.model import Note, Spread
+from isletsim.data_files import data_folder
+from isletsim.errors import Fault, InputError, RunError
+from isletsim.language import Note, Spread
 from isletsim.patient import BoundPatient, Setting
-from isletsim.places import data_folder
 from isletsim.study import load_scenario
 from isletsim.units import unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from isletsim.layers import Symbol
+    from isletsim.composition import Symbol
     from isletsim.results import Result
     from isletsim.study import Scenario
 

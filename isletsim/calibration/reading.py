@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from isletsim.calibration.records import PEOPLE, STATISTICS, Comparison, Free, Group, Study
+from isletsim.composition.model_library import compose_stack
+from isletsim.data_files import data_folder, find
+from isletsim.dosing import read_time
+from isletsim.errors import Fault, InputError, did_you_mean
 from isletsim.evidence import Evidence, Measured, interval, read_evidence
-from isletsim.faults import Fault, InputError, did_you_mean
-from isletsim.library import compose_stack
-from isletsim.places import data_folder, find
-from isletsim.regimen import read_time
-from isletsim.source import Keys, Page, read_page
+from isletsim.language import Keys, Page, read_page
 from isletsim.units import Unit, convert, quantity
 
 __all__ = ["own_table", "read_calibration"]

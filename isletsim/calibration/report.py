@@ -11,7 +11,7 @@ from typing import Any
 from isletsim.calibration.fit import misfit
 from isletsim.calibration.reading import by_hand, printed
 from isletsim.calibration.records import Comparison, Group, Outcome, Reached
-from isletsim.places import data_folder
+from isletsim.data_files import data_folder
 from isletsim.units import convert, quantity
 
 __all__ = ["as_data", "as_page", "explained", "kept_result", "merge", "result_file"]

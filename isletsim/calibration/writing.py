@@ -10,9 +10,9 @@ from pathlib import Path
 
 from isletsim.calibration.reading import printed
 from isletsim.calibration.records import Free, Outcome, widened
-from isletsim.faults import Fault, InputError
-from isletsim.places import find
-from isletsim.source import Keys, read_page
+from isletsim.data_files import find
+from isletsim.errors import Fault, InputError
+from isletsim.language import Keys, read_page
 from isletsim.units import Quantity, UnitError, quantity
 
 __all__ = ["changes", "write_into"]

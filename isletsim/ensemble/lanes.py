@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from isletsim.compiler import CompiledModel, LaneFunctions
+from isletsim.codegen import CompiledModel, LaneFunctions
 from isletsim.solver import Schedule, Watch
 from isletsim.solver import lane_frame as at
 from isletsim.solver.native import lane_driver

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from isletsim.compiler import CompiledModel, LaneFunctions, compile_lanes
+from isletsim.codegen import CompiledModel, LaneFunctions, compile_lanes
 from isletsim.ensemble.lanes import Answers, Asked, clock_of, heads_of, in_lanes
 from isletsim.solver import Reason, Schedule, Watch, solve
 from isletsim.solver import lane_frame as at

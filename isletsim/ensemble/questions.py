@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from isletsim.compiler import CompiledModel, LaneFunctions, compile_lanes
+from isletsim.codegen import CompiledModel, LaneFunctions, compile_lanes
 from isletsim.ensemble.lanes import Answers, Asked, Clock, heads_of, in_lanes
 from isletsim.ensemble.single import in_one_lane
 from isletsim.solver import Counts, Outcome, Reason, Schedule, Watch, solve

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isletsim.compiler import CompiledModel, LaneFunctions
+from isletsim.codegen import CompiledModel, LaneFunctions
 from isletsim.ensemble.lanes import address_of, bench_of
 from isletsim.solver import Counts, Outcome, Reason, Schedule, Watch
 from isletsim.solver import lane_frame as at

@@ -9,6 +9,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from isletsim.bibliography import everything
+from isletsim.data_files import data_folder, listing
+from isletsim.errors import Fault, InputError, did_you_mean
 from isletsim.evidence.records import (
     DIRECTIONS,
     MARKS,
@@ -26,10 +29,7 @@ from isletsim.evidence.records import (
     Spread,
     Target,
 )
-from isletsim.faults import Fault, InputError, did_you_mean
-from isletsim.places import data_folder, listing
-from isletsim.references import everything
-from isletsim.source import Keys, Page, read_page
+from isletsim.language import Keys, Page, read_page
 from isletsim.units import Unit, convert
 
 __all__ = ["read_evidence", "read_text"]

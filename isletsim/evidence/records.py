@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from isletsim.source import Keys
+from isletsim.language import Keys
 from isletsim.units import Unit
 
 __all__ = [

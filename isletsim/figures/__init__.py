@@ -6,6 +6,6 @@ It knows curves, bands, ticks and labels, and neither arms nor biology; `results
 from __future__ import annotations
 
 from isletsim.figures.draw import draw, render
-from isletsim.figures.sheet import Curve, Panel, Sheet, Ticks
+from isletsim.figures.figure_spec import Curve, Panel, Sheet, Ticks
 
 __all__ = ["Curve", "Panel", "Sheet", "Ticks", "draw", "render"]

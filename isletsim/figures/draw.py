@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isletsim.figures.layout import (
-    fold,
-    grid,
-    limits,
-    power_of_ten,
-    printed_unit,
-    spread_apart,
-    time_axis,
-)
-from isletsim.figures.sheet import Curve, Panel, Sheet
+from isletsim.figures.figure_spec import Curve, Panel, Sheet
+from isletsim.figures.layout import fold, grid, limits, power_of_ten, printed_unit, spread_apart, time_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 
-from isletsim.figures.sheet import Panel
+from isletsim.figures.figure_spec import Panel
 
 __all__ = ["fold", "grid", "limits", "power_of_ten", "printed_unit", "spread_apart", "time_axis"]
 

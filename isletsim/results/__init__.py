@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+from isletsim.results.figure import sheet
 from isletsim.results.files import write
 from isletsim.results.record import ArmInfo, Carrier, Failure, FigureSpec, Response, Result, Trait, Variable, own_layers
-from isletsim.results.sheet import sheet
 from isletsim.results.summary import summarise
 from isletsim.results.table import render_table
 

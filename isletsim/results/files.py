@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isletsim.faults import Fault, InputError
+from isletsim.errors import Fault, InputError
 from isletsim.results.record import NOTICE, ArmInfo, Result
 from isletsim.results.summary import failures_by_arm, summarise, unit_label
 
@@ -52,7 +52,7 @@ def write(result: Result, folder: str | Path, figures: bool = True, keep: str = 
     }
     if figures:
         from isletsim.figures import draw
-        from isletsim.results.sheet import sheet
+        from isletsim.results.figure import sheet
 
         texts |= _pictures(draw(sheet(result)), result.scenario, place / "figures")
     return _publish(texts)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from isletsim.faults import Fault, InputError
+from isletsim.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -189,8 +189,8 @@ class Result:
     def plot(self, folder: str | Path | None = None) -> Any:
         """The overview figure, a matplotlib ``Figure``; with a folder it is also saved there as png and svg."""
         from isletsim.figures import draw
+        from isletsim.results.figure import sheet
         from isletsim.results.files import write_figure
-        from isletsim.results.sheet import sheet
 
         picture = draw(sheet(self))
         if folder is not None:

@@ -156,7 +156,7 @@ def summarise(result: Result) -> dict[str, Any]:
     own mean and median. Per arm other than the control the same of the paired differences, and `mean_low`, `mean_high`:
     the 95 % confidence interval of the mean difference. `responders` says who answers, of a cohort.
     """
-    from isletsim.results.responders import responders  # which reads what stands above
+    from isletsim.results.responders import responders
 
     names = [arm.name for arm in result.arms]
     control = names[result.control]

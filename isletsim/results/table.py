@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from isletsim.results.badges import badge, carried, must_know
+from isletsim.results.evidence_labels import badge, carried, must_know
 from isletsim.results.record import NOTICE, ArmInfo, Result
 from isletsim.results.responders import told as told_of
 from isletsim.results.summary import shown_unit, summarise

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from isletsim.expressions import Apply, Name, Number, Tree, names
-from isletsim.expressions.tree import apply
+from isletsim.language import Apply, Name, Number, Tree, apply, names
 
 __all__ = ["Cycle", "dependents", "linear", "matched", "ordered", "renamed"]
 

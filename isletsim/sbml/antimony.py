@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isletsim.faults import Fault, InputError
+from isletsim.errors import Fault, InputError
 from isletsim.sbml.exchange import CLOCK, Exchange, TimedEvent, Variable, number_of
 from isletsim.sbml.infix import formula
 from isletsim.sbml.writing import BASE_UNITS, SBO_TERMS, unit_identifier

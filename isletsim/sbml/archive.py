@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-from isletsim.faults import InputError
+from isletsim.errors import InputError
 from isletsim.sbml.antimony import antimony_text
 from isletsim.sbml.exchange import Exchange, Variable, number_of
 from isletsim.sbml.writing import CORE, MATHML, sbml_text

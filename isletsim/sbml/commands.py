@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isletsim import __version__
-from isletsim.faults import Fault, InputError
-from isletsim.places import find_any
+from isletsim.data_files import find_any
+from isletsim.errors import Fault, InputError
 from isletsim.sbml.antimony import antimony_text
 from isletsim.sbml.archive import write_archive
 from isletsim.sbml.export_scenario import export_arm, export_model

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from isletsim.expressions import Number, Tree, names
-from isletsim.expressions.tree import apply
-from isletsim.faults import Fault, InputError
+from isletsim.errors import Fault, InputError
+from isletsim.language import Number, Tree, apply, names
 from isletsim.sbml.algebra import dependents, linear, matched, needed
 from isletsim.sbml.records import Rule
 

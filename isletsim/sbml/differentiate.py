@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from isletsim.expressions import Apply, Name, Number, Tree, names
-from isletsim.expressions.tree import apply
-from isletsim.faults import Fault, InputError
+from isletsim.errors import Fault, InputError
 from isletsim.flat import TIME
+from isletsim.language import Apply, Name, Number, Tree, apply, names
 from isletsim.sbml.algebra import ordered
 from isletsim.sbml.exchange import CLOCK, Exchange, Variable
 from isletsim.units import times

@@ -10,11 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from isletsim.dimensions import ANY
-from isletsim.expressions import Apply, Name, Number, Table, Tree
-from isletsim.expressions.parse import constant_value
-from isletsim.expressions.tree import OPERATORS, apply
 from isletsim.flat import TIME
+from isletsim.language import ANY, OPERATORS, Apply, Name, Number, Table, Tree, apply, constant_value
 from isletsim.sbml.exchange import CLOCK
 from isletsim.units import PURE, Dimension, raised, times
 

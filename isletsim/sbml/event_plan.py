@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from isletsim.expressions import Apply, Name, Number, Tree
-from isletsim.expressions.tree import apply, walk
-from isletsim.faults import Fault, InputError
+from isletsim.errors import Fault, InputError
 from isletsim.flat import TIME, Event, FlatModel
+from isletsim.language import Apply, Name, Number, Tree, apply, walk
 from isletsim.sbml.algebra import dependents, linear, needed
 from isletsim.sbml.flattened import Flattened
 from isletsim.sbml.records import Event as WrittenEvent

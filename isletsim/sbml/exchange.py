@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from isletsim.expressions import Tree
+from isletsim.language import Tree
 from isletsim.units import Dimension
 
 __all__ = ["CLOCK", "Exchange", "TimedEvent", "Variable", "number_of"]

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isletsim.clocks import Rules
-from isletsim.compiler import CompiledModel, compile_model
+from isletsim.codegen import CompiledModel, compile_model
+from isletsim.codegen.evaluate_at import constant_values, initial, observe
+from isletsim.composition import Composition
+from isletsim.composition.model_library import compose_stack
+from isletsim.dosing import Dose, Stops
 from isletsim.ensemble import Steps, alone
-from isletsim.faults import Fault, InputError, RunError, did_you_mean
-from isletsim.layers import Composition
-from isletsim.library import compose_stack
-from isletsim.lives import OneClock, Standing, TwoClocks
-from isletsim.point import constant_values, initial, observe
-from isletsim.regimen import Dose, Stops
+from isletsim.errors import Fault, InputError, RunError, did_you_mean
+from isletsim.multiscale.daily_stepper import Rules
+from isletsim.multiscale.simulator import OneClock, Standing, TwoClocks
 from isletsim.sbml.differentiate import without_algebra
 from isletsim.sbml.exchange import Exchange
 from isletsim.sbml.merging import every_day, merge

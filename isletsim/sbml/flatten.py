@@ -11,10 +11,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from isletsim.expressions import Name, Number, Tree, names
-from isletsim.expressions.tree import apply
-from isletsim.faults import Fault, InputError
+from isletsim.errors import Fault, InputError
 from isletsim.flat import TIME, FlatModel
+from isletsim.language import Name, Number, Tree, apply, names
 from isletsim.sbml.algebra import Cycle, dependents, ordered, renamed
 from isletsim.sbml.determine import determine
 from isletsim.sbml.flattened import Flattened, Pool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from isletsim.expressions import Name, Number, Table, Tree
+from isletsim.language import Name, Number, Table, Tree
 from isletsim.sbml.exchange import number_of
 
 __all__ = ["formula"]

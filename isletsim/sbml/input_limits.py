@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-from isletsim.faults import Fault, InputError
+from isletsim.errors import Fault, InputError
 
 __all__ = ["LARGEST_FILE", "checked_text", "file_beside"]
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from isletsim.expressions import Apply, Name, Number, Table, Tree
-from isletsim.expressions.tree import apply
 from isletsim.flat import TIME
+from isletsim.language import Apply, Name, Number, Table, Tree, apply
 from isletsim.sbml.nodes import Node
 from isletsim.sbml.records import flat_name, rate_name
 

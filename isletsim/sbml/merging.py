@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from isletsim.expressions import Name, Number, Tree
-from isletsim.expressions.tree import apply
-from isletsim.faults import Fault, InputError
+from isletsim.composition import Composition
+from isletsim.composition.stack import Summary
+from isletsim.dosing import Dose
+from isletsim.errors import Fault, InputError
 from isletsim.flat import AMOUNT, FlatModel
-from isletsim.layers import Composition
-from isletsim.layers.stack import Summary
-from isletsim.regimen import Dose
+from isletsim.language import Name, Number, Tree, apply
 from isletsim.sbml.algebra import renamed
 from isletsim.sbml.exchange import CLOCK
 from isletsim.units import PURE, Dimension, times

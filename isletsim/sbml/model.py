@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isletsim.compiler import CompiledModel, compile_model
-from isletsim.faults import Fault, InputError, RunError, did_you_mean
+from isletsim.codegen import CompiledModel, compile_model
+from isletsim.codegen.evaluate_at import derivatives, initial
+from isletsim.errors import Fault, InputError, RunError, did_you_mean
 from isletsim.flat import FlatModel
-from isletsim.point import derivatives, initial
 from isletsim.sbml.event_plan import EventPlan, plan_events
 from isletsim.sbml.flatten import flatten
 from isletsim.sbml.flattened import Flattened
@@ -230,7 +230,7 @@ class SbmlModel:
 
     def _numbers(self, parameters: NDArray[np.float64]) -> dict[str, float]:
         """Return all constants by their names in the flat model."""
-        from isletsim.expressions.evaluate import evaluate
+        from isletsim.language import evaluate
 
         known = dict(zip(self.flat.parameters, parameters.tolist(), strict=True))
         for name, tree in self.flat.constants:

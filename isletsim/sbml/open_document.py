@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from isletsim.faults import Fault, InputError
+from isletsim.errors import Fault, InputError
 from isletsim.sbml.input_limits import checked_text, file_beside
 
 __all__ = ["library", "open_document"]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from isletsim.expressions import Number, Tree
-from isletsim.faults import Fault, InputError
+from isletsim.errors import Fault, InputError
+from isletsim.language import Number, Tree
 from isletsim.sbml.mathml import Function, Translator, Untranslatable
 from isletsim.sbml.nodes import function_parts, plain
 from isletsim.sbml.open_document import library, open_document

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from isletsim.expressions import Tree
 from isletsim.flat import AMOUNT, TIME
+from isletsim.language import Tree
 
 __all__ = [
     "Compartment",

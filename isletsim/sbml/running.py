@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isletsim.faults import RunError
-from isletsim.point import observe
+from isletsim.codegen.evaluate_at import observe
+from isletsim.errors import RunError
 from isletsim.sbml.event_plan import NEVER, EventPlan
 from isletsim.solver import Outcome, Schedule, solve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from isletsim.compiler import CompiledModel
+    from isletsim.codegen import CompiledModel
 
 __all__ = ["Recorded", "Settings", "run"]
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from isletsim.expressions import Apply, Name, Number, Tree
-from isletsim.expressions.tree import apply
+from isletsim.language import Apply, Name, Number, Tree, apply
 from isletsim.sbml.algebra import needed
 from isletsim.sbml.infix import formula
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from isletsim.expressions import Tree
-from isletsim.expressions.evaluate import evaluate
+from isletsim.language import Tree, evaluate
 
 __all__ = ["typical_sizes"]
 

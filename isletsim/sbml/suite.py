@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isletsim.faults import Fault, InputError, RunError
+from isletsim.errors import Fault, InputError, RunError
 from isletsim.sbml.model import SbmlModel, SbmlTrajectory, load_sbml
 
 if TYPE_CHECKING:

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from isletsim.expressions import Name, Number, Tree, names
-from isletsim.expressions.tree import apply
-from isletsim.faults import Fault, InputError
+from isletsim.bibliography import read as read_references
+from isletsim.composition import Composition
+from isletsim.errors import Fault, InputError
 from isletsim.flat import AMOUNT, TIME, FlatModel
-from isletsim.layers import Composition
-from isletsim.references import read as read_references
+from isletsim.language import Name, Number, Tree, apply, names
 from isletsim.sbml.algebra import renamed
 from isletsim.sbml.dimension_inference import Simplifier
 from isletsim.sbml.exchange import CLOCK, Exchange, TimedEvent, Variable
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from isletsim.regimen import Stop
+    from isletsim.dosing import Stop
 
 __all__ = ["exchange_of"]
 
@@ -54,7 +53,7 @@ def exchange_of(
     ----------
     values : of the parameters; the composition's own when not given.
     start : of the states; from the composition's own laws when not given.
-    stops : what happens when, from `isletsim.regimen`; what lies after `until` is left out.
+    stops : what happens when, from `isletsim.dosing`; what lies after `until` is left out.
     merged : of a composition with two clocks, its two models as one; `values` and `start` are those of its flat model.
     daily : what happens every day.
 

@@ -13,12 +13,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from isletsim.expressions import Apply, Name, Number, Table, Tree, names
-from isletsim.faults import Fault, InputError
+from isletsim.composition.model_library import compose_stack
+from isletsim.errors import Fault, InputError
 from isletsim.flat import TIME
-from isletsim.library import compose_stack
-from isletsim.model import RESERVED
-from isletsim.model.joins import NAME
+from isletsim.language import RESERVED, Apply, Name, Number, Table, Tree, names
+from isletsim.language.joins import NAME
 from isletsim.sbml.model import SbmlModel
 from isletsim.sbml.records import UnitPart, flat_name
 from isletsim.sbml.unit_text import factor_and_dimension, unit_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from isletsim.faults import Fault, InputError
+from isletsim.errors import Fault, InputError
 from isletsim.sbml.records import Document, UnitPart
 from isletsim.units import PURE, Dimension, Quantity, UnitError, describe, quantity, times
 

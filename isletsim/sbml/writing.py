@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from xml.sax.saxutils import escape, quoteattr
 
-from isletsim.expressions import Apply, Name, Number, Tree
 from isletsim.flat import TIME
+from isletsim.language import Apply, Name, Number, Tree
 from isletsim.sbml.dimension_inference import Dimensions
 from isletsim.sbml.exchange import CLOCK, Exchange, TimedEvent, Variable, number_of
 from isletsim.units import PURE, Dimension, times

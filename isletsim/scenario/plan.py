@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from isletsim.faults import InputError, did_you_mean
-from isletsim.layers import Composition, Symbol
-from isletsim.lookup import SETTABLE, STARTABLE, dotted, file_word, find_symbol, flat_names, values_by_symbol
+from isletsim.composition import Composition, Symbol
+from isletsim.composition.names import SETTABLE, STARTABLE, dotted, file_word, find_symbol, flat_names, values_by_symbol
+from isletsim.dosing import Course, Dose, describe_dose, read_courses, read_doses, read_time
+from isletsim.errors import InputError, did_you_mean
+from isletsim.language import Keys, Page
 from isletsim.patient import NO_PATIENT, BoundPatient
-from isletsim.regimen import Course, Dose, describe_dose, read_courses, read_doses, read_time
 from isletsim.results import FigureSpec, Response
 from isletsim.scenario.reading import ScenarioFile
 from isletsim.scenario.response import read_response
-from isletsim.source import Keys, Page
 from isletsim.units import Unit, convert, on_grid
 
 __all__ = ["ArmPlan", "Plan", "plan_scenario", "printed"]

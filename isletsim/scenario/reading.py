@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from isletsim.faults import Fault, InputError, did_you_mean
-from isletsim.source import Page, read_page
+from isletsim.errors import Fault, InputError, did_you_mean
+from isletsim.language import Page, read_page
 
 __all__ = ["ScenarioFile", "read_scenario", "scenario_of"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from isletsim.faults import InputError
-from isletsim.layers import Composition
-from isletsim.lookup import find_symbol
+from isletsim.composition import Composition
+from isletsim.composition.names import find_symbol
+from isletsim.errors import InputError
+from isletsim.language import Keys, Page
 from isletsim.results import Response
-from isletsim.source import Keys, Page
 from isletsim.units import Unit
 
 __all__ = ["read_response"]

@@ -5,16 +5,7 @@ numba compiles once for all models and that later starts load from the cache, wi
 """
 
 from isletsim.solver.native import make_ahead
-from isletsim.solver.records import (
-    ADVICE,
-    Counts,
-    NativeFunctions,
-    NativeModel,
-    Outcome,
-    Reason,
-    Schedule,
-    Watch,
-)
+from isletsim.solver.records import ADVICE, Counts, NativeFunctions, NativeModel, Outcome, Reason, Schedule, Watch
 from isletsim.solver.runs import solve
 from isletsim.solver.stability import longest_stable_step
 

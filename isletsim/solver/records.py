@@ -90,7 +90,7 @@ class NativeFunctions(Protocol):
 
 
 class NativeModel(Protocol):
-    """Machine code of a model and the sizes of its arrays; `isletsim.compiler.CompiledModel` is one.
+    """Machine code of a model and the sizes of its arrays; `isletsim.codegen.CompiledModel` is one.
 
     `roots` counts events and kinks together, `kinks` the last of them. Of `flat` only the scale of every state and
     what events do `initially` are read.

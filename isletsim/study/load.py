@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from isletsim.challenge import Challenge, ChallengeFile, bind_challenge, read_challenge
-from isletsim.clocks import Rules
 from isletsim.cohort import collect
-from isletsim.faults import Fault, InputError
-from isletsim.layers import Composition
-from isletsim.library import compose_stack
+from isletsim.composition import Composition
+from isletsim.composition.model_library import compose_stack
+from isletsim.data_files import find, own_file
+from isletsim.errors import Fault, InputError
+from isletsim.language import read_page
+from isletsim.multiscale.daily_stepper import Rules
 from isletsim.patient import NO_PATIENT, BoundPatient, PatientFile, bind_patient, read_patient
-from isletsim.places import find, own_file
 from isletsim.results import Result
 from isletsim.scenario import Plan, ScenarioFile, plan_scenario, printed, scenario_of
-from isletsim.source import read_page
 from isletsim.study.run import run_study
 
 __all__ = ["Scenario", "load_scenario", "prepared_scenario"]

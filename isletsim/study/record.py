@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isletsim import __version__, cache
+from isletsim.composition import Composition
+from isletsim.dosing import describe_dose
 from isletsim.evidence import concerning, read_flags
-from isletsim.layers import Composition
-from isletsim.lives import Liver
+from isletsim.multiscale.simulator import Liver
 from isletsim.patient import BoundPatient
-from isletsim.regimen import describe_dose
 from isletsim.results import ArmInfo, Carrier, Failure, Result, Variable, own_layers
 from isletsim.scenario import ArmPlan
-from isletsim.study.carriers import own_numbers, worst
+from isletsim.study.effect_drivers import own_numbers, worst
 from isletsim.units import Unit, convert
 
 if TYPE_CHECKING:

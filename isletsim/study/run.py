@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isletsim.challenge import Finding
-from isletsim.clocks import Rules
+from isletsim.codegen.native import LANES
 from isletsim.cohort import collect
-from isletsim.compiler.native import LANES
 from isletsim.ensemble import WIDTH, Steps, alone, together
-from isletsim.faults import RunError
-from isletsim.lives import liver_for
-from isletsim.macro import DRIVER
+from isletsim.errors import RunError
+from isletsim.multiscale import DRIVER
+from isletsim.multiscale.daily_stepper import Rules
+from isletsim.multiscale.simulator import liver_for
 from isletsim.results import Carrier, Failure, Result, Trait
 from isletsim.solver import make_ahead
-from isletsim.study.carriers import carriers_of
+from isletsim.study.covariates import traits_of, traits_row
+from isletsim.study.effect_drivers import carriers_of
 from isletsim.study.record import Columns, Work, columns_of, make_result
 from isletsim.study.subject import Ground, Lived, live
-from isletsim.study.traits import traits_of, traits_row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,15 +11,15 @@ import numpy as np
 
 from isletsim.challenge import Challenge, Finding, challenge
 from isletsim.cohort import Draws, draw
+from isletsim.composition import Composition
+from isletsim.dosing import Course, Dose, Stops, at_instants, infusion, stops_of
 from isletsim.ensemble import Steps, abreast, alone
-from isletsim.faults import InputError, RunError
-from isletsim.layers import Composition
-from isletsim.lives import Liver, Pauses, Standing, Stretch, TwoClocks
+from isletsim.errors import InputError, RunError
+from isletsim.model import failure_message
+from isletsim.multiscale.simulator import Liver, Pauses, Standing, Stretch, TwoClocks
 from isletsim.patient import BoundPatient, Leg
-from isletsim.regimen import Course, Dose, Stops, at_instants, infusion, stops_of
 from isletsim.results import Failure
 from isletsim.scenario import ArmPlan, Plan
-from isletsim.simulate import failure_message
 from isletsim.solver import Reason, Watch
 
 if TYPE_CHECKING:

@@ -13,13 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from isletsim.composition.names import dotted
+from isletsim.data_files import data_folder, find
+from isletsim.dosing import read_time
+from isletsim.errors import Fault, InputError, did_you_mean
 from isletsim.evidence import Evidence, Measured, Target, read_evidence
-from isletsim.expressions import Tree
-from isletsim.faults import Fault, InputError, did_you_mean
-from isletsim.lookup import dotted
-from isletsim.places import data_folder, find
-from isletsim.regimen import read_time
-from isletsim.source import Keys, Page, read_page
+from isletsim.language import Keys, Page, Tree, read_page
 from isletsim.units import Unit
 
 __all__ = ["COMPARES", "OVERS", "STANDINGS", "STATISTICS", "Check", "Checks", "Study", "read_checks"]

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from isletsim.errors import did_you_mean
 from isletsim.evidence import exact_share
-from isletsim.expressions import Apply, Name, names
-from isletsim.expressions.evaluate import evaluate
-from isletsim.faults import did_you_mean
+from isletsim.language import Apply, Name, evaluate, names
 from isletsim.results import Result
 from isletsim.results.summary import student
 from isletsim.units import PURE, TIME, Dimension, Unit, UnitError, through, times, unit

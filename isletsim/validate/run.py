@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from isletsim.errors import Fault, InputError, RunError
 from isletsim.evidence import Evidence, Target, read_evidence
-from isletsim.faults import Fault, InputError, RunError
 from isletsim.results import Result
 from isletsim.study import load_scenario
 from isletsim.validate.checks import Check, Checks, Study, read_checks, select

@@ -1,0 +1,96 @@
+"""What is wrong with one file: it is read, put together with every file it speaks of, and nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from isletsim.challenge import ChallengeFile, bind_challenge, read_challenge
+from isletsim.composition import superpose
+from isletsim.composition.model_library import read_stack
+from isletsim.data_files import find
+from isletsim.errors import InputError
+from isletsim.language import ModelFile
+from isletsim.patient import PatientFile, bind_patient, read_patient
+from isletsim.study import load_scenario
+
+__all__ = ["alternatives", "check_file", "files_of_challenge", "files_of_patient", "surroundings"]
+
+
+def check_file(kind: str, path: Path) -> None:
+    """Check a model, patient, virtual test or scenario; raises `InputError` with every fault."""
+    if kind == "scenario":
+        load_scenario(path)
+    elif kind == "model":
+        for stack in alternatives([path]):
+            superpose(stack)
+    elif kind == "challenge":
+        test = read_challenge(path)
+        bind_challenge(test, superpose(surroundings(files_of_challenge(test))))
+    else:
+        patient = read_patient(path)
+        files = files_of_patient(patient)
+        bind_patient(patient, superpose(read_stack(files) if patient.core else surroundings(files)))
+
+
+def files_of_patient(patient: PatientFile) -> list[str]:
+    """The models that a patient speaks of."""
+    named = [name.partition(".")[0] for name in patient.named if "." in name]
+    return [*dict.fromkeys([*patient.core, *named, *patient.layers])]
+
+
+def files_of_challenge(test: ChallengeFile) -> list[str]:
+    """The models that a virtual test speaks of."""
+    given = [str(dose.get("into", "")) for dose in test.page.data.get("doses", []) if isinstance(dose, dict)]
+    named = [name.partition(".")[0] for name in (*test.shown, *given) if "." in name]
+    return [*dict.fromkeys([*named, *test.layers])]
+
+
+def surroundings(wanted: Iterable[str | Path]) -> list[ModelFile]:
+    """The files, what they use, and what they add to or scale where nothing of that is among them already."""
+    base = {file.name: file for file in read_stack(wanted)}
+    homeless = [file for file in base.values() if not _targets([file]) & set(base)]
+    return max(_stacks(base, _targets(homeless)), key=len)
+
+
+def alternatives(wanted: Iterable[str | Path]) -> list[list[ModelFile]]:
+    """The stacks that files can stand in, with all that they act on, as far as the library has it.
+
+    A therapy may act on several cores that exclude one another; cores that share no file make stacks of their own.
+    """
+    base = {file.name: file for file in read_stack(wanted)}
+    return _stacks(base, _targets(base.values()))
+
+
+def _stacks(base: Mapping[str, ModelFile], targets: Iterable[str]) -> list[list[ModelFile]]:
+    groups: list[dict[str, ModelFile]] = []
+    for name in sorted(set(targets) - set(base)):
+        group = _grown(name, base)
+        for other in [each for each in groups if each.keys() & group.keys()]:
+            groups.remove(other)
+            group |= other
+        if group:
+            groups.append(group)
+    return [[*base.values(), *(group[name] for name in sorted(group))] for group in groups or [{}]]
+
+
+def _targets(files: Iterable[ModelFile]) -> set[str]:
+    return {target.partition(".")[0] for file in files for target, _ in (*file.adds, *file.scales)}
+
+
+def _grown(name: str, base: Mapping[str, ModelFile]) -> dict[str, ModelFile]:
+    """A file with all that it uses and acts on, without the base; empty when the library does not have it."""
+    grown: dict[str, ModelFile] = {}
+    waiting, asked = [name], set(base)
+    while waiting:
+        following = waiting.pop()
+        if following in asked:
+            continue
+        asked.add(following)
+        try:
+            found = find("model", following)
+        except InputError:  # a target that nobody has is skipped, as in a scenario
+            continue
+        grown |= {file.name: file for file in read_stack([found]) if file.name not in base}
+        waiting += sorted(_targets(grown.values()) - asked)
+    return grown

@@ -1,0 +1,339 @@
+"""Two clocks: decades of life from few simulated days.
+
+Between real days the summaries of the day are a local function of what the day reads of the life, inside the
+stiff integrator of the life. A macro step is predicted with it, one real day is simulated at its end, and the step is
+done again with the summaries corrected; the difference controls the length of the steps. Where the linear day is poor
+the steps shrink to one day, and the scheme then simulates every day. The steps themselves are done by `macro_step`,
+for many lives at once; here stands what else there is in one life: its first day, and days lived one by one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from isletsim.codegen.evaluate_at import observe
+from isletsim.composition.clocks import Clocks
+from isletsim.ensemble import Run, Steps
+from isletsim.multiscale.batch import Desk, Errand
+from isletsim.multiscale.day import Day, DayFailed
+from isletsim.multiscale.step_control import ClockCounts, Rules
+from isletsim.multiscale.surrogate import Base, Today, midnight_near, summaries_near, tell, tell_drift
+from isletsim.multiscale.workspace import LOOK_AGAIN
+from isletsim.solver import Outcome, Schedule
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from isletsim.codegen import CompiledModel
+
+__all__ = ["ClockCounts", "Life", "Rules", "Walk"]
+
+_NOTHING = Schedule.empty()
+
+
+@dataclass(frozen=True)
+class Life:
+    """Where a patient's life stands: the state and parameters of the life model, and the day it was last seen in."""
+
+    state: NDArray[np.float64]
+    parameters: NDArray[np.float64]
+    base: Base | None = None
+    step: float = 0.0
+    known: NDArray[np.bool_] | None = None
+    walk: Walk | None = None
+    time: float = 0.0
+
+
+class Seen(NamedTuple):
+    """A real day: its summaries, the midnight at its end, and how far it is from closing, in tolerances."""
+
+    s: NDArray[np.float64]
+    x: NDArray[np.float64]
+    gap: float
+
+
+def _length(vector: NDArray[np.float64]) -> float:
+    return math.sqrt(float(vector @ vector))
+
+
+@dataclass
+class Walk:
+    """A walk through one patient's life.
+
+    Parameters
+    ----------
+    model : the compiled life model. `day` is the patient's day, with its own midnight start.
+    """
+
+    model: CompiledModel
+    clocks: Clocks
+    day: Day
+    rules: Rules
+    midnight: NDArray[np.float64]
+    desk: Desk
+    counts: ClockCounts = field(default_factory=ClockCounts)
+
+    def __post_init__(self) -> None:
+        self.rtol, self.downs, self.ups = self.desk.pair.rtol, self.desk.downs, self.desk.ups
+        self.width, self.places = self.desk.width, self.desk.places
+
+    def _done(self, errand: Errand) -> Steps[Errand]:
+        """An errand that has come to its end."""
+        yield [errand]
+        self.desk.count(self.counts, errand)
+        return errand
+
+    # --- real days ---
+
+    def _reads(self, life: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The day's parameters, from those of the life and what the day reads of it."""
+        return self.desk.reads(life, v)
+
+    def _real(
+        self, life: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]
+    ) -> Steps[Seen]:
+        """One real day."""
+        seen, _ = yield from self._settled(life, base, v, x, 1, 1)
+        return seen
+
+    def _settled(
+        self,
+        life: NDArray[np.float64],
+        base: Base,
+        v: NDArray[np.float64],
+        x: NDArray[np.float64],
+        least: int,
+        most: int,
+    ) -> Steps[tuple[Seen, NDArray[np.float64]]]:
+        """Real days until one closes: the last of them, and the midnight at its beginning."""
+        errand = yield from self._done(self.desk.settling(self.day, life, base, v, x, least, most))
+        if errand.failed is not None:
+            raise DayFailed(errand.failed)
+        s, x, dawn, gap = self.desk.seen(errand)
+        return Seen(s, x, gap), dawn
+
+    def _paced(self, life: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]) -> Base:
+        """The base with a pace that suits days that read v; looked at again only where they have become others."""
+        if _length((v - base.paced) / self.width) <= LOOK_AGAIN:
+            return base
+        return replace(base, pace=self.desk.paced(self.day, life, v, x, base.pace), paced=v)
+
+    def today(self, life: Life) -> Steps[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """The day's parameters for where life stands, and the midnight such a day begins with."""
+        base = life.base
+        assert base is not None
+        v = self._read(life.state, life.parameters, life.time)
+        x = midnight_near(base, v) if base.today is None else base.today.x
+        seen, _ = yield from self._settled(life.parameters, self._paced(life.parameters, base, v, x), v, x, 1, 4)
+        return self._reads(life.parameters, v), seen.x
+
+    def _moved(self, life: Life, v: NDArray[np.float64], seen: Seen, dawn: NDArray[np.float64]) -> Steps[Life]:
+        """The life with its base at a new real day: slopes are fresh where it came as a surprise, else bent."""
+        base, known = life.base, life.known
+        assert base is not None
+        assert known is not None
+        moving = self.desk.moving(self.day, life.parameters, base, known, v, seen.s, seen.x, dawn)
+        errand = yield from self._done(moving)
+        if errand.failed is not None:
+            raise DayFailed(errand.failed)
+        return replace(life, base=self.desk.base(errand), known=self.desk.known(errand))
+
+    # --- the life between real days ---
+
+    def _read(self, state: NDArray[np.float64], parameters: NDArray[np.float64], time: float) -> NDArray[np.float64]:
+        return self.desk.split(observe(self.model, time, state, parameters))[0]
+
+    def _present(self, life: Life) -> Life:
+        """The life with a bridge that says what its summaries are now, whatever time it was when they were found."""
+        base = life.base
+        assert base is not None
+        if base.today is None:
+            tell(self.places, life.parameters, base)
+        else:
+            today = base.today
+            tell_drift(self.places, life.parameters, life.time, today.now, None)
+        return life
+
+    def _solve(
+        self, life: Life, begin: float, end: float, save: Sequence[float] | NDArray[np.float64]
+    ) -> Steps[Outcome]:
+        times = np.asarray(save, dtype=np.float64)
+        answers = yield [Run(self.model, life.state, life.parameters, begin, end, times, self.rtol)]
+        outcome: Outcome = answers[0]
+        self.counts.inner += outcome.counts.steps
+        return outcome
+
+    def _recorded(self, life: Life, time: float, after: float, save: NDArray[np.float64]) -> Steps[Outcome]:
+        wanted = save[save <= after + 1e-9]
+        return (yield from self._solve(life, time, after, np.minimum(wanted, after)))
+
+    # --- what happens ---
+
+    def again(self, midnight: NDArray[np.float64] | None = None) -> Walk:
+        """The same walk with its counts at zero, and perhaps another midnight to begin with."""
+        return replace(self, counts=ClockCounts(), midnight=self.midnight if midnight is None else midnight)
+
+    def opened(self, life: Life, time: float) -> Steps[Life]:
+        """The life with a first real day."""
+        v = self._read(life.state, life.parameters, time)
+        pace = self.day.pace(self._reads(life.parameters, v), self.midnight)
+        nothing = np.zeros(self.ups)
+        slopes = np.zeros((self.ups, self.downs)), np.zeros((len(self.midnight), self.downs))
+        base = Base(v, nothing, self.midnight, self.midnight, *slopes, nothing, v, pace, paced=v)
+        seen, dawn = yield from self._settled(life.parameters, base, v, self.midnight, 2, 8)
+        today = Today(seen.s, seen.x, dawn=seen.x) if self.rules.every_day else None
+        base = replace(base, s=seen.s, x=seen.x, dawn=dawn, curve=self.desk.curves(seen.s), today=today)
+        known = np.zeros(self.downs, dtype=bool)
+        return self._present(replace(life, base=base, step=self.rules.first, known=known, time=time))
+
+    def event(self, life: Life, time: float, agenda: Schedule) -> Steps[Life]:
+        """The life after what happens at one instant.
+
+        Where it has moved what the day reads so far that nothing foresees it, the days that follow are simulated one by
+        one until they are alike.
+        """
+        happened = int(np.searchsorted(agenda.times, time))
+        life, _, _ = yield from self._on_the_way(life, time, time, np.empty(0), agenda, happened)
+        return life
+
+    def stretch(
+        self,
+        life: Life,
+        begin: float,
+        end: float,
+        save: NDArray[np.float64],
+        agenda: Schedule = _NOTHING,
+    ) -> Steps[tuple[Life, NDArray[np.float64], Outcome | None]]:
+        """The life from one time to another, with what happens in between and at the end.
+
+        Returns
+        -------
+        life : at the end. rows : one row of outputs for each time in `save` (begin < time <= end), after what happens
+        then.
+        failed : the outcome of a run that failed, or None.
+        """
+        rows = np.full((len(save), self.model.outputs), np.nan)
+        time, done = begin, 0
+        while True:
+            assert life.base is not None
+            happened = int(np.searchsorted(agenda.times, time, "right"))
+            mark = min(agenda.times.item(happened), end) if happened < len(agenda.times) else end
+            today = life.base.today
+            if time >= end - 1e-9:
+                return self._present(life), rows, None
+            if today is None or not (today.left > 0 or self.rules.every_day):
+                life, found, failed = yield from self._on_the_way(life, time, end, save[done:], agenda, happened)
+                rows[done : done + len(found)] = found
+                time, done = life.time, done + len(found)
+                if failed is not None:
+                    return life, rows[:done], failed
+                continue
+            try:
+                life, time, outcome = yield from self._one_day(life, time, mark, save[done:])
+            except DayFailed as failure:
+                return life, rows[:done], failure.outcome
+            if life.time != time:
+                life = replace(life, time=time)
+            rows[done : done + len(outcome.outputs)] = outcome.outputs
+            done += len(outcome.outputs)
+            if outcome.reason.failed:
+                return life, rows[:done], outcome
+            if time >= mark - 1e-9 and happened < len(agenda.times) and agenda.times[happened] <= end:
+                time = mark
+                life = yield from self.event(life, time, agenda)
+                if done > 0 and save[done - 1] == time:
+                    rows[done - 1] = observe(self.model, time, life.state, life.parameters)
+
+    def _on_the_way(
+        self,
+        life: Life,
+        time: float,
+        end: float,
+        save: NDArray[np.float64],
+        agenda: Schedule,
+        happened: int,
+    ) -> Steps[tuple[Life, NDArray[np.float64], Outcome | None]]:
+        """The life by macro steps until a time, or to where days one by one are better than these."""
+        base, known = life.base, life.known
+        assert base is not None
+        assert known is not None
+        errand = yield from self._done(
+            self.desk.stretch(
+                self.day, life.state, life.parameters, base, known, life.step, (time, end), save, agenda, happened
+            )
+        )
+        state, parameters, step, reached = self.desk.life(errand)
+        past, before, unforeseen = self.desk.happened(errand)
+        yesterday = base.today if reached == time else None
+        base, known = self.desk.base(errand), self.desk.known(errand)
+        if self.desk.spell(errand):
+            step, spell = 2.0 * self.rules.worthwhile, self.rules.spell
+            if yesterday is None or yesterday.drift is None:
+                yesterday = self._as_foreseen(base, self._read(state, parameters, reached), np.zeros(self.ups))
+            base = replace(base, today=replace(yesterday, left=spell))
+        elif past > happened:
+            base = replace(base, today=self._after(base, yesterday, before, unforeseen=unforeseen))
+        life = Life(state, parameters, base, step, known, life.walk, reached)
+        if yesterday is not None and past > happened:
+            self._present(life)
+        return life, self.desk.records(errand), errand.failed
+
+    def _after(
+        self, base: Base, today: Today | None, before: NDArray[np.float64] | None, *, unforeseen: bool
+    ) -> Today | None:
+        """The latest day where something has just happened; `before` is what it read until then, if that was moved."""
+        if before is not None:
+            today = today or self._as_foreseen(base, before)
+            return replace(today, drift=None, left=self.rules.settling if unforeseen else today.left)
+        if today is None or today.drift is None:
+            return today
+        # The days are what they were, but may drift otherwise from now on.
+        return replace(today, s=today.now, ago=0.0, drift=np.zeros(self.ups))
+
+    def _as_foreseen(self, base: Base, v: NDArray[np.float64], drift: NDArray[np.float64] | None = None) -> Today:
+        """The day that reads v, as the base foresees it."""
+        x = midnight_near(base, v)
+        return Today(summaries_near(base, v), x, dawn=x, ago=0.5 if drift is None else 0.0, drift=drift)
+
+    # --- day by day ---
+
+    def _one_day(
+        self, life: Life, time: float, end: float, save: NDArray[np.float64]
+    ) -> Steps[tuple[Life, float, Outcome]]:
+        """The life to the next midnight, with the day simulated as it was found at the last one.
+
+        Of second order: the life goes to the middle with the summaries of the day before, drawn on; the day runs with
+        what it reads there; then the life goes all the way with summaries that are the day's own in the middle.
+        """
+        base = life.base
+        assert base is not None
+        assert base.today is not None
+        yesterday = base.today
+        midnight = math.floor(time + 1e-9)
+        after = min(midnight + 1.0, end)
+        middle, latest = 0.5 * (time + after), time - yesterday.ago
+        tell_drift(self.places, life.parameters, latest, yesterday.s, yesterday.drift)
+        ahead = yield from self._solve(life, time, middle, [middle])
+        if ahead.reason.failed:
+            return life, middle, ahead
+        v = self.desk.split(ahead.outputs[-1])[0]
+        dawn = yesterday.x if time - midnight < 1e-9 else yesterday.dawn
+        base = self._paced(life.parameters, base, v, dawn)
+        seen = yield from self._real(life.parameters, base, v, dawn)
+        s, x = seen.s, seen.x
+        drift = np.zeros(self.ups) if yesterday.drift is None else (s - yesterday.s) / (middle - latest)
+        tell_drift(self.places, life.parameters, middle, s, drift)
+        outcome = yield from self._recorded(life, time, after, save)
+        self.counts.steps += 1
+        today = Today(s, x, dawn, after - middle, drift, max(0, yesterday.left - 1))
+        life = replace(life, state=outcome.state, base=replace(base, today=today))
+        if not self.rules.every_day and (seen.gap < self.rules.gap or today.left == 0):  # else no slopes are wanted
+            life = yield from self._moved(life, v, seen, dawn)
+            assert life.base is not None
+            life = replace(life, base=replace(life.base, today=replace(today, left=0)))  # if days go on one by one
+        return life, after, outcome

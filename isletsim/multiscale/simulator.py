@@ -1,0 +1,442 @@
+"""A subject's life, stretch by stretch: one interface for models with one clock and with two.
+
+A `Liver` knows a compiled composition and how exactly to solve it; a `Standing` is where one subject's life stands.
+What happens when (`Stops`) and what is recorded come from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from isletsim.codegen import CompiledModel, compile_model
+from isletsim.codegen.evaluate_at import initial, observe
+from isletsim.composition import Composition
+from isletsim.composition.clocks import Clocks
+from isletsim.dosing import Course, Dose, Stops, stops_of, to_schedule
+from isletsim.ensemble import Run, Steps
+from isletsim.errors import Fault, InputError
+from isletsim.model import bare_stops, constant_values
+from isletsim.multiscale.batch import Desk
+from isletsim.multiscale.daily_stepper import ClockCounts, Life, Rules, Walk
+from isletsim.multiscale.day import Day, DayFailed, limits_of, schedule_of
+from isletsim.multiscale.workspace import Pair
+from isletsim.solver import Outcome, Reason, Schedule, Watch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Liver", "OneClock", "Standing", "Stretch", "TwoClocks", "liver_for"]
+
+Pauses = Mapping[float, Callable[["Standing"], Steps[None]]]
+
+MOST_PROTOCOLS = 1000  # days that are remembered, since most subjects live alike
+# A life between real days is held to so many tolerances: with the default that moves HbA1c by 1e-5 points in ten years,
+# where the days between are held to 1e-2.
+LOOSER = 10.0
+LOOK = 90.0  # days between the looks at a condition where every look costs a simulated day
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a life stands: states, the parameters of the composition, and with two clocks what is known of the day."""
+
+    state: NDArray[np.float64]
+    parameters: NDArray[np.float64]
+    life: Life | None = None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What a stretch of life gave: where it ended, the rows that were reached, and why it stopped.
+
+    `failed` is the outcome of the solver where the reason is a failure; `flat_states` are the names its states have.
+    """
+
+    standing: Standing
+    time: float
+    rows: NDArray[np.float64]
+    reason: Reason
+    steps: int
+    days: int = 0
+    failed: Outcome | None = None
+    flat_states: tuple[str, ...] = ()
+
+
+class Liver(Protocol):
+    """Lives stretches of life."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the columns of a stretch's rows."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """The name of the machine code."""
+        ...
+
+    def begin(self, parameters: NDArray[np.float64], starts: Mapping[str, float], day: Sequence[Dose]) -> Standing:
+        """A life's beginning: `starts` replaces the model's own start of a state; `day` is what every day brings."""
+        ...
+
+    def live(
+        self,
+        standing: Standing,
+        until: float,
+        save: NDArray[np.float64],
+        stops: Stops,
+        watch: Watch | None = None,
+        pauses: Pauses | None = None,
+    ) -> Steps[Stretch]:
+        """The life from time 0 until a time; with a watch, until the first midnight that meets it (no rows then).
+
+        `pauses` are looks at the life at given times, after what happens there; only two clocks have them.
+        """
+        ...
+
+
+def liver_for(composition: Composition, tolerance: float, method: str, rules: Rules) -> Liver:
+    """The way to live a composition."""
+    if composition.clocks is None:
+        return OneClock(composition, tolerance, method)
+    return TwoClocks(composition, tolerance, rules)
+
+
+@dataclass(frozen=True)
+class OneClock:
+    """One native run a stretch."""
+
+    composition: Composition
+    tolerance: float
+    method: str
+
+    @cached_property
+    def compiled(self) -> CompiledModel:
+        """The machine code."""
+        return compile_model(self.composition.flat)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the columns of a stretch's rows."""
+        return self.composition.flat.outputs
+
+    @property
+    def fingerprint(self) -> str:
+        """The name of the machine code."""
+        return self.compiled.fingerprint
+
+    def begin(self, parameters: NDArray[np.float64], starts: Mapping[str, float], day: Sequence[Dose]) -> Standing:
+        """A life's beginning."""
+        if day:
+            message = "has [[day]] entries, but no file of the stack has a day clock."
+            raise InputError(Fault("the patient", message, "Give the meals as doses."))
+        return Standing(_start(self.compiled, parameters, starts), parameters)
+
+    def live(
+        self,
+        standing: Standing,
+        until: float,
+        save: NDArray[np.float64],
+        stops: Stops,
+        watch: Watch | None = None,
+        pauses: Pauses | None = None,
+    ) -> Steps[Stretch]:
+        """The life from time 0 until a time, or a watch."""
+        if watch is not None:
+            # Every midnight is looked at: dense output costs less than to come back and look closer.
+            save = np.arange(1.0, until + 0.5)
+        bare = bare_stops(self.compiled, standing.parameters, 0.0, until)
+        (outcome,) = yield [
+            Run(
+                model=self.compiled,
+                start=standing.state,
+                parameters=standing.parameters,
+                begin=0.0,
+                end=until,
+                save=save,
+                rtol=self.tolerance,
+                schedule=to_schedule(stops, bare, 0.0, until),
+                method=self.method,
+                watch=watch,
+                keep=watch is None,
+            )
+        ]
+        return Stretch(
+            standing=Standing(outcome.state, outcome.parameters),
+            time=outcome.time,
+            rows=outcome.outputs,
+            reason=outcome.reason,
+            steps=outcome.counts.steps,
+            failed=outcome if outcome.reason.failed else None,
+            flat_states=self.composition.flat.states,
+        )
+
+
+def _start(
+    compiled: CompiledModel, parameters: NDArray[np.float64], starts: Mapping[str, float]
+) -> NDArray[np.float64]:
+    state = initial(compiled, parameters)
+    for name, value in starts.items():
+        if name in compiled.flat.states:
+            state[compiled.flat.states.index(name)] = value
+    return state
+
+
+@dataclass(frozen=True)
+class TwoClocks:
+    """Macro steps of life with real days between them."""
+
+    composition: Composition
+    tolerance: float
+    rules: Rules
+    protocols: dict[tuple[object, ...], Day] = field(default_factory=dict)
+    plans: dict[int, tuple[Stops, Schedule]] = field(default_factory=dict)
+
+    @cached_property
+    def life_model(self) -> CompiledModel:
+        """The machine code of the life."""
+        return compile_model(self._clocks.life)
+
+    @cached_property
+    def day_model(self) -> CompiledModel:
+        """The machine code of the day."""
+        return compile_model(self._clocks.day)
+
+    @cached_property
+    def _clocks(self):  # type: ignore[no-untyped-def]
+        assert self.composition.clocks is not None
+        return self.composition.clocks
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the columns of a stretch's rows."""
+        clocks = self._clocks
+        return tuple(clocks.life.outputs[: len(clocks.life.outputs) - len(clocks.down) - len(clocks.up)])
+
+    @property
+    def fingerprint(self) -> str:
+        """The names of the machine code."""
+        return f"{self.life_model.fingerprint}+{self.day_model.fingerprint}"
+
+    def begin(self, parameters: NDArray[np.float64], starts: Mapping[str, float], day: Sequence[Dose]) -> Standing:
+        """A life's beginning; its first real day is simulated when it is first lived."""
+        clocks = self._clocks
+        whole = np.zeros(len(clocks.life.parameters))
+        whole[: len(parameters)] = parameters
+        state = _start(self.life_model, whole, starts)
+        down, _ = self.desk.split(observe(self.life_model, 0.0, state, whole))
+        morning = self.desk.reads(whole, down)
+        midnight = _start(self.day_model, morning, starts)[: self.desk.pair.midnight]
+        protocol = self._day_of(tuple(day), limits_of(clocks, self._levels(parameters)))
+        walk = Walk(self.life_model, clocks, protocol, self.rules, midnight, self.desk)
+        return Standing(state, parameters, Life(state, whole, walk=walk))
+
+    @cached_property
+    def desk(self) -> Desk:
+        """Where its lives are sent on their way."""
+        return Desk(Pair(self._clocks, self.rules, self.life_model, self.day_model, LOOSER * self.tolerance))
+
+    @cached_property
+    def _limits(self) -> Mapping[str, int] | None:
+        """Where the values stand that limit what summaries look at; None where some of them are derived."""
+        places = {name: place for place, name in enumerate(self.composition.flat.parameters)}
+        wanted = {name for summary in self._clocks.summaries for name in summary.limits}
+        return {name: places[name] for name in wanted} if wanted <= places.keys() else None
+
+    def _levels(self, parameters: NDArray[np.float64]) -> Mapping[str, float]:
+        """The values that limit what summaries look at; derived ones only where somebody asks for them."""
+        if self._limits is None:
+            return constant_values(self.composition.flat, parameters)
+        return {name: float(parameters[place]) for name, place in self._limits.items()}
+
+    def _day_of(self, day: tuple[Dose, ...], limits: tuple[tuple[float, ...], ...]) -> Day:
+        """The day of all subjects who live by the same protocol and the same limits."""
+        known = self.protocols.get((day, limits))
+        if known is None:
+            known = Day(self.day_model, self._clocks, self._protocol(day), limits, 1e-6, "explicit")
+            if len(self.protocols) < MOST_PROTOCOLS:
+                self.protocols[day, limits] = known
+        return known
+
+    def _agenda(self, stops: Stops) -> Schedule:
+        """What happens when; remembered, since most subjects share one plan."""
+        known = self.plans.get(id(stops))
+        if known is None:
+            known = stops, _agenda_of(stops, self._clocks)
+            if len(self.plans) < MOST_PROTOCOLS:
+                self.plans[id(stops)] = known  # with the plan itself: nothing else can get its number
+        return known[1]
+
+    def _protocol(self, day: Sequence[Dose]):  # type: ignore[no-untyped-def]
+        clocks = self._clocks
+        entries: list[tuple[float, int, int, float]] = []
+        for dose in day:
+            port = self.composition.ports[dose.port]
+            if port.add not in clocks.day_actions and port.multiply not in clocks.day_actions:
+                raise InputError(Fault("[[day]]", f'"{dose.port}" is not a port of a day file.'))
+            if port.multiply >= 0:
+                entries.append((dose.time, 1, clocks.day_actions[port.multiply], 0.0))
+            if port.add >= 0:
+                entries.append((dose.time, 1, clocks.day_actions[port.add], dose.amount))
+            after = self.composition.after_port.get(dose.port, ())
+            entries += [(dose.time, 1, clocks.day_actions[action], 0.0) for action in after]
+        return schedule_of(entries)
+
+    def live(
+        self,
+        standing: Standing,
+        until: float,
+        save: NDArray[np.float64],
+        stops: Stops,
+        watch: Watch | None = None,
+        pauses: Pauses | None = None,
+    ) -> Steps[Stretch]:
+        """The life from time 0 until a time, or a watch."""
+        life = standing.life
+        assert life is not None
+        assert life.walk is not None
+        walk = life.walk
+        whole = life.parameters.copy()
+        changed = not np.array_equal(whole[: len(standing.parameters)], standing.parameters)
+        whole[: len(standing.parameters)] = standing.parameters
+        walk = walk.again() if life.base is None or not changed else walk.again(life.base.x)
+        base = None if changed else life.base  # another patient's day: what was known of it is void
+        life = Life(standing.state, whole, base, life.step, life.known, walk)
+        agenda = self._agenda(stops)
+        rows = np.full((len(save), len(self.outputs)), np.nan)
+        try:
+            if life.base is None:
+                life = yield from walk.opened(life, 0.0)
+            return (yield from self._through(life, walk, until, save, rows, agenda, watch, pauses or {}))
+        except DayFailed as failure:
+            return self._stretch(life, 0.0, rows[:0], failure.outcome.reason, walk.counts, failure.outcome, day=True)
+
+    def tested(
+        self,
+        standing: Standing,
+        start: float,
+        times: NDArray[np.float64],
+        doses: Sequence[Dose],
+        courses: Sequence[Course],
+        neutral: Mapping[str, float],
+    ) -> Steps[Outcome]:
+        """A day like today until a time of day, and from then on what a test gives instead of what the day brings.
+
+        Parameters
+        ----------
+        times : when to look, counted from `start`, as are doses and courses.
+        """
+        life = standing.life
+        assert life is not None
+        assert life.walk is not None
+        walk = life.walk.again()
+        if life.base is None:
+            life = yield from walk.opened(life, 0.0)
+        parameters, midnight = yield from walk.today(life)
+        morning = walk.day.until(parameters, midnight, start)
+        if morning.reason.failed:
+            return morning
+        stops = stops_of(self.composition, doses, courses, neutral=neutral)
+        inner = self._clocks.day_actions
+        entries = [
+            (stop.time, stop.kind, inner[stop.index] if stop.kind == 1 else stop.index, stop.amount)
+            for stop in stops.entries
+        ]
+        return walk.day.test(morning.parameters, morning.state, times, schedule_of(entries))
+
+    def _through(
+        self,
+        life: Life,
+        walk: Walk,
+        until: float,
+        save: NDArray[np.float64],
+        rows: NDArray[np.float64],
+        agenda: Schedule,
+        watch: Watch | None,
+        pauses: Pauses,
+    ) -> Steps[Stretch]:
+        width, time, done = len(self.outputs), 0.0, 0
+        events = set(agenda.times.tolist())
+        # What is watched for is looked back for from the last mark: nothing happens between two of them.
+        marks = sorted({*pauses, until} | ({*_looks(until), *events} if watch is not None else set()))
+        on_the_way = agenda if watch is None else Schedule.empty()
+        if len(save) and save[0] == 0.0:
+            rows[0] = observe(self.life_model, 0.0, life.state, life.parameters)[:width]
+            done = 1
+        if 0.0 in pauses:  # before the first dose, as the record
+            yield from pauses[0.0](self._standing(life))
+        if 0.0 in events:
+            life = yield from walk.event(life, 0.0, agenda)
+        for mark in marks:
+            if mark <= time:
+                continue
+            before, begun = life, time
+            inside = save[(save > time) & (save <= mark)] if watch is None else np.arange(time + 1.0, mark + 0.5)
+            life, found, failed = yield from walk.stretch(life, time, mark, inside, on_the_way)
+            if failed is not None:
+                lived = len(found) if watch is None else 0  # what is watched for is not recorded
+                rows[done : done + lived] = found[:lived, :width]
+                return self._stretch(life, failed.time, rows[: done + lived], failed.reason, walk.counts, failed)
+            if watch is not None:
+                hit = np.flatnonzero((found[:, watch.output] - watch.level) * watch.direction >= 0.0)
+                if len(hit):
+                    end = float(inside[hit[0]])
+                    if end < mark:
+                        life, _, failed = yield from walk.stretch(before, begun, end, np.empty(0))
+                    return self._stretch(life, end, rows[:0], Reason.WATCH, walk.counts, failed)
+            else:
+                rows[done : done + len(found)] = found[:, :width]
+                done += len(found)
+            time = mark
+            if watch is not None and mark in events:
+                life = yield from walk.event(life, mark, agenda)
+            if mark in pauses:
+                yield from pauses[mark](self._standing(life))
+        return self._stretch(life, until, rows[:done], Reason.DONE, walk.counts, None)
+
+    def _standing(self, life: Life) -> Standing:
+        return Standing(life.state, life.parameters[: len(self.composition.flat.parameters)].copy(), life)
+
+    def _stretch(
+        self,
+        life: Life,
+        time: float,
+        rows: NDArray[np.float64],
+        reason: Reason,
+        counts: ClockCounts,
+        failed: Outcome | None,
+        day: bool = False,
+    ) -> Stretch:
+        return Stretch(
+            standing=self._standing(life),
+            time=time,
+            rows=rows,
+            reason=reason,
+            steps=counts.inner,
+            days=counts.days,
+            failed=failed,
+            flat_states=self._clocks.day.states if day else self._clocks.life.states,
+        )
+
+
+def _looks(until: float) -> list[float]:
+    return [float(day) for day in np.arange(LOOK, until, LOOK)]
+
+
+def _agenda_of(stops: Stops, clocks: Clocks) -> Schedule:
+    """What happens when, with the actions of the life model."""
+    entries: list[tuple[float, int, int, float]] = []
+    for time, _, kind, index, amount in stops.entries:
+        if kind == 1 and index not in clocks.life_actions:
+            message = (
+                "a dose of a scenario goes into a port of a life file; what every day brings stands in the patient."
+            )
+            raise InputError(Fault("doses", message))
+        place = clocks.life_actions[index] if kind == 1 else index
+        entries.append((time, kind, place, amount))
+    return schedule_of(entries)
