@@ -26,7 +26,7 @@ __all__ = [
     "title",
 ]
 
-ROOMS = ("physiology", "drugs", "therapies", "outcomes", "published")  # the folders of models
+ROOMS = ("physiology", "drugs", "therapies", "outcomes", "published", "day")  # the folders of models
 # Where the files of a kind are, nearest first: a folder of data and a pattern inside it.
 KINDS: dict[str, tuple[tuple[str, str], ...]] = {
     "model": tuple(("models", f"{room}/*.toml") for room in ROOMS),
@@ -49,9 +49,16 @@ def bibliography() -> Path:
 
 
 def listing(kind: str) -> list[tuple[str, Path]]:
-    """Every file of a kind that the package has, as (name, path), in alphabetical order."""
-    paths = [path for folder, pattern in KINDS[kind] for path in data_folder(folder).glob(pattern)]
-    return sorted((path.stem, path) for path in paths)
+    """Every file of a kind that the package has, as (name, path), in alphabetical order.
+
+    A model whose name an earlier room has too goes by its room and its name ("day/insulin"), by which `find` knows any.
+    """
+    paths = [path for folder, pattern in KINDS[kind] for path in sorted(data_folder(folder).glob(pattern))]
+    found: dict[str, Path] = {}
+    for path in paths:
+        taken = kind == "model" and path.stem in found
+        found[f"{path.parent.name}/{path.stem}" if taken else path.stem] = path
+    return sorted(found.items())
 
 
 @cache
@@ -95,11 +102,14 @@ def find(kind: str, wanted: str | Path, beside: Path | None = None) -> Path:
     path : a file that exists; an `InputError` names the nearest known one otherwise.
     """
     text = str(wanted)
-    if _is_path(wanted):
-        return _existing(text, beside or Path(), [name for name, _ in listing(kind)])
     known = dict(listing(kind))
     if text in known:
         return known[text]
+    in_room = {f"{path.parent.name}/{path.stem}": path for path in known.values()}
+    if kind == "model" and text in in_room:
+        return in_room[text]
+    if _is_path(wanted):
+        return _existing(text, beside or Path(), list(known))
     if kind == "model" and renamed(text):
         raise InputError(Fault(text, f'There is no model "{text}".', renamed(text)))
     other = next((each for each in KINDS if text in dict(listing(each))), "")

@@ -8,7 +8,7 @@ from pathlib import Path
 from isletsim.challenge import ChallengeFile, bind_challenge, read_challenge
 from isletsim.composition import superpose
 from isletsim.composition.model_library import read_stack
-from isletsim.data_files import find
+from isletsim.data_files import find, own_file
 from isletsim.errors import InputError
 from isletsim.language import ModelFile
 from isletsim.patient import PatientFile, bind_patient, read_patient
@@ -35,8 +35,9 @@ def check_file(kind: str, path: Path) -> None:
 
 def files_of_patient(patient: PatientFile) -> list[str]:
     """The models that a patient speaks of."""
+    own = {Path(name).stem for name in patient.core}
     named = [name.partition(".")[0] for name in patient.named if "." in name]
-    return [*dict.fromkeys([*patient.core, *named, *patient.layers])]
+    return [*dict.fromkeys([*patient.core, *(name for name in named if name not in own), *patient.layers])]
 
 
 def files_of_challenge(test: ChallengeFile) -> list[str]:
@@ -87,8 +88,9 @@ def _grown(name: str, base: Mapping[str, ModelFile]) -> dict[str, ModelFile]:
         if following in asked:
             continue
         asked.add(following)
+        beside = [own_file(following, file.path.parent) for file in base.values()]
         try:
-            found = find("model", following)
+            found = next((path for path in beside if path), None) or find("model", following)
         except InputError:  # a target that nobody has is skipped, as in a scenario
             continue
         grown |= {file.name: file for file in read_stack([found]) if file.name not in base}
