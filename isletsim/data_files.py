@@ -67,7 +67,7 @@ def renames() -> Mapping[str, str]:
     tables = tomllib.loads((data_folder("models") / "renamed.toml").read_text(encoding="utf-8"))
     present = dict(tables["files"])
     for file, names in tables["names"].items():
-        present |= {f"{file}.{old}": f"{file}.{new}" for old, new in names.items()}
+        present |= {f"{file}.{old}": new if "." in new else f"{file}.{new}" for old, new in names.items()}
     return present
 
 
@@ -85,7 +85,7 @@ def renamed(text: str, file: str = "") -> str:
         present = f"{renames()[owner]}.{name}"
     if not present:
         return ""
-    return f'It was renamed to "{present.partition(".")[2] if file else present}".'
+    return f'It was renamed to "{present.removeprefix(f"{file}.")}".'
 
 
 def find(kind: str, wanted: str | Path, beside: Path | None = None) -> Path:
