@@ -25,7 +25,8 @@ from isletsim.solver import solve
 from isletsim.units import quantity
 
 CORE = (
-    *("person", "gut", "glucose", "insulin", "secretion", "cpeptide", "insulin_depots", "counterregulation", "glucose_variability"),
+    *("person", "gut", "glucose", "insulin", "secretion", "cpeptide", "insulin_depots", "counterregulation"),
+    "glucose_variability",
     *("glycaemia", "body_weight", "inflammation", "sensitivity", "oxidative_stress", "beta_cells", "immunity"),
     *("red_cells", "insulin_plan", "kidney", "hypoglycaemia"),
 )
