@@ -275,7 +275,7 @@ def _as_written(model: SbmlModel, name: str, attribute: str, value: float) -> fl
     pool = model.flattened.pools[model.known(name, "species") and _flat(name)]
     if pool.is_amount == (attribute == "initialAmount"):
         return value
-    size = model.simulate(0.0, save=[0.0]).column(pool.compartment)[0]
+    size = float(model.simulate(0.0, save=[0.0]).column(pool.compartment)[0])
     return value * size if pool.is_amount else value / size
 
 
