@@ -4,9 +4,9 @@ import zipfile
 
 import numpy as np
 import pytest
+from isletsim.faults import InputError
 
 import isletsim
-from isletsim.faults import InputError
 from isletsim.sbml.archive import write_archive
 from isletsim.sbml.export_scenario import export_model
 from isletsim.sbml.time_courses import run_time_courses, write_reports
