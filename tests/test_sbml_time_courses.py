@@ -4,9 +4,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from isletsim.faults import InputError
 
 import isletsim
+from isletsim.data_files import find
+from isletsim.errors import InputError
 from isletsim.sbml.archive import write_archive
 from isletsim.sbml.export_scenario import export_model
 from isletsim.sbml.time_courses import run_time_courses, write_reports
@@ -66,7 +67,7 @@ def test_a_time_course_with_changes_and_a_formula_gives_its_report(folder):
 
 
 def test_an_archive_of_the_package_runs_to_the_numbers_of_its_model(tmp_path):
-    exported = export_model(isletsim.places.find("model", "topp2000"), algebraic=True)
+    exported = export_model(find("model", "topp2000"), algebraic=True)
     write_archive(tmp_path / "topp.omex", exported.exchange, 40.0, 40)
     report, *_ = run_time_courses(tmp_path / "topp.omex")
     model = isletsim.load_model("topp2000").simulate(until="40 day", save="1 day", rtol=1e-9)
@@ -111,3 +112,21 @@ def test_an_archive_that_reaches_outside_of_itself_is_refused(folder):
     (folder / "none.omex").write_bytes(b"no archive")
     with pytest.raises(InputError, match="cannot be read as an archive"):
         run_time_courses(folder / "none.omex")
+
+
+def test_the_command_line_runs_an_archive_and_a_document(folder):
+    from click.testing import CliRunner
+
+    from isletsim.cli import main
+
+    with zipfile.ZipFile(folder / "study.omex", "w") as archive:
+        archive.writestr("course.sedml", COURSE)
+        archive.writestr("decay.xml", DECAY)
+    for name in ("study.omex", "course.sedml"):
+        done = CliRunner().invoke(main, ["run", str(folder / name), "-o", str(folder / name[:5])])
+        assert done.exit_code == 0, done.output
+        assert "table: 5 rows of time, 2 S" in done.output
+        assert (folder / name[:5] / "table.csv").read_text(encoding="utf-8").count("\n") == 6
+    refused = CliRunner().invoke(main, ["run", str(folder / "study.omex"), "--until", "3 day"])
+    assert refused.exit_code == 2
+    assert "states its own end" in refused.output

@@ -98,7 +98,7 @@ def run(
     every_day: bool,
     quiet: bool,
 ) -> None:
-    """Run every arm of a study, or an SBML file.
+    """Run every arm of a study, an SBML file, or the time courses of a SED-ML document or COMBINE archive.
 
     SCENARIO is a name (see isletsim list) or the path of a file.
 
@@ -117,6 +117,7 @@ def run(
     scenarios = _run_sbml(
         scenarios, until, wanted, output, figures, [option for option, given in of_studies.items() if given]
     )
+    scenarios = _run_time_courses(scenarios, until, wanted, output)
     from isletsim.study import load_scenario
 
     wanted = wanted if until is None else {"until": until, **wanted}
@@ -171,6 +172,29 @@ def _run_sbml(
             written = write_run(path, trajectory, folder, figures)
             click.echo("wrote " + " ".join(str(each) for each in written), err=True)
     return tuple(name for name in names if not is_sbml(name))
+
+
+def _run_time_courses(
+    names: tuple[str, ...], until: str | None, changes: dict[str, str], output: Path | None
+) -> tuple[str, ...]:
+    """Run the SED-ML documents and COMBINE archives among the names; return the others."""
+    files = [Path(name) for name in names if name.lower().endswith((".sedml", ".omex"))]
+    if not files:
+        return names
+    if until is not None or changes:
+        message = "a SED-ML document states its own end and changes; --until and --set do not apply."
+        raise InputError(Fault(str(files[0]), message, "Run the SBML file of its model with them."))
+    from isletsim.sbml.time_courses import run_time_courses, write_reports
+
+    _make_folder("-o", output)
+    for path in files:
+        reports = run_time_courses(path)
+        if output is not None:
+            folder = output if len(names) == 1 else output / path.stem
+            click.echo("wrote " + " ".join(str(each) for each in write_reports(reports, folder)), err=True)
+        for report in reports:
+            click.echo(f"{report.name}: {len(report.values)} rows of {', '.join(report.labels)}")
+    return tuple(name for name in names if Path(name) not in files)
 
 
 def _changes(texts: Sequence[str]) -> dict[str, str]:

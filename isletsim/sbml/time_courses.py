@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isletsim.expressions import names, parse
-from isletsim.expressions.evaluate import evaluate
-from isletsim.faults import Fault, InputError
+from isletsim.errors import Fault, InputError
+from isletsim.language import evaluate, names, parse
 from isletsim.sbml.model import SbmlModel, SbmlTrajectory, load_sbml
+from isletsim.sbml.records import flat_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -272,17 +272,11 @@ def _as_written(model: SbmlModel, name: str, attribute: str, value: float) -> fl
     """A changed attribute in the meaning that the identifier has in the mathematics of the file."""
     if attribute not in ("initialAmount", "initialConcentration"):
         return value
-    pool = model.flattened.pools[model.known(name, "species") and _flat(name)]
+    pool = model.flattened.pools[flat_name(model.known(name, "species"))]
     if pool.is_amount == (attribute == "initialAmount"):
         return value
     size = float(model.simulate(0.0, save=[0.0]).column(pool.compartment)[0])
     return value * size if pool.is_amount else value / size
-
-
-def _flat(name: str) -> str:
-    from isletsim.sbml.records import flat_name
-
-    return flat_name(name)
 
 
 def _reports(
