@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import isletsim
+from isletsim.cli import commands as cli
 from isletsim.data_files import find
 from isletsim.errors import InputError
 from isletsim.sbml.archive import write_archive
@@ -114,19 +115,20 @@ def test_an_archive_that_reaches_outside_of_itself_is_refused(folder):
         run_time_courses(folder / "none.omex")
 
 
-def test_the_command_line_runs_an_archive_and_a_document(folder):
-    from click.testing import CliRunner
-
-    from isletsim.cli import main
+def test_the_command_line_runs_an_archive_and_a_document(folder, capsys):
+    def run(*arguments):
+        with pytest.raises(SystemExit) as done:
+            cli.main(["run", *arguments])
+        return done.value.code or 0, capsys.readouterr()
 
     with zipfile.ZipFile(folder / "study.omex", "w") as archive:
         archive.writestr("course.sedml", COURSE)
         archive.writestr("decay.xml", DECAY)
     for name in ("study.omex", "course.sedml"):
-        done = CliRunner().invoke(main, ["run", str(folder / name), "-o", str(folder / name[:5])])
-        assert done.exit_code == 0, done.output
-        assert "table: 5 rows of time, 2 S" in done.output
+        status, printed = run(str(folder / name), "-o", str(folder / name[:5]))
+        assert status == 0, printed.err
+        assert "table: 5 rows of time, 2 S" in printed.out
         assert (folder / name[:5] / "table.csv").read_text(encoding="utf-8").count("\n") == 6
-    refused = CliRunner().invoke(main, ["run", str(folder / "study.omex"), "--until", "3 day"])
-    assert refused.exit_code == 2
-    assert "states its own end" in refused.output
+    status, printed = run(str(folder / "study.omex"), "--until", "3 day")
+    assert status == 2
+    assert "states its own end" in printed.err
