@@ -22,7 +22,7 @@ from isletsim.ensemble import Run, Steps
 from isletsim.multiscale.batch import Desk, Errand
 from isletsim.multiscale.day import Day, DayFailed
 from isletsim.multiscale.step_control import ClockCounts, Rules
-from isletsim.multiscale.surrogate import Base, Today, midnight_near, summaries_near, tell, tell_drift
+from isletsim.multiscale.surrogate import Base, Today, midnight_near, summaries_near, tell, tell_drift, within_bounds
 from isletsim.multiscale.workspace import LOOK_AGAIN
 from isletsim.solver import Outcome, Schedule
 
@@ -327,6 +327,7 @@ class Walk:
         seen = yield from self._real(life.parameters, base, v, dawn)
         s, x = seen.s, seen.x
         drift = np.zeros(self.ups) if yesterday.drift is None else (s - yesterday.s) / (middle - latest)
+        drift = within_bounds(drift, s, self.desk.pair.bounds)
         tell_drift(self.places, life.parameters, middle, s, drift)
         outcome = yield from self._recorded(life, time, after, save)
         self.counts.steps += 1

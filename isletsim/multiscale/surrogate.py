@@ -28,6 +28,7 @@ __all__ = [
     "summaries_near",
     "tell",
     "tell_drift",
+    "within_bounds",
 ]
 
 
@@ -88,6 +89,17 @@ def _along(slopes: Vector, way: Vector) -> Vector:
     """The change along a way; each sum in the same order, however many there are."""
     change: Vector = (slopes * way[..., None, :]).sum(axis=-1)
     return change
+
+
+def within_bounds(drift: Vector, s: Vector, bounds: tuple[Vector, Vector]) -> Vector:
+    """Limit the daily change of summaries so that they stay within their bounds until the middle of the next day.
+
+    Summaries are extrapolated for up to one day. After a sudden fall, such as that of insulin when injections stop, a
+    straight line would lead below zero; a slope limiter keeps it at or above the bound.
+    """
+    low, high = bounds
+    known = (low <= s) & (s <= high)
+    return np.where(known, np.clip(drift, low - s, high - s), drift)
 
 
 def curves(s: Vector, bounds: tuple[Vector, Vector], size: Vector) -> Vector:
