@@ -25,13 +25,13 @@ from benchmarks.measure import commit, machine
 from isletsim import load_scenario
 from isletsim.composition.model_library import compose_stack
 from isletsim.data_files import listing
-from isletsim.dosing import Stops, at_instants
+from isletsim.dosing import ScheduledEvents, at_instants
 from isletsim.ensemble import alone
 from isletsim.multiscale.daily_stepper import Rules
-from isletsim.multiscale.simulator import Standing, Stretch, TwoClocks
+from isletsim.multiscale.simulator import MultiscaleSimulator, Segment, SimulationState
 from isletsim.patient import read_patient
 from isletsim.study import Scenario
-from isletsim.study.run import ground_of
+from isletsim.study.run import study_context
 from isletsim.study.subject import opening
 from isletsim.units import convert
 
@@ -171,15 +171,17 @@ def cases(years: float = YEARS) -> Iterator[Case]:
 # --- one case ---------------------------------------------------------------------------------------------------------
 
 
-def _lived(case: Case, rules: Rules, began: tuple[Standing, Stops] | None = None) -> tuple[Stretch, float]:
+def _lived(
+    case: Case, rules: Rules, began: tuple[SimulationState, ScheduledEvents] | None = None
+) -> tuple[Segment, float]:
     """A life from the end of the history, and the seconds of this process that it took."""
-    ground = ground_of(case.scenario, rules)
-    standing, stops = began or opening(ground, case.arm)
-    assert isinstance(ground.liver, TwoClocks)
-    fresh = ground.liver.begin(standing.parameters, {}, case.scenario.patient.day)
-    fresh = replace(fresh, state=standing.state)
+    context = study_context(case.scenario, rules)
+    current, stops = began or opening(context, case.arm)
+    assert isinstance(context.simulator, MultiscaleSimulator)
+    fresh = context.simulator.initial_state(current.parameters, {}, case.scenario.patient.day)
+    fresh = replace(fresh, state=current.state)
     began_at = time.process_time()
-    life = ground.liver.live(fresh, case.scenario.plan.until, at_instants(ground.save, stops), stops)
+    life = context.simulator.simulate(fresh, case.scenario.plan.until, at_instants(context.save, stops), stops)
     stretch = alone(life)
     seconds = time.process_time() - began_at
     if stretch.failed is not None:
@@ -187,8 +189,8 @@ def _lived(case: Case, rules: Rules, began: tuple[Standing, Stops] | None = None
     return stretch, seconds
 
 
-def _values(case: Case, stretch: Stretch) -> dict[str, NDArray[np.float64]]:
-    outputs = ground_of(case.scenario, Rules()).liver.outputs
+def _values(case: Case, stretch: Segment) -> dict[str, NDArray[np.float64]]:
+    outputs = study_context(case.scenario, Rules()).simulator.outputs
     reports = case.scenario.composition.reports
     return {
         name: np.asarray(convert(stretch.rows[:, outputs.index(f"report.{name}")], reports[name].unit))
@@ -198,7 +200,7 @@ def _values(case: Case, stretch: Stretch) -> dict[str, NDArray[np.float64]]:
 
 def compared(case: Case, rounds: int = 1) -> Finding:
     """A case lived in both ways; the time of the default scheme is the best of some rounds."""
-    began = opening(ground_of(case.scenario, Rules()), case.arm)
+    began = opening(study_context(case.scenario, Rules()), case.arm)
     runs = [_lived(case, Rules(), began) for _ in range(rounds + 1)]  # the first loads code
     every, seconds = _lived(case, Rules(every_day=True), began)
     stretch = runs[0][0]
@@ -209,10 +211,10 @@ def compared(case: Case, rounds: int = 1) -> Finding:
         shares = difference if little is None else difference / (exact[name] + little)
         errors[name] = float(shares.max())
         latest[name] = float(np.array(case.scenario.plan.save)[shares.argmax()])
-    life = stretch.standing.life
+    life = stretch.current.slow
     assert life is not None
-    assert life.walk is not None
-    counts = life.walk.counts
+    assert life.stepper is not None
+    counts = life.stepper.counts
     return Finding(
         name=case.name,
         about=case.about,

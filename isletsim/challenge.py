@@ -18,9 +18,9 @@ from isletsim.composition.names import find_symbol
 from isletsim.dosing import Course, Dose, read_courses, read_doses, read_time
 from isletsim.ensemble import Steps
 from isletsim.errors import InputError, RunError
-from isletsim.language import Keys, Page, read_page
+from isletsim.language import KeyPath, TomlDocument, read_document
 from isletsim.language.entries import read_note
-from isletsim.multiscale.simulator import Standing, TwoClocks
+from isletsim.multiscale.simulator import MultiscaleSimulator, SimulationState
 from isletsim.units import Unit, UnitError, convert, through
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class ChallengeFile:
     about: str
     layers: tuple[str, ...]
     shown: tuple[str, ...]
-    page: Page = field(repr=False, compare=False)
+    document: TomlDocument = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -96,60 +96,60 @@ class Finding:
 
 def read_challenge(path: Path) -> ChallengeFile:
     """A test file; raises `InputError` with every fault that can be seen in the file alone."""
-    page = read_page(path)
-    data = page.data
-    page.only(data, KEYS, ())
-    title = page.word(data, "title", ())
+    document = read_document(path)
+    data = document.data
+    document.only(data, KEYS, ())
+    title = document.word(data, "title", ())
     if not title:
-        page.fault((), "has no title.", 'Write title = "..." in its first line.')
-    note = read_note(page, data, ())
+        document.fault((), "has no title.", 'Write title = "..." in its first line.')
+    note = read_note(document, data, ())
     if not note.source and not note.assumed:
-        page.fault((), "says neither source nor assumed.", 'Write source = "Key" or assumed = "why".')
-    shown: dict[str, None] = dict.fromkeys(page.names(data, "show", ()))
-    for name, report in page.table(data, "reports", ()).items():
-        keys: Keys = ("reports", name)
+        document.fault((), "says neither source nor assumed.", 'Write source = "Key" or assumed = "why".')
+    shown: dict[str, None] = dict.fromkeys(document.names(data, "show", ()))
+    for name, report in document.table(data, "reports", ()).items():
+        keys: KeyPath = ("reports", name)
         if not isinstance(report, dict):
-            page.fault(
+            document.fault(
                 keys, "expected a table.", 'Write { value = "glucose.plasma", at = "120 min", unit = "mmol/L" }.'
             )
             continue
-        page.only(report, ("value", "at", "mean", "unit", "of", "about"), keys)
-        value = page.word(report, "value", keys)
+        document.only(report, ("value", "at", "mean", "unit", "of", "about"), keys)
+        value = document.word(report, "value", keys)
         if value:
             shown[value] = None
         if ("at" in report) == ("mean" in report):
-            page.fault(keys, "needs either at or mean.", 'Write at = "120 min", or mean = ["0 min", "120 min"].')
+            document.fault(keys, "needs either at or mean.", 'Write at = "120 min", or mean = ["0 min", "120 min"].')
     for name in shown:
         if "." not in name:
-            page.fault(("show",), f'"{name}" is not a qualified name.', 'Write it as "file.name".')
-    layers = page.names(data, "layers", ())
-    page.finish()
-    return ChallengeFile(path.stem, path, title, note.about, layers, tuple(shown), page)
+            document.fault(("show",), f'"{name}" is not a qualified name.', 'Write it as "file.name".')
+    layers = document.names(data, "layers", ())
+    document.finish()
+    return ChallengeFile(path.stem, path, title, note.about, layers, tuple(shown), document)
 
 
 def bind_challenge(file: ChallengeFile, composition: Composition) -> Challenge:
     """The test in terms of a composition with two clocks; raises `InputError` with every fault of the file."""
-    page, data = file.page, file.page.data
-    page.faults.clear()
+    document, data = file.document, file.document.data
+    document.faults.clear()
     if composition.clocks is None:
-        page.fault(
+        document.fault(
             (), "needs a model with a day clock, and this one has none.", "Give it to healthy_adult, for example."
         )
-        page.finish()
-    start = read_time(page, data.get("start", "07:00"), ("start",), whole=False)
-    length = read_time(page, data.get("length", "3 hour"), ("length",), whole=False)
-    sample = read_time(page, data.get("sample", "5 min"), ("sample",), whole=False)
+        document.finish()
+    start = read_time(document, data.get("start", "07:00"), ("start",), whole=False)
+    length = read_time(document, data.get("length", "3 hour"), ("length",), whole=False)
+    sample = read_time(document, data.get("sample", "5 min"), ("sample",), whole=False)
     if start is None or length is None or sample is None or not 0 <= start < 1 or not 0 < sample <= length <= 1:
-        page.fault((), "a test starts within a day, lasts at most a day, and samples within that.")
-        page.finish()
+        document.fault((), "a test starts within a day, lasts at most a day, and samples within that.")
+        document.finish()
     assert start is not None
     assert length is not None
     assert sample is not None
-    doses = tuple(read_doses(page, data.get("doses", []), ("doses",), composition, whole=False))
-    courses = tuple(read_courses(page, data.get("courses", []), ("courses",), composition, whole=False))
+    doses = tuple(read_doses(document, data.get("doses", []), ("doses",), composition, whole=False))
+    courses = tuple(read_courses(document, data.get("courses", []), ("courses",), composition, whole=False))
     reports = []
-    for name, report in page.table(data, "reports", ()).items():
-        found = _report(page, name, report, composition, length)
+    for name, report in document.table(data, "reports", ()).items():
+        found = _report(document, name, report, composition, length)
         if found is not None:
             reports.append(found)
     units: dict[str, Unit] = {}
@@ -158,45 +158,47 @@ def bind_challenge(file: ChallengeFile, composition: Composition) -> Challenge:
     shown = []
     for name in file.shown:
         try:
-            symbol = find_symbol(composition, name, place=page.place(("show",)))
+            symbol = find_symbol(composition, name, place=document.place(("show",)))
             shown.append((symbol, units.get(symbol.name, symbol.unit)))
         except InputError as reason:
-            page.faults.extend(reason.faults)
-    page.finish()
+            document.faults.extend(reason.faults)
+    document.finish()
     return Challenge(file.name, file.title, start, length, sample, doses, courses, tuple(shown), tuple(reports))
 
 
 def _report(
-    page: Page, name: str, report: Mapping[str, Any], composition: Composition, length: float
+    document: TomlDocument, name: str, report: Mapping[str, Any], composition: Composition, length: float
 ) -> ChallengeReport | None:
-    keys: Keys = ("reports", name)
+    keys: KeyPath = ("reports", name)
     try:
-        symbol = find_symbol(composition, page.word(report, "value", keys), place=page.place(keys))
+        symbol = find_symbol(composition, document.word(report, "value", keys), place=document.place(keys))
     except InputError as reason:
-        page.faults.extend(reason.faults)
+        document.faults.extend(reason.faults)
         return None
     written = [report["at"], report["at"]] if "at" in report else report.get("mean", [])
     if not isinstance(written, list) or len(written) != 2:
-        page.fault((*keys, "mean"), "expected two times.", 'Write mean = ["0 min", "120 min"].')
+        document.fault((*keys, "mean"), "expected two times.", 'Write mean = ["0 min", "120 min"].')
         return None
-    begin, end = (read_time(page, each, keys, whole=False) for each in written)
+    begin, end = (read_time(document, each, keys, whole=False) for each in written)
     if begin is None or end is None or not 0 <= begin <= end <= length:
-        page.fault(keys, "the times lie outside the test.")
+        document.fault(keys, "the times lie outside the test.")
         return None
     unit = symbol.unit
     if "unit" in report:
-        named = page.unit(page.word(report, "unit", keys), (*keys, "unit"))
+        named = document.unit(document.word(report, "unit", keys), (*keys, "unit"))
         if named is None:
             return None
         try:
-            unit = through(named, symbol.unit.dimension, page.word(report, "of", keys) or symbol.of)
+            unit = through(named, symbol.unit.dimension, document.word(report, "of", keys) or symbol.of)
         except UnitError as reason:
-            page.fault((*keys, "unit"), reason.message, reason.cure)
+            document.fault((*keys, "unit"), reason.message, reason.cure)
             return None
-    return ChallengeReport(name, symbol, unit, begin, end, page.word(report, "about", keys))
+    return ChallengeReport(name, symbol, unit, begin, end, document.word(report, "about", keys))
 
 
-def challenge(test: Challenge, liver: TwoClocks, standing: Standing, composition: Composition) -> Steps[Finding]:
+def challenge(
+    test: Challenge, simulator: MultiscaleSimulator, current: SimulationState, composition: Composition
+) -> Steps[Finding]:
     """Give a test to a patient at the moment where life stands.
 
     Raises
@@ -207,10 +209,10 @@ def challenge(test: Challenge, liver: TwoClocks, standing: Standing, composition
     grid = np.arange(0.0, test.length + 0.5 * test.sample, test.sample)
     marks = sorted({*grid.tolist(), *(each for report in test.reports for each in (report.begin, report.end))})
     times = np.array([mark for mark in marks if mark <= test.length + 1e-12])
-    outcome = yield from liver.tested(standing, test.start, times, test.doses, test.courses, neutral)
+    outcome = yield from simulator.run_challenge(current, test.start, times, test.doses, test.courses, neutral)
     if outcome.reason.failed:
         raise RunError(f"{test.title}: {outcome.reason.name.lower().replace('_', ' ')} at {outcome.time:.4g} day.")
-    names = liver.day_model.flat.outputs
+    names = simulator.day_model.flat.outputs
 
     def course(symbol: Symbol) -> NDArray[np.float64]:
         return np.asarray(outcome.outputs[:, names.index(symbol.name)])

@@ -19,18 +19,18 @@ from isletsim.composition.model_library import compose_stack
 from isletsim.composition.names import SETTABLE, STARTABLE, values_by_symbol
 from isletsim.data_files import find
 from isletsim.dosing import (
-    Stops,
+    ScheduledEvents,
     at_instants,
-    bare_stops,
+    breakpoints,
     given_at,
     read_courses,
     read_doses,
-    stops_of,
+    scheduled_events,
     to_schedule,
     without_given,
 )
 from isletsim.errors import Fault, InputError, RunError, did_you_mean
-from isletsim.language import Page
+from isletsim.language import TomlDocument
 from isletsim.patient import BoundPatient, bind_patient, read_patient
 from isletsim.solver import ADVICE, Outcome, Reason, solve
 from isletsim.trajectory import Moment, Trajectory
@@ -39,7 +39,7 @@ from isletsim.units import Quantity, UnitError, convert, days, on_grid
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Model", "bare_stops", "constant_values", "failure_message", "load_model"]
+__all__ = ["Model", "breakpoints", "constant_values", "failure_message", "load_model"]
 
 ROWS = 200  # records of a run for which nothing else is asked
 MOST_ROWS = 50_000_000
@@ -118,23 +118,23 @@ class Model:
                 repeated, opening, start=start, set=set, patient=patient, method=method, rtol=rtol
             )
         parameters, state = self.start(start, set, patient)
-        stops = self._stops(parameters, doses, courses, visits, opening)
+        events = self._stops(parameters, doses, courses, visits, opening)
         if isinstance(start, Moment) and start.time == opening:
-            stops = without_given(stops, self.composition, opening, start.given)
-        bare = bare_stops(self.compiled, parameters, opening, closing)
+            events = without_given(events, self.composition, opening, start.given)
+        bare = breakpoints(self.compiled, parameters, opening, closing)
         outcome = solve(
             self.compiled,
             state,
             parameters,
             span=(opening, closing),
-            save=at_instants(records, stops),
-            schedule=to_schedule(stops, bare, opening, closing),
+            save=at_instants(records, events),
+            schedule=to_schedule(events, bare, opening, closing),
             rtol=rtol,
             atol=rtol * 0.01 * np.array(self.composition.flat.scale),
             method=method,
             maximum_steps=maximum_steps,
         )
-        given = given_at(stops, self.composition, closing)
+        given = given_at(events, self.composition, closing)
         trajectory = self._trajectory(outcome, records, parameters, given)
         if outcome.reason.failed:
             raise RunError(failure_message(self.composition, outcome), partial=trajectory)
@@ -252,14 +252,14 @@ class Model:
         courses: Sequence[Mapping[str, Any]],
         visits: Sequence[str | float],
         opening: float,
-    ) -> Stops:
-        page = Page(Path("simulate"), "simulate(...)", {}, "", {})
-        given = read_doses(page, doses, ("doses",), self.composition, whole=False)
-        levels = read_courses(page, courses, ("courses",), self.composition, whole=False)
-        page.finish()
+    ) -> ScheduledEvents:
+        document = TomlDocument(Path("simulate"), "simulate(...)", {}, "", {})
+        given = read_doses(document, doses, ("doses",), self.composition, whole=False)
+        levels = read_courses(document, courses, ("courses",), self.composition, whole=False)
+        document.finish()
         met = [_time(each, "visits") for each in visits]
         neutral = dict(zip(self.composition.flat.parameters, parameters.tolist(), strict=True))
-        return stops_of(self.composition, given, levels, met, neutral, begin=opening)
+        return scheduled_events(self.composition, given, levels, met, neutral, begin=opening)
 
     def _trajectory(
         self,

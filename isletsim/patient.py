@@ -16,7 +16,7 @@ from isletsim.composition import Composition, Symbol
 from isletsim.composition.names import SETTABLE, STARTABLE, dotted, file_word, find_symbol, flat_names
 from isletsim.dosing import Course, Dose, read_courses, read_doses, read_time
 from isletsim.errors import InputError
-from isletsim.language import Keys, Note, Page, Spread, read_page
+from isletsim.language import KeyPath, Note, Spread, TomlDocument, read_document
 
 __all__ = ["BoundPatient", "Correlation", "Leg", "PatientFile", "Setting", "Watch", "bind_patient", "read_patient"]
 
@@ -87,7 +87,7 @@ class PatientFile:
     layers: tuple[str, ...]
     named: tuple[str, ...]  # what it sets
     watched: tuple[str, ...]  # what its history waits for
-    page: Page = field(repr=False, compare=False)
+    document: TomlDocument = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -114,54 +114,54 @@ class BoundPatient:
 
 def read_patient(path: Path) -> PatientFile:
     """A patient file; raises `InputError` with every fault that can be seen in the file alone."""
-    page = read_page(path)
-    data = page.data
-    page.only(
+    document = read_document(path)
+    data = document.data
+    document.only(
         data, ("title", "about", "source", "note", "core", "covariates", "set", "day", "correlations", "history"), ()
     )
-    title = page.word(data, "title", ())
+    title = document.word(data, "title", ())
     if not title:
-        page.fault((), "has no title.", 'Write title = "..." in its first line.')
+        document.fault((), "has no title.", 'Write title = "..." in its first line.')
     covariates = {}
-    for name, value in page.table(data, "covariates", ()).items():
+    for name, value in document.table(data, "covariates", ()).items():
         covariates[name] = value if isinstance(value, str) else repr(value)
     layers: list[str] = []
     watched: list[str] = []
-    for index, leg in enumerate(_tables(page, "history")):
-        keys: Keys = ("history", index)
-        page.only(leg, _LEG, keys)
-        layers += [layer for layer in page.names(leg, "layers", keys) if layer not in layers]
+    for index, leg in enumerate(_tables(document, "history")):
+        keys: KeyPath = ("history", index)
+        document.only(leg, _LEG, keys)
+        layers += [layer for layer in document.names(leg, "layers", keys) if layer not in layers]
         match = _CONDITION.fullmatch(leg["until"]) if isinstance(leg.get("until"), str) else None
         watched += [match.group(1)] if match else []
-    about = page.word(data, "about", ())
-    core = page.names(data, "core", ())
-    named = tuple(name for name, _ in dotted(page.table(data, "set", ()), _SETTING))
-    page.finish()
-    return PatientFile(path.stem, path, title, about, core, covariates, tuple(layers), named, tuple(watched), page)
+    about = document.word(data, "about", ())
+    core = document.names(data, "core", ())
+    named = tuple(name for name, _ in dotted(document.table(data, "set", ()), _SETTING))
+    document.finish()
+    return PatientFile(path.stem, path, title, about, core, covariates, tuple(layers), named, tuple(watched), document)
 
 
-def _tables(page: Page, key: str) -> list[Mapping[str, Any]]:
-    found = page.listing(page.data, key, ())
+def _tables(document: TomlDocument, key: str) -> list[Mapping[str, Any]]:
+    found = document.listing(document.data, key, ())
     for index, item in enumerate(found):
         if not isinstance(item, Mapping):
-            page.fault((key, index), "expected a table.", f"Write [[{key}]].")
+            document.fault((key, index), "expected a table.", f"Write [[{key}]].")
     return [item for item in found if isinstance(item, Mapping)]
 
 
 def bind_patient(patient: PatientFile, composition: Composition) -> BoundPatient:
     """The patient in terms of a composition; raises `InputError` with every fault of the file."""
-    page = patient.page
-    page.faults.clear()
+    document = patient.document
+    document.faults.clear()
     parameters: dict[str, Setting] = {}
     starts: dict[str, Setting] = {}
-    for name, value in dotted(page.table(page.data, "set", ()), _SETTING):
-        setting, symbol = _setting(page, name, value, composition)
+    for name, value in dotted(document.table(document.data, "set", ()), _SETTING):
+        setting, symbol = _setting(document, name, value, composition)
         if setting is None or symbol is None:
             continue
         target = starts if symbol.kind in STARTABLE else parameters
         for each in flat_names(symbol):
             if each in target:
-                page.fault(("set", name), f'"{each}" is set twice.')
+                document.fault(("set", name), f'"{each}" is set twice.')
             target[each] = replace(setting, name=each)
     bound = BoundPatient(
         name=patient.name,
@@ -169,154 +169,158 @@ def bind_patient(patient: PatientFile, composition: Composition) -> BoundPatient
         covariates=patient.covariates,
         parameters=parameters,
         starts=starts,
-        correlations=_correlations(page, composition),
-        history=tuple(_leg(page, leg, index, composition) for index, leg in enumerate(_tables(page, "history"))),
-        day=_day(page, composition),
+        correlations=_correlations(document, composition),
+        history=tuple(
+            _leg(document, leg, index, composition) for index, leg in enumerate(_tables(document, "history"))
+        ),
+        day=_day(document, composition),
     )
-    page.finish()
+    document.finish()
     return bound
 
 
-def _setting(page: Page, name: str, value: Any, composition: Composition) -> tuple[Setting | None, Symbol | None]:
-    keys: Keys = ("set", name)
+def _setting(
+    document: TomlDocument, name: str, value: Any, composition: Composition
+) -> tuple[Setting | None, Symbol | None]:
+    keys: KeyPath = ("set", name)
     table = value if isinstance(value, dict) else {"value": value}
-    page.only(table, _SETTING, keys)
+    document.only(table, _SETTING, keys)
     note = Note(
-        about=page.word(table, "about", keys),
-        source=page.word(table, "source", keys),
-        assumed=page.word(table, "assumed", keys),
+        about=document.word(table, "about", keys),
+        source=document.word(table, "source", keys),
+        assumed=document.word(table, "assumed", keys),
     )
     if bool(note.source) == bool(note.assumed):
-        page.fault(keys, "needs a source, or assumed, and not both.", 'Write assumed = "the reason".')
+        document.fault(keys, "needs a source, or assumed, and not both.", 'Write assumed = "the reason".')
     try:
-        symbol = find_symbol(composition, name, (*SETTABLE, *STARTABLE), page.place(keys))
+        symbol = find_symbol(composition, name, (*SETTABLE, *STARTABLE), document.place(keys))
     except InputError as reason:
-        page.faults.extend(reason.faults)
+        document.faults.extend(reason.faults)
         return None, None
-    found = page.quantity(table.get("value"), (*keys, "value"), symbol.unit.dimension, symbol.of)
+    found = document.quantity(table.get("value"), (*keys, "value"), symbol.unit.dimension, symbol.of)
     if found is None:
         return None, None
     spreads: dict[str, Spread | None] = {}
     for kind in ("varies", "uncertain"):
-        spreads[kind] = _spread(page, table, kind, keys, symbol) if kind in table else None
+        spreads[kind] = _spread(document, table, kind, keys, symbol) if kind in table else None
         spread = spreads[kind]
         if spread is not None and symbol.classes:
-            page.fault((*keys, kind), f'"{symbol.name}" is a chain; it cannot vary.', "Let a parameter vary.")
+            document.fault((*keys, kind), f'"{symbol.name}" is a chain; it cannot vary.', "Let a parameter vary.")
         elif spread is not None and not spread.low < found.value < spread.high:
-            page.fault((*keys, kind), "the value lies outside its own range.", "The range holds 95 % of people.")
+            document.fault((*keys, kind), "the value lies outside its own range.", "The range holds 95 % of people.")
     return Setting(symbol.name, found.value, note, spreads["varies"], spreads["uncertain"]), symbol
 
 
-def _spread(page: Page, table: Mapping[str, Any], key: str, keys: Keys, symbol: Symbol) -> Spread | None:
+def _spread(document: TomlDocument, table: Mapping[str, Any], key: str, keys: KeyPath, symbol: Symbol) -> Spread | None:
     ends = table[key]
     if not isinstance(ends, list) or len(ends) != 2:
-        page.fault((*keys, key), "expected a 95 % range.", f'Write {key} = ["low", "high"].')
+        document.fault((*keys, key), "expected a 95 % range.", f'Write {key} = ["low", "high"].')
         return None
-    low, high = (page.quantity(end, (*keys, key), symbol.unit.dimension, symbol.of) for end in ends)
-    distribution = page.one_of(table, "distribution", keys, ("lognormal", "normal"), "lognormal")
+    low, high = (document.quantity(end, (*keys, key), symbol.unit.dimension, symbol.of) for end in ends)
+    distribution = document.one_of(table, "distribution", keys, ("lognormal", "normal"), "lognormal")
     if low is None or high is None:
         return None
     if not low.value < high.value or (distribution == "lognormal" and low.value <= 0):
-        page.fault((*keys, key), "the range does not rise, or is not positive.")
+        document.fault((*keys, key), "the range does not rise, or is not positive.")
         return None
     return Spread(low.value, high.value, distribution)
 
 
-def _correlations(page: Page, composition: Composition) -> tuple[Correlation, ...]:
+def _correlations(document: TomlDocument, composition: Composition) -> tuple[Correlation, ...]:
     found = []
-    for index, item in enumerate(_tables(page, "correlations")):
-        keys: Keys = ("correlations", index)
-        page.only(item, ("between", "value", "source", "assumed", "note"), keys)
+    for index, item in enumerate(_tables(document, "correlations")):
+        keys: KeyPath = ("correlations", index)
+        document.only(item, ("between", "value", "source", "assumed", "note"), keys)
         if not item.get("source") and not item.get("assumed"):
-            page.fault(keys, "needs a source, or assumed.", 'Write assumed = "the reason".')
-        names = page.names(item, "between", keys)
+            document.fault(keys, "needs a source, or assumed.", 'Write assumed = "the reason".')
+        names = document.names(item, "between", keys)
         value: Any = item.get("value")
         good = isinstance(value, (int, float)) and not isinstance(value, bool)
         if len(names) != 2 or names[0] == names[1] or not good:
-            page.fault(keys, "expected between = [two names] and a value between -1 and 1.", "Write value = 0.4.")
+            document.fault(keys, "expected between = [two names] and a value between -1 and 1.", "Write value = 0.4.")
             continue
         if not -1 < value < 1:
-            page.fault((*keys, "value"), "a correlation lies between -1 and 1.", "Write value = 0.4.")
+            document.fault((*keys, "value"), "a correlation lies between -1 and 1.", "Write value = 0.4.")
             continue
         try:
             first, second = (
-                find_symbol(composition, name, (*SETTABLE, *STARTABLE), page.place(keys)) for name in names
+                find_symbol(composition, name, (*SETTABLE, *STARTABLE), document.place(keys)) for name in names
             )
         except InputError as reason:
-            page.faults.extend(reason.faults)
+            document.faults.extend(reason.faults)
             continue
         found.append(Correlation(first.name, second.name, float(value)))
     return tuple(found)
 
 
-def _day(page: Page, composition: Composition) -> tuple[Dose, ...]:
+def _day(document: TomlDocument, composition: Composition) -> tuple[Dose, ...]:
     """What every day brings; each entry has its time of day."""
-    entries = _tables(page, "day")
+    entries = _tables(document, "day")
     for index, entry in enumerate(entries):
-        page.only(entry, ("into", "amount", "at", "about"), ("day", index))
-    doses = read_doses(page, entries, ("day",), composition, whole=False)
+        document.only(entry, ("into", "amount", "at", "about"), ("day", index))
+    doses = read_doses(document, entries, ("day",), composition, whole=False)
     for index, dose in enumerate(doses):
         if not 0.0 <= dose.time < 1.0:
-            page.fault(("day", index, "at"), "is not a time of day.", 'Write at = "07:00".')
+            document.fault(("day", index, "at"), "is not a time of day.", 'Write at = "07:00".')
     return tuple(doses)
 
 
-def _leg(page: Page, leg: Mapping[str, Any], index: int, composition: Composition) -> Leg:
-    keys: Keys = ("history", index)
+def _leg(document: TomlDocument, leg: Mapping[str, Any], index: int, composition: Composition) -> Leg:
+    keys: KeyPath = ("history", index)
     watch, longest = None, LONGEST_HISTORY
     if ("for" in leg) == ("until" in leg):
-        page.fault(keys, "needs either for or until.", 'Write for = "5 year", or until = "hba1c >= 7 %".')
+        document.fault(keys, "needs either for or until.", 'Write for = "5 year", or until = "hba1c >= 7 %".')
     if "until" in leg:
-        watch = read_watch(page, leg["until"], (*keys, "until"), composition)
+        watch = read_watch(document, leg["until"], (*keys, "until"), composition)
     if ("within" in leg) != ("until" in leg):
-        page.fault(keys, "until and within stand together.", 'Write until = "hba1c >= 7 %", within = "30 year".')
-    span = read_time(page, leg.get("for", leg.get("within", "1 day")), keys, whole=True)
+        document.fault(keys, "until and within stand together.", 'Write until = "hba1c >= 7 %", within = "30 year".')
+    span = read_time(document, leg.get("for", leg.get("within", "1 day")), keys, whole=True)
     if span is not None:
         longest = span
         if not 0 < span <= LONGEST_HISTORY:
-            page.fault(keys, "a leg lasts from one day to 120 years.")
+            document.fault(keys, "a leg lasts from one day to 120 years.")
     earliest = 0.0
     if "after" in leg:
-        earliest = read_time(page, leg["after"], (*keys, "after"), whole=True) or 0.0
+        earliest = read_time(document, leg["after"], (*keys, "after"), whole=True) or 0.0
         if "until" not in leg or not 0 < earliest <= longest:
-            page.fault((*keys, "after"), "stands beside until, and lies within.", 'Write after = "6 month".')
+            document.fault((*keys, "after"), "stands beside until, and lies within.", 'Write after = "6 month".')
     return Leg(
-        about=page.word(leg, "about", keys),
-        layers=tuple(file_word(layer) for layer in page.names(leg, "layers", keys)),
-        courses=tuple(read_courses(page, leg.get("courses", []), (*keys, "courses"), composition)),
-        doses=tuple(read_doses(page, leg.get("doses", []), (*keys, "doses"), composition)),
+        about=document.word(leg, "about", keys),
+        layers=tuple(file_word(layer) for layer in document.names(leg, "layers", keys)),
+        courses=tuple(read_courses(document, leg.get("courses", []), (*keys, "courses"), composition)),
+        doses=tuple(read_doses(document, leg.get("doses", []), (*keys, "doses"), composition)),
         longest=longest,
-        visits=_visits(page, leg, keys, longest),
+        visits=_visits(document, leg, keys, longest),
         watch=watch,
         earliest=earliest,
     )
 
 
-def _visits(page: Page, leg: Mapping[str, Any], keys: Keys, longest: float) -> tuple[float, ...]:
+def _visits(document: TomlDocument, leg: Mapping[str, Any], keys: KeyPath, longest: float) -> tuple[float, ...]:
     if "visits" not in leg:
         return ()
-    every = read_time(page, leg["visits"], (*keys, "visits"), whole=True)
+    every = read_time(document, leg["visits"], (*keys, "visits"), whole=True)
     if every is None or every < 1:
-        page.fault((*keys, "visits"), "visits are at least a day apart.", 'Write visits = "3 month".')
+        document.fault((*keys, "visits"), "visits are at least a day apart.", 'Write visits = "3 month".')
         return ()
     return tuple(number * every for number in range(1, int(longest / every) + 1))
 
 
-def read_watch(page: Page, text: Any, keys: Keys, composition: Composition) -> Watch | None:
+def read_watch(document: TomlDocument, text: Any, keys: KeyPath, composition: Composition) -> Watch | None:
     """A condition on an output, such as ``hba1c >= 7.5 %``."""
     match = _CONDITION.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        page.fault(keys, f"expected a condition, found {text!r}.", 'Write "hba1c >= 7.5 %".')
+        document.fault(keys, f"expected a condition, found {text!r}.", 'Write "hba1c >= 7.5 %".')
         return None
     name, relation, level = match.groups()
     try:
-        symbol = find_symbol(composition, name, place=page.place(keys))
+        symbol = find_symbol(composition, name, place=document.place(keys))
     except InputError as reason:
-        page.faults.extend(reason.faults)
+        document.faults.extend(reason.faults)
         return None
-    found = page.quantity(level, keys, symbol.unit.dimension, symbol.of)
+    found = document.quantity(level, keys, symbol.unit.dimension, symbol.of)
     if symbol.kind in _FIXED or symbol.classes:
-        page.fault(keys, f'"{name}" is not one number that changes in time.')
+        document.fault(keys, f'"{name}" is not one number that changes in time.')
         return None
     return Watch(symbol.name, found.value, 1 if ">" in relation else -1, str(text)) if found else None
 

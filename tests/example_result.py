@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from isletsim.results import ArmInfo, Carrier, Failure, Result, Variable
+from isletsim.results import ArmInfo, EffectDriver, Failure, Result, Variable
 
 VARIABLES = (
     Variable("hba1c", "percent_NGSP", "%", "glycated haemoglobin"),
@@ -46,7 +46,7 @@ RUN = {
         {"id": "F99", "severity": "middle", "text": "This stands in run.json."},
     ],
 }
-EVIDENCE = ("animal", "assumed", (Carrier("msc.potency", "hba1c", 0.98, "assumed"),), (12, 14))
+EVIDENCE = ("animal", "assumed", (EffectDriver("msc.potency", "hba1c", 0.98, "assumed"),), (12, 14))
 
 
 def example(arms=("usual", "cells"), subjects=40, rows=157, spacing=7.0, failing=True):

@@ -110,5 +110,5 @@ def random_model(states: int) -> FlatModel:
 
 
 def small_model(rate: float = 2.0) -> FlatModel:
-    law = apply("multiply", Number(rate), apply("exp", apply("negate", apply("multiply", Name("k"), Name("x")))))
-    return model({"x": law}, {"k": 0.5}, {"law": law})
+    equation = apply("multiply", Number(rate), apply("exp", apply("negate", apply("multiply", Name("k"), Name("x")))))
+    return model({"x": equation}, {"k": 0.5}, {"law": equation})

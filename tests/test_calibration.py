@@ -16,7 +16,7 @@ from isletsim.calibration.report import explained, merge
 from isletsim.cohort import collect
 from isletsim.data_files import find
 from isletsim.errors import InputError, RunError
-from isletsim.language import read_page
+from isletsim.language import read_document
 from isletsim.study import load_scenario
 from isletsim.units import quantity
 
@@ -116,7 +116,7 @@ def test_a_fit_sees_the_ranges_that_the_files_will_give():
 
 
 def test_only_arms_that_rows_name_are_run_and_say_the_same():
-    study, bench = Study("t2d_weight_loss", (("until", "2 month"),)), observe.Bench()
+    study, bench = Study("t2d_weight_loss", (("until", "2 month"),)), observe.FitTarget()
     every, one = bench.run(study, {}, 0), bench.run(study, {}, 0, {"thorough"})
     assert [each.name for each in one.arms] == ["thorough"]
     assert len(every.arms) > 1
@@ -207,8 +207,8 @@ def test_what_is_kept_is_what_the_files_hold(kept):
             assert low <= value <= high
             number = name.removeprefix("spread of ")
             file, _, key = number.partition(".")
-            holders = [read_page(find("patient", each)).data["set"][number] for each in told["patients"]]
-            holders = holders or [read_page(find("model", file)).data["parameters"][key]]
+            holders = [read_document(find("patient", each)).data["set"][number] for each in told["patients"]]
+            holders = holders or [read_document(find("model", file)).data["parameters"][key]]
             for entry in holders:
                 if number == name:
                     assert math.isclose(quantity(entry["value"]).value, value, rel_tol=1e-9), name
@@ -218,9 +218,9 @@ def test_what_is_kept_is_what_the_files_hold(kept):
 
 
 def test_the_page_is_written_from_the_kept_result(kept):
-    page = own_table().parent.parent / "docs" / "calibration.md"
-    if page.parent.is_dir():
-        assert page.read_text(encoding="utf-8") == as_page(kept)
+    document = own_table().parent.parent / "docs" / "calibration.md"
+    if document.parent.is_dir():
+        assert document.read_text(encoding="utf-8") == as_page(kept)
 
 
 def test_a_page_may_give_other_reasons_and_no_other_numbers(tiny, kept):
@@ -271,5 +271,5 @@ def test_a_number_is_written_where_it_stands_and_nothing_else_changes(tiny, tmp_
     (place,) = [number for number, line in enumerate(before) if line != after[number]]
     assert after[place].startswith("target_rise")
     assert "by isletsim.calibration" in after[place]
-    entry = read_page(copy).data["parameters"]["target_rise"]
+    entry = read_document(copy).data["parameters"]["target_rise"]
     assert math.isclose(quantity(entry["value"]).value, next(iter(outcome.values.values())), rel_tol=1e-9)

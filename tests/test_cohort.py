@@ -213,7 +213,7 @@ def test_a_subject_who_arrives_too_soon_is_drawn_again(tmp_path):
     # People who were diabetic while lean met the end of every leg on its first day, and had 11 % where trials begin.
     eater = EATER.replace('"0.6"', '"0.64"')
     all_of_them = isletsim.load_scenario(write_study(tmp_path, eater=eater), set={"cohort.size": 30}).run()
-    days = all_of_them.people[1:, [trait.drawn for trait in all_of_them.traits].index(False)]
+    days = all_of_them.people[1:, [trait.drawn for trait in all_of_them.covariates].index(False)]
     soon = float(all_of_them.people[0, 0])
     assert np.sum(days < soon) > 5
     later = eater.replace("within =", f'after = "{soon} day"\nwithin =')

@@ -318,8 +318,10 @@ def test_a_report_is_given_by_one_file(refuse):
 )
 def test_a_cycle_names_its_members(texts, members, refuse):
     text = refuse(**texts)
-    laws = members.split(" -> ")
-    turns = [" -> ".join([*laws[turn:-1], *laws[:turn], laws[turn]]) for turn in range(len(laws) - 1)]
+    equations = members.split(" -> ")
+    turns = [
+        " -> ".join([*equations[turn:-1], *equations[:turn], equations[turn]]) for turn in range(len(equations) - 1)
+    ]
     assert any(f"these laws need each other: {turn}." in text for turn in turns), text
     assert "algebraic unknown" in text
 

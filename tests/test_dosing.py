@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import isletsim
-from isletsim.dosing import Course, Dose, at_instants, describe_dose, infusion, read_dosing_table, stops_of, to_schedule
+from isletsim.dosing import (
+    Course,
+    Dose,
+    at_instants,
+    describe_dose,
+    infusion,
+    read_dosing_table,
+    scheduled_events,
+    to_schedule,
+)
 from isletsim.errors import InputError
 from isletsim.units import on_grid
 
@@ -23,7 +32,7 @@ def models(tmp_path_factory):
 def levels(composition, doses=(), courses=(), name="", **more):
     """The levels that a parameter is set to, as (time, level)."""
     place = composition.flat.parameters.index(name)
-    stops = stops_of(composition, doses, courses, **more)
+    stops = scheduled_events(composition, doses, courses, **more)
     return [(stop.time, stop.amount) for stop in stops.entries if stop.kind == 2 and stop.index == place]
 
 
@@ -37,11 +46,11 @@ def levels(composition, doses=(), courses=(), name="", **more):
     times=st.integers(1, 50),
 )
 def test_five_words_give_the_whole_list(models, amount, at, every, times):
-    page, read = reader(models["pool"])
+    document, read = reader(models["pool"])
     found = read(
         [{"into": "bolus", "amount": f"{amount} mg", "at": f"{at} day", "every": f"{every} day", "times": times}]
     )
-    assert not page.faults
+    assert not document.faults
     assert found == [Dose("pool.bolus", float(amount), float(at + number * every)) for number in range(times)]
 
 
@@ -49,10 +58,10 @@ def reader(model, whole=True):
     from pathlib import Path
 
     from isletsim.dosing import read_doses
-    from isletsim.language import Page
+    from isletsim.language import TomlDocument
 
-    page = Page(Path("here"), "here", {}, "", {})
-    return page, lambda items: read_doses(page, items, ("doses",), model.composition, whole)
+    document = TomlDocument(Path("here"), "here", {}, "", {})
+    return document, lambda items: read_doses(document, items, ("doses",), model.composition, whole)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +69,9 @@ def reader(model, whole=True):
     [("3 month", 91), ("6 month", 183), ("1 year", 365), ("1.5 week", 11), ("2 day 08:00", 2 + 1 / 3), ("06:00", 0.25)],
 )
 def test_times_of_a_study_are_whole_days_and_a_time_of_day(models, text, day):
-    page, read = reader(models["pool"])
+    document, read = reader(models["pool"])
     found = read([{"into": "pool.bolus", "amount": "1 mg", "at": text}])
-    assert not page.faults
+    assert not document.faults
     assert found[0].time == pytest.approx(day)
 
 
@@ -88,17 +97,17 @@ def test_times_of_a_study_are_whole_days_and_a_time_of_day(models, text, day):
     ],
 )
 def test_a_regimen_that_cannot_be_meant_is_told_with_its_cure(models, regimen, told):
-    page, read = reader(models["pool"])
+    document, read = reader(models["pool"])
     assert read([regimen]) == []
-    assert told in "\n".join(str(fault) for fault in page.faults)
+    assert told in "\n".join(str(fault) for fault in document.faults)
 
 
 def test_a_port_that_only_multiplies_takes_no_amount_and_no_time(models):
-    page, read = reader(models["clinic"])
+    document, read = reader(models["clinic"])
     assert read([{"into": "wash"}]) == [Dose("clinic.wash", 1.0, 0.0)]
-    assert not page.faults
+    assert not document.faults
     read([{"into": "wash", "amount": "1", "over": "1 hour"}])
-    assert [fault.message for fault in page.faults] == [
+    assert [fault.message for fault in document.faults] == [
         "clinic.wash only multiplies; it takes no amount.",
         "clinic.wash only multiplies; it cannot be an infusion.",
     ]
@@ -294,25 +303,25 @@ def test_a_course_that_cannot_be_meant_is_told(models, course, told):
 
 def test_a_schedule_holds_what_falls_on_its_ends_and_nothing_beyond(models):
     composition = models["pool"].composition
-    stops = stops_of(composition, [Dose("pool.bolus", 1.0, float(day)) for day in range(5)])
+    stops = scheduled_events(composition, [Dose("pool.bolus", 1.0, float(day)) for day in range(5)])
     schedule = to_schedule(stops, [], 1.0, 3.0)
     assert schedule.times.tolist() == [1, 2, 3]
     assert schedule.first.tolist() == [0, 1, 2, 3]
 
 
 def test_bare_stops_join_a_schedule_where_nothing_else_happens(models):
-    stops = stops_of(models["pool"].composition, [Dose("pool.bolus", 1.0, 2.0), Dose("pool.bolus", 1.0, 2.0)])
+    stops = scheduled_events(models["pool"].composition, [Dose("pool.bolus", 1.0, 2.0), Dose("pool.bolus", 1.0, 2.0)])
     bare = [0.0, 0.5, 2.0, 2.5, 2.5 + 1e-12, 4.0]
     schedule = to_schedule(stops, bare, 0.0, 4.0)
     assert schedule.times.tolist() == [0.5, 2.0, 2.5 + 1e-12]
     assert schedule.first.tolist() == [0, 0, 2, 2]
-    assert to_schedule(stops_of(models["pool"].composition, []), bare, 0.0, 4.0).first.tolist() == [0, 0, 0, 0]
+    assert to_schedule(scheduled_events(models["pool"].composition, []), bare, 0.0, 4.0).first.tolist() == [0, 0, 0, 0]
 
 
 def test_visits_pass_over_files_that_take_no_part(models):
     composition = models["clinic"].composition
-    assert len(stops_of(composition, [], (), [1.0, 2.0]).entries) == 2
-    assert stops_of(composition, [], (), [1.0, 2.0], absent={"clinic"}).entries == ()
+    assert len(scheduled_events(composition, [], (), [1.0, 2.0]).entries) == 2
+    assert scheduled_events(composition, [], (), [1.0, 2.0], absent={"clinic"}).entries == ()
 
 
 def test_an_infusion_is_a_course_of_the_rate(models):
@@ -321,7 +330,7 @@ def test_an_infusion_is_a_course_of_the_rate(models):
 
 
 def test_records_move_only_onto_the_instants_they_mean(models):
-    stops = stops_of(models["pool"].composition, [Dose("pool.bolus", 1.0, 0.3)])
+    stops = scheduled_events(models["pool"].composition, [Dose("pool.bolus", 1.0, 0.3)])
     save = np.array([0.1, 0.1 + 2 * 0.1, 0.5])
     assert at_instants(save, stops).tolist() == [0.1, 0.3, 0.5]
     assert save[1] != 0.3

@@ -9,8 +9,8 @@ from example_result import EVIDENCE
 
 import isletsim
 from isletsim.cli.show import show_model
-from isletsim.results import ArmInfo, Carrier
-from isletsim.results.evidence_labels import badge, carried
+from isletsim.results import ArmInfo, EffectDriver
+from isletsim.results.evidence_labels import carried, evidence_label
 
 # One number more, which does next to nothing.
 SPARE = (
@@ -33,7 +33,7 @@ def pills(tmp_path):
 
 
 def shares(arm):
-    return {each.name: each.share for each in arm.carriers}
+    return {each.name: each.share for each in arm.effect_drivers}
 
 
 def test_numbers_that_an_effect_is_proportional_to_carry_all_of_it(pills):
@@ -62,7 +62,7 @@ def test_the_badge_is_the_worst_grade_that_carries_a_tenth(pills):
 
 def test_without_an_effect_nothing_carries_it(pills):
     arm = pills(study=STUDY.replace('amount = "0.5 mg"', 'amount = "0 mg"').replace('stop = ["drug"]', ""))
-    assert arm.carriers == ()
+    assert arm.effect_drivers == ()
     assert arm.grade == "assumed"  # of all its numbers, for want of better
 
 
@@ -73,20 +73,20 @@ def test_the_control_has_no_therapy_of_its_own(tmp_path):
 
 def test_a_badge_tells_the_therapy_from_the_size_of_its_effect():
     arm = replace(ArmInfo("cells", "", (), (), (), ()), evidence="human trial", grade="assumed")
-    assert badge(arm) == "human trial, effect size assumed"
-    assert badge(replace(arm, grade="human trial")) == "human trial"
+    assert evidence_label(arm) == "human trial, effect size assumed"
+    assert evidence_label(replace(arm, grade="human trial")) == "human trial"
     assert (
-        badge(replace(arm, evidence="animal", grade="cell"))
+        evidence_label(replace(arm, evidence="animal", grade="cell"))
         == "preclinical (animals), effect size from: preclinical (cells)"
     )
-    assert badge(replace(arm, evidence="", grade="")) == ""
+    assert evidence_label(replace(arm, evidence="", grade="")) == ""
 
 
 def test_what_carries_an_effect_is_named_with_its_grade():
     arm = ArmInfo("cells", "", (), (), (), (), *EVIDENCE)
     assert carried(arm) == "its effect on hba1c goes with msc.potency (98 %, assumed); 12 of its 14 numbers assumed"
-    three = tuple(Carrier(f"msc.n{number}", "hba1c", 0.5, "cell") for number in range(5))
-    assert "msc.n3" not in carried(replace(arm, carriers=three))
+    three = tuple(EffectDriver(f"msc.n{number}", "hba1c", 0.5, "cell") for number in range(5))
+    assert "msc.n3" not in carried(replace(arm, effect_drivers=three))
 
 
 def test_statements_reach_the_run_that_they_concern(tmp_path):

@@ -16,7 +16,7 @@ from matplotlib.colors import to_hex
 from isletsim.figures import Curve, Panel, draw, render
 from isletsim.figures.figure_spec import Threshold
 from isletsim.figures.layout import limits, power_of_ten, printed_unit, spread_apart, time_axis
-from isletsim.results import Failure, FigureSpec, sheet
+from isletsim.results import Failure, FigureRequest, sheet
 
 LONG = ("usual care", "metformin and three infusions of cells", "immune reset followed by islet replacement")
 SIX = ("usual care", "cells", "exosomes", "islets", "reset", "cells and reset")
@@ -59,8 +59,8 @@ def lines_of(axes, colour):
         alone(example()),
         example(SIX),
         example(LONG),
-        replace(example(), figures=(FigureSpec("a", "hba1c", thresholds=((6.5, "6.5 %"), (7.0, "7 %"))),)),
-        replace(example(), figures=tuple(FigureSpec(name, name) for name in ("hba1c", "msc.cells", "crp", "il6"))),
+        replace(example(), figures=(FigureRequest("a", "hba1c", thresholds=((6.5, "6.5 %"), (7.0, "7 %"))),)),
+        replace(example(), figures=tuple(FigureRequest(name, name) for name in ("hba1c", "msc.cells", "crp", "il6"))),
         example(rows=20, spacing=1 / 24, failing=False),
     ],
     ids=["cohort", "patient", "six arms", "long names", "one panel", "four panels", "hours"],
@@ -133,7 +133,7 @@ def test_one_patient_is_a_line_without_bands():
 
 
 def test_panels_are_those_of_the_scenario_in_its_order():
-    asked = (FigureSpec("x", "crp", title="Inflammation"), FigureSpec("y", "hba1c", band=(10.0, 90.0)))
+    asked = (FigureRequest("x", "crp", title="Inflammation"), FigureRequest("y", "hba1c", band=(10.0, 90.0)))
     result = replace(example(failing=False), figures=asked)
     found = sheet(result)
     assert [(panel.title, panel.unit) for panel in found.panels] == [("Inflammation", "mg/L"), ("HbA1c", "%")]
@@ -148,15 +148,15 @@ def test_panels_nobody_chose_begin_with_what_matters_and_are_nine_at_most():
 
 
 def test_a_quantity_that_was_not_recorded_is_named_in_the_notes():
-    found = sheet(replace(example(), figures=(FigureSpec("a", "hba1c"), FigureSpec("b", "tir"))))
+    found = sheet(replace(example(), figures=(FigureRequest("a", "hba1c"), FigureRequest("b", "tir"))))
     assert len(found.panels) == 1
     assert "Asked for and not recorded: tir." in found.notes
 
 
 def test_notes_say_scenario_version_cohort_assumptions_and_evidence():
     text = " ".join(sheet(example()).notes)
-    badge = "cells: preclinical (animals), effect size assumed"
-    for piece in ("t2d_msc", "isletsim 0.", "cohort of 39", "34 % of the parameters assumed", badge):
+    evidence_label = "cells: preclinical (animals), effect size assumed"
+    for piece in ("t2d_msc", "isletsim 0.", "cohort of 39", "34 % of the parameters assumed", evidence_label):
         assert piece in text
     assert "For research and teaching; no treatment decisions." in text
 
@@ -178,7 +178,11 @@ def test_a_band_of_few_people_is_called_what_it_is():
 
 
 def test_a_pure_number_says_what_it_counts():
-    figures = (FigureSpec("a", "homa_ir", unit="of nothing"), FigureSpec("b", "beta_mass"), FigureSpec("c", "homa_ir"))
+    figures = (
+        FigureRequest("a", "homa_ir", unit="of nothing"),
+        FigureRequest("b", "beta_mass"),
+        FigureRequest("c", "homa_ir"),
+    )
     panels = sheet(replace(example(), figures=figures)).panels
     assert [panel.unit for panel in panels] == ["of nothing", "fraction of healthy", ""]
 
@@ -210,7 +214,7 @@ def test_virtual_tests_are_marked_one_by_one():
     there = np.zeros(157, bool)
     there[[0, 26, 52, 104, 156]] = True
     values[:, :, ~there, 3] = np.nan
-    panel = draw(sheet(replace(result, values=values, figures=(FigureSpec("a", "cpeptide_fasting"),)))).axes[0]
+    panel = draw(sheet(replace(result, values=values, figures=(FigureRequest("a", "cpeptide_fasting"),)))).axes[0]
     assert all(len(line.get_xdata()) == 5 for line in panel.lines if line.get_marker() == "o")
     assert sum(line.get_marker() == "o" for line in panel.lines) == 2
     assert not any(line.get_clip_on() for line in panel.lines if line.get_marker() == "o")  # the last was cut in half

@@ -152,14 +152,14 @@ def test_divisions_that_the_lanes_save_change_no_value():
 
 def test_tables_and_rare_functions_are_taken_lane_by_lane():
     data = Table((0.0, 1.0, 3.0), (2.0, 5.0, 1.0))
-    laws = {
+    equations = {
         "table": apply("table", Name("x"), data),
         "arctan": apply("arctan", Name("x")),
         "sinh": apply("sinh", Name("x")),
         "floor": apply("floor", Name("x")),
         "power": apply("power", Name("x"), Name("k")),
     }
-    problem = small({"x": Name("k")}, {"k": 1.5}, laws)
+    problem = small({"x": Name("k")}, {"k": 1.5}, equations)
     eight = Eight(problem)
     eight.y[0] = [-1.0, 0.0, 0.5, 1.0, 2.0, 2.9, 3.0, 40.0]
     table, arctan, sinh, floor, power = eight.observed()
@@ -245,11 +245,13 @@ def test_elementary_functions_know_the_ends_of_the_numbers():
 def test_one_subject_and_eight_get_the_same_bytes_from_elementary_functions():
     # One subject's functions stand side by side too, in vectors of one, two, four or eight.
     scaled = [apply("multiply", Number(0.1 + 0.3 * place), Name("x")) for place in range(11)]
-    laws = {f"{name}{place}": apply(name, each) for name in ("exp", "tanh", "log") for place, each in enumerate(scaled)}
-    laws |= {f"softplus{place}": apply("softplus", each, Number(1.0)) for place, each in enumerate(scaled[:5])}
-    laws |= {f"power{place}": apply("power", each, Name("y")) for place, each in enumerate(scaled[:2])}
-    laws |= {"sine": apply("sin", Name("x")), "cosine": apply("cos", Name("x"))}
-    eight = Eight(small({"x": Number(0.0), "y": Number(0.0)}, {}, laws))
+    equations = {
+        f"{name}{place}": apply(name, each) for name in ("exp", "tanh", "log") for place, each in enumerate(scaled)
+    }
+    equations |= {f"softplus{place}": apply("softplus", each, Number(1.0)) for place, each in enumerate(scaled[:5])}
+    equations |= {f"power{place}": apply("power", each, Name("y")) for place, each in enumerate(scaled[:2])}
+    equations |= {"sine": apply("sin", Name("x")), "cosine": apply("cos", Name("x"))}
+    eight = Eight(small({"x": Number(0.0), "y": Number(0.0)}, {}, equations))
     dice = np.random.default_rng(5)
     for size in (1.0, 30.0, 2000.0):
         eight.y[:] = dice.uniform(-size, size, (2, LANES))

@@ -190,12 +190,12 @@ def test_notes_say_where_a_thing_comes_from(read):
 def test_a_start_is_a_quantity_or_an_equation(read):
     entries = read().entries
     assert entries["chain"].value is None
-    assert entries["chain"].law is not None
-    assert entries["chain"].law.text == "first * 2"
+    assert entries["chain"].equation is not None
+    assert entries["chain"].equation.text == "first * 2"
     for text in ["2 * first", "first", "2 * (first - first)", "1e-3 * first", "-first", "1 - 2"]:
-        assert read(('"first * 2"', f'"{text}"')).entries["chain"].law is not None
+        assert read(('"first * 2"', f'"{text}"')).entries["chain"].equation is not None
     for text in ["2 mg", "-1 mg", "2e3 mg", "2 mg*day/day"]:
-        assert read(('"first * 2"', f'"{text}"')).entries["chain"].law is None
+        assert read(('"first * 2"', f'"{text}"')).entries["chain"].equation is None
 
 
 def test_a_balance_is_a_signed_sum_of_names(read):

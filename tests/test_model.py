@@ -7,7 +7,7 @@ import pytest
 from example_models import CLINIC, DRUG, SUGAR, write
 
 import isletsim
-from isletsim.dosing import bare_stops
+from isletsim.dosing import breakpoints
 from isletsim.errors import InputError, RunError
 from isletsim.units import Quantity, days, unit
 
@@ -206,7 +206,7 @@ def test_a_run_may_begin_anywhere(models):
 def test_a_run_stops_at_every_period_and_at_every_knot(models):
     model = models["circadian"]
     parameters, _ = model.start()
-    stops = bare_stops(model.compiled, parameters, 0.0, 3.0)
+    stops = breakpoints(model.compiled, parameters, 0.0, 3.0)
     assert stops == pytest.approx([1 / 3, 1.0, 4 / 3, 7 / 3])
     run = model.simulate(until="10 day", save="1 day", rtol=1e-9)
     assert run["drip"][-1] == pytest.approx(2.5 + 10 + 2.5, rel=1e-9)

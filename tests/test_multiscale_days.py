@@ -129,27 +129,29 @@ def test_the_summaries_of_a_day_are_those_of_its_course(store: Any) -> None:
 
 
 def test_steps_of_one_length_and_steps_that_follow_the_error_agree(compose: Any) -> None:
-    liver = liver_of(compose(sugar=SUGAR, cells=CELLS))
-    walk = born(liver).life.walk
-    parameters = walk._reads(born(liver).life.parameters, np.array([1.0, 0.0]))
-    pace = walk.day.pace(parameters, walk.midnight)
+    simulator = liver_of(compose(sugar=SUGAR, cells=CELLS))
+    stepper = born(simulator).slow.stepper
+    parameters = stepper._reads(born(simulator).slow.parameters, np.array([1.0, 0.0]))
+    pace = stepper.day.pace(parameters, stepper.midnight)
     assert pace == pytest.approx(LONGEST_STEP)
-    fixed = spent(walk.day, parameters, walk.midnight, pace)
-    adaptive = spent(walk.day, parameters, walk.midnight, 0.0)
+    fixed = spent(stepper.day, parameters, stepper.midnight, pace)
+    adaptive = spent(stepper.day, parameters, stepper.midnight, 0.0)
     for one, other in zip(fixed, adaptive, strict=True):
         assert one == pytest.approx(other, rel=1e-6, abs=1e-6)
 
 
 def test_the_summaries_are_smooth_in_what_a_day_reads(compose: Any) -> None:
-    liver = liver_of(compose(sugar=SUGAR, cells=CELLS))
-    life = born(liver).life
-    walk = life.walk
-    pace = walk.day.pace(walk._reads(life.parameters, np.array([1.0, 0.0])), walk.midnight)
+    simulator = liver_of(compose(sugar=SUGAR, cells=CELLS))
+    life = born(simulator).slow
+    stepper = life.stepper
+    pace = stepper.day.pace(stepper._reads(life.parameters, np.array([1.0, 0.0])), stepper.midnight)
 
-    kept = [not name.startswith("fraction") for name in walk.clocks.up]  # that one bends where a peak meets a level
+    kept = [not name.startswith("fraction") for name in stepper.clocks.up]  # that one bends where a peak meets a level
 
     def means(mass: float) -> np.ndarray:
-        return spent(walk.day, walk._reads(life.parameters, np.array([mass, 0.0])), walk.midnight, pace)[0][kept]
+        return spent(stepper.day, stepper._reads(life.parameters, np.array([mass, 0.0])), stepper.midnight, pace)[0][
+            kept
+        ]
 
     wide, narrow = ((means(1 + h) - means(1 - h)) / (2 * h) for h in (1e-3, 1e-5))
     assert wide == pytest.approx(narrow, rel=1e-4)

@@ -245,7 +245,7 @@ def test_a_flux_that_leaves_one_balance_and_enters_another_is_one_and_the_same(n
         known = {each: random.Random(each).uniform(0.5, 2.0) for each in (*flat.states, *flat.parameters, *fluxes)}
         known |= {each: 1.0 for tree in flat.derivatives for each in names(tree) if each not in known}
         known |= {port.flow: 0.0 for port in composed(stack).ports.values()}  # an infusion enters from outside
-        standing = {}
+        current = {}
         for state, tree in zip(flat.states, flat.derivatives, strict=True):
             if flat.algebraic[flat.states.index(state)]:
                 continue
@@ -253,7 +253,7 @@ def test_a_flux_that_leaves_one_balance_and_enters_another_is_one_and_the_same(n
             for flux in names(tree) & fluxes:
                 change = evaluate(tree, known | {flux: known[flux] + 1.0}) - before
                 if change:
-                    standing.setdefault(flux, []).append(change)
-        for flux, changes in standing.items():
+                    current.setdefault(flux, []).append(change)
+        for flux, changes in current.items():
             whole = [round(abs(change)) for change in changes]
             assert [abs(change) for change in changes] == pytest.approx(whole, abs=1e-9), flux

@@ -8,7 +8,7 @@ import pytest
 
 from isletsim.data_files import find
 from isletsim.errors import InputError
-from isletsim.results import ArmInfo, Response, Result, Trait, Variable
+from isletsim.results import ArmInfo, Covariate, Response, Result, Variable
 from isletsim.results.responders import responders, told
 from isletsim.study import load_scenario
 
@@ -39,8 +39,8 @@ def study(response=FALLS):
     arms = (ArmInfo("usual", "", ("care",), (), (), ()), ArmInfo("cells", "", ("care", "cells"), (), (), ()))
     variables = (Variable("hba1c", "percent_NGSP", "%"), Variable("reserve", "", ""))
     names = {"history 1: until found": False, "cells.batch": True, "care.dose": True}
-    traits = tuple(Trait(name, drawn) for name, drawn in names.items())
-    whole = Result("made_up", "", arms, 0, DAYS, variables, values, traits=traits, people=people)
+    traits = tuple(Covariate(name, drawn) for name, drawn in names.items())
+    whole = Result("made_up", "", arms, 0, DAYS, variables, values, covariates=traits, people=people)
     return replace(whole, response=response)
 
 
@@ -137,10 +137,10 @@ def test_a_wrong_table_is_told_with_its_place(tmp_path, table, expected):
 
 def test_a_study_knows_its_people():
     result = load_scenario("t2d_msc", set={"cohort.size": 2, "until": "1 year"}).run()
-    legs = [place for place, trait in enumerate(result.traits) if not trait.drawn]
-    assert [result.traits[place].name for place in legs][-1].startswith("history 3: ")
+    legs = [place for place, trait in enumerate(result.covariates) if not trait.drawn]
+    assert [result.covariates[place].name for place in legs][-1].startswith("history 3: ")
     assert (result.people[:, legs] > 0).all()
     assert np.isnan(result.people[0, len(legs) :]).all()
     assert np.isfinite(result.people[1:]).all()
-    batch = [trait.name for trait in result.traits].index("msc.potency")
+    batch = [trait.name for trait in result.covariates].index("msc.potency")
     assert result.people[1, batch] != result.people[2, batch]

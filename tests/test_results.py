@@ -10,7 +10,7 @@ from example_result import alone, example
 from scipy import stats
 
 from isletsim.errors import InputError
-from isletsim.results import FigureSpec, Variable, render_table, summarise, write
+from isletsim.results import FigureRequest, Variable, render_table, summarise, write
 from isletsim.results.files import COLUMNS, columns
 from isletsim.results.summary import marks, quantiles, student
 
@@ -315,14 +315,14 @@ def test_a_time_that_reads_like_the_end_has_one_column():
 
 def test_the_table_is_of_what_the_figures_show_and_names_the_rest():
     # With five arms and a cohort it once had 1,100 lines.
-    shown = replace(example(), figures=(FigureSpec("a", "crp"), FigureSpec("b", "msc.cells")))
+    shown = replace(example(), figures=(FigureRequest("a", "crp"), FigureRequest("b", "msc.cells")))
     text = render_table(shown)
     assert "crp [mg/L]" in text
     assert "hba1c [%]" not in text
     assert "Recorded too: hba1c, glucose_mean," in text
     assert "hba1c [%]" in render_table(shown, everything=True)
     assert "Recorded too" not in render_table(shown, everything=True)
-    nothing_clinical = replace(example(), figures=(FigureSpec("b", "msc.cells"),))
+    nothing_clinical = replace(example(), figures=(FigureRequest("b", "msc.cells"),))
     assert "hba1c [%]" in render_table(nothing_clinical)
 
 

@@ -14,7 +14,7 @@ from isletsim.codegen import compile_model
 from isletsim.codegen.evaluate_at import derivatives, initial
 from isletsim.composition.model_library import compose_stack
 from isletsim.data_files import listing
-from isletsim.dosing import bare_stops, stops_of, to_schedule
+from isletsim.dosing import breakpoints, scheduled_events, to_schedule
 from isletsim.errors import InputError
 from isletsim.language import Name, Number, Table, apply, parse
 from isletsim.model import load_model
@@ -78,7 +78,9 @@ def test_a_model_that_comes_back_gives_the_same_trajectories(tmp_path, name):
     exchange = exchange_of(model.composition, values=values, start=state)
     ids = {each.name: each.id for each in exchange.variables}
     save = np.linspace(0.0, 5.0, 51)
-    stops = to_schedule(stops_of(model.composition, []), bare_stops(model.compiled, values, 0.0, 5.0), 0.0, 5.0)
+    stops = to_schedule(
+        scheduled_events(model.composition, []), breakpoints(model.compiled, values, 0.0, 5.0), 0.0, 5.0
+    )
     ours = solve(
         model.compiled,
         state,

@@ -240,7 +240,10 @@ def test_truths_and_numbers_stand_for_each_other(tmp_path):
 
 def test_functions_are_written_out_and_may_call_each_other(tmp_path):
     body = "<listOfFunctionDefinitions>"
-    for name, law in (("square", call("times", ci("a"), ci("a"))), ("fourth", call("square", call("square", ci("a"))))):
+    for name, law in (
+        ("square", call("times", ci("a"), ci("a"))),
+        ("fourth", call("square", call("square", ci("a")))),
+    ):
         law = law.replace("<square/>", "<ci>square</ci>")
         body += f'<functionDefinition id="{name}">{mathml(f"<lambda><bvar><ci>a</ci></bvar>{law}</lambda>")}'
         body += "</functionDefinition>"
@@ -263,13 +266,13 @@ def test_a_sum_of_a_thousand_terms_and_a_chain_of_three_hundred_operators_are_re
 def test_a_power_of_a_pool_that_starts_empty_is_none_the_worse_for_rounding(tmp_path):
     names = [f"x{index}" for index in range(6)]
     body = parameters(**dict.fromkeys(names, 0), n=2.4)
-    laws = [rule("rate", names[0], cn(1.0))]
+    equations = [rule("rate", names[0], cn(1.0))]
     for before, name in itertools.pairwise(names):
         share = call(
             "divide", call("power", ci(before), ci("n")), call("plus", cn(1.0), call("power", ci(before), ci("n")))
         )
-        laws.append(rule("rate", name, call("minus", share, call("times", cn(3.0), ci(name)))))
-    got = run(tmp_path, sbml(body + rules(*laws)), rtol=1e-8)
+        equations.append(rule("rate", name, call("minus", share, call("times", cn(3.0), ci(name)))))
+    got = run(tmp_path, sbml(body + rules(*equations)), rtol=1e-8)
     assert got["x5"][-1] > 0
     assert all(got[name].min() >= 0 for name in names)
 

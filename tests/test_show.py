@@ -271,8 +271,8 @@ def test_a_therapy_shows_whom_it_acts_on():
 
 def test_what_layers_make_of_a_law_stands_below_it():
     text = show_model(["yildirim2023", "metformin"], colour=False)
-    law = text.partition("  production, HGP")[2]
-    assert re.search(r"\n      × \(1 − .*\)   of metformin\n", law.partition("own_uptake")[0])
+    equation = text.partition("  production, HGP")[2]
+    assert re.search(r"\n      × \(1 − .*\)   of metformin\n", equation.partition("own_uptake")[0])
 
 
 def test_a_chain_is_shown_class_by_class():

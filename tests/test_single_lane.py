@@ -47,12 +47,12 @@ def test_one_lane_computes_the_same_bytes_as_eight(states):
 
 def test_a_sine_that_goes_farther_than_a_lane_is_right_beside_others_that_do_not():
     scales = (1.0, 0.1, 1e9, 3.0, 2e9)
-    laws = {
+    equations = {
         f"{name}{scale:g}": apply(name, apply("multiply", Number(scale), Name("x")))
         for name in ("sin", "cos")
         for scale in scales
     }
-    compiled = compile_model(model({"x": Number(0.0)}, {}, laws))
+    compiled = compile_model(model({"x": Number(0.0)}, {}, equations))
     place = 12.3
     exact = [function(scale * place) for function in (math.sin, math.cos) for scale in scales]
     assert observed(compiled, np.array([place])) == pytest.approx(exact, rel=1e-15)

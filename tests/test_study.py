@@ -12,7 +12,7 @@ from isletsim.codegen import native
 from isletsim.cohort import collect, draw
 from isletsim.ensemble import alone
 from isletsim.errors import InputError, RunError
-from isletsim.study.subject import live
+from isletsim.study.subject import simulate_subject
 
 USUAL, TWIN, NONE, PILLS = range(4)
 
@@ -209,18 +209,18 @@ def test_two_patients_of_one_history_differ_by_what_is_drawn(study):
 
 def live_alone(scenario, subject):
     from isletsim.multiscale.daily_stepper import Rules
-    from isletsim.multiscale.simulator import liver_for
-    from isletsim.study.subject import Ground
+    from isletsim.multiscale.simulator import simulator_for
+    from isletsim.study.subject import StudyContext
 
     plan = scenario.plan
     return alone(
-        live(
-            Ground(
+        simulate_subject(
+            StudyContext(
                 plan=plan,
                 composition=scenario.composition,
                 patient=scenario.patient,
                 challenges=scenario.challenges,
-                liver=liver_for(scenario.composition, plan.tolerance, plan.method, Rules()),
+                simulator=simulator_for(scenario.composition, plan.tolerance, plan.method, Rules()),
                 draws=collect(scenario.composition, scenario.patient),
                 save=np.array(plan.save),
             ),
@@ -338,7 +338,7 @@ def test_an_interrupted_run_leaves_what_was_computed(study, jobs):
     assert done[0]
     assert told[-1][0] <= done[1:].sum() < 6000
     # What was kept of an interrupted run looked like a whole one of 6000.
-    assert partial.run["warnings"][0].startswith(f"interrupted: {done[1:].sum()} of 6000 people were lived")
+    assert partial.run["warnings"][0].startswith(f"interrupted: {done[1:].sum()} of 6000 subjects were simulated")
 
 
 def test_progress_is_told_to_the_end(study):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from isletsim.errors import Fault, InputError
-from isletsim.language import read_model, read_page
+from isletsim.language import read_document, read_model
 from isletsim.language.toml_document import LARGEST, MOST
 
 
@@ -76,7 +76,7 @@ def test_a_fault_of_toml_knows_its_line(tmp_path):
 def test_a_folder_or_nothing_at_all_is_no_file(tmp_path):
     for path in [tmp_path, tmp_path / "absent.toml", Path("\x00")]:
         with pytest.raises(InputError) as caught:
-            read_page(path)
+            read_document(path)
         assert "cannot be read" in str(caught.value)
 
 

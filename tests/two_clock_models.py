@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from isletsim.composition import Composition
-from isletsim.dosing import Dose, stops_of
+from isletsim.dosing import Dose, scheduled_events
 from isletsim.ensemble import alone
 from isletsim.multiscale.daily_stepper import Rules
-from isletsim.multiscale.simulator import Standing, Stretch, TwoClocks
+from isletsim.multiscale.simulator import MultiscaleSimulator, Segment, SimulationState
 
 # Sugar of the blood follows meals and what the cells make of it; some of it is hormone that lags behind.
 SUGAR = """
@@ -88,26 +88,26 @@ MEALS = (Dose("sugar.meal", 30.0, 0.3), Dose("sugar.meal", 40.0, 0.5), Dose("sug
 REPORTS = ("mass", "memory", "given", "mean_day", "breakfast", "highest", "lowest", "in_range")
 
 
-def liver_of(composition: Composition, **rules: Any) -> TwoClocks:
-    return TwoClocks(composition, 1e-6, Rules(**rules))
+def liver_of(composition: Composition, **rules: Any) -> MultiscaleSimulator:
+    return MultiscaleSimulator(composition, 1e-6, Rules(**rules))
 
 
-def born(liver: TwoClocks, **changes: float) -> Standing:
+def born(simulator: MultiscaleSimulator, **changes: float) -> SimulationState:
     """A life's beginning, with other values of some parameters."""
-    flat = liver.composition.flat
+    flat = simulator.composition.flat
     values = np.array(flat.values)
     for name, value in changes.items():
         values[flat.parameters.index(name.replace("__", "."))] = value
-    return liver.begin(values, {}, MEALS)
+    return simulator.initial_state(values, {}, MEALS)
 
 
-def lived(liver: TwoClocks, until: float, doses: Any = (), courses: Any = (), **more: Any) -> Stretch:
+def lived(simulator: MultiscaleSimulator, until: float, doses: Any = (), courses: Any = (), **more: Any) -> Segment:
     """A life from its beginning, with a record at every midnight."""
-    neutral = dict(zip(liver.composition.flat.parameters, liver.composition.flat.values, strict=True))
-    stops = stops_of(liver.composition, doses, courses, neutral=neutral)
-    standing = more.pop("standing", None) or born(liver)
-    return alone(liver.live(standing, until, more.pop("save", np.arange(0.0, until + 0.5)), stops, **more))
+    neutral = dict(zip(simulator.composition.flat.parameters, simulator.composition.flat.values, strict=True))
+    stops = scheduled_events(simulator.composition, doses, courses, neutral=neutral)
+    current = more.pop("standing", None) or born(simulator)
+    return alone(simulator.simulate(current, until, more.pop("save", np.arange(0.0, until + 0.5)), stops, **more))
 
 
-def column(liver: TwoClocks, name: str) -> int:
-    return liver.outputs.index(f"report.{name}")
+def column(simulator: MultiscaleSimulator, name: str) -> int:
+    return simulator.outputs.index(f"report.{name}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isletsim.calibration.observe import Bench
+from isletsim.calibration.observe import FitTarget
 from isletsim.calibration.reading import printed
 from isletsim.calibration.records import Comparison, Free, Group, Outcome, Reached
 from isletsim.errors import RunError
@@ -43,7 +43,7 @@ def fit(group: Group, cohort: int | None = None, keep: bool = False, tell: Calla
     tell : is given a line now and then.
     """
     size = group.cohort if cohort is None else cohort
-    bench = Bench()
+    bench = FitTarget()
     together = size if _asks_people(group) else 0
     before = {each.key: each.value for each in group.free}
     first = _reached(bench, group, before, size)
@@ -80,7 +80,7 @@ def settled(free: Free, value: float) -> float:
 
 
 def _round(
-    bench: Bench, group: Group, start: Mapping[str, float], near: Found, cohort: int, tell: Callable[[str], None]
+    bench: FitTarget, group: Group, start: Mapping[str, float], near: Found, cohort: int, tell: Callable[[str], None]
 ) -> tuple[dict[str, float], dict[str, float]]:
     from scipy.optimize import least_squares
 
@@ -143,14 +143,14 @@ def _round(
     return values, {each.key: float(error) for each, error in zip(group.free, spread, strict=True)}
 
 
-def _reached(bench: Bench, group: Group, values: Mapping[str, float], cohort: int) -> dict[Comparison, float]:
+def _reached(bench: FitTarget, group: Group, values: Mapping[str, float], cohort: int) -> dict[Comparison, float]:
     """What every row says; only rows about a population are asked of a cohort, and shares of nothing else."""
     asked = [each for each in group.comparisons if cohort or each.statistic != "share"]
     return _asked(bench, asked, values, cohort) | {each: math.nan for each in group.comparisons if each not in asked}
 
 
 def _asked(
-    bench: Bench, comparisons: Iterable[Comparison], values: Mapping[str, float], cohort: int
+    bench: FitTarget, comparisons: Iterable[Comparison], values: Mapping[str, float], cohort: int
 ) -> dict[Comparison, float]:
     """What rows say, those about a population by a cohort if there is one; no scenario is run twice."""
     known = list(comparisons)
@@ -159,14 +159,14 @@ def _asked(
     return found | bench.observe([each for each in known if each.study not in crowds], values)
 
 
-def _offsets(bench: Bench, group: Group, values: Mapping[str, float], last: Found) -> dict[Comparison, float]:
+def _offsets(bench: FitTarget, group: Group, values: Mapping[str, float], last: Found) -> dict[Comparison, float]:
     """What the cohort says above the reference patient."""
     together = [each for each in group.comparisons if each.people != "reference" and each.weight > 0]
     alone = bench.observe(together, values)
     return {each: last[each] - alone[each] for each in together}
 
 
-def _assumed(bench: Bench, group: Group) -> dict[str, tuple[int, int]]:
+def _assumed(bench: FitTarget, group: Group) -> dict[str, tuple[int, int]]:
     """How many numbers of each scenario are assumed, and of how many."""
     found = {}
     for study, scenario in bench.scenarios.items():

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from isletsim.results import Result
     from isletsim.study import Scenario
 
-__all__ = ["Bench", "patched"]
+__all__ = ["FitTarget", "patched"]
 
 YEAR = 365.25
 
 
 @dataclass
-class Bench:
+class FitTarget:
     """Scenarios that are loaded once and run with other numbers again and again; `runs` counts them."""
 
     scenarios: dict[Study, Scenario] = field(default_factory=dict)

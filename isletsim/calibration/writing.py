@@ -12,7 +12,7 @@ from isletsim.calibration.reading import printed
 from isletsim.calibration.records import Free, Outcome, widened
 from isletsim.data_files import find
 from isletsim.errors import Fault, InputError
-from isletsim.language import Keys, read_page
+from isletsim.language import KeyPath, read_document
 from isletsim.units import Quantity, UnitError, quantity
 
 __all__ = ["changes", "write_into"]
@@ -24,16 +24,16 @@ _ASSUMED = re.compile(r'(\bassumed\s*=\s*)"([^"]*)"')
 _FITTED = re.compile(rf";? ?fitted to [^;]*{re.escape(BY)}")
 
 
-def changes(outcome: Outcome) -> list[tuple[Path, Keys, str, str]]:
+def changes(outcome: Outcome) -> list[tuple[Path, KeyPath, str, str]]:
     """What would change: file, key, the line as it is, and as it would be."""
     rows = dict.fromkeys(row.comparison.target for row in outcome.rows if row.comparison.weight > 0)
     if all(math.isnan(error) for error in outcome.errors.values()):
         return []
-    found: dict[tuple[Path, Keys], tuple[str, str]] = {}
+    found: dict[tuple[Path, KeyPath], tuple[str, str]] = {}
     for free in outcome.group.free:
         for path, keys in _holders(free):
-            page = read_page(path)
-            line = page.text.split("\n")[page.lines[keys] - 1]
+            document = read_document(path)
+            line = document.text.split("\n")[document.lines[keys] - 1]
             old, now = found.get((path, keys), (line, line))
             found[path, keys] = (old, _line(free, outcome.values[free.key], now, rows, path))
     return [(*place, old, new) for place, (old, new) in found.items() if old != new]
@@ -43,11 +43,11 @@ def write_into(outcome: Outcome) -> list[Path]:
     """Put the numbers of an outcome into their files; the files that changed."""
     written = []
     for path, keys, old, new in changes(outcome):
-        page = read_page(path)
-        lines = page.text.split("\n")
-        number = page.lines[keys] - 1
+        document = read_document(path)
+        lines = document.text.split("\n")
+        number = document.lines[keys] - 1
         if lines[number] != old:
-            raise InputError(Fault(page.place(keys), "changed while it was fitted.", "Fit again."))
+            raise InputError(Fault(document.place(keys), "changed while it was fitted.", "Fit again."))
         lines[number] = new
         text = "\n".join(lines)
         tomllib.loads(text)
@@ -56,7 +56,7 @@ def write_into(outcome: Outcome) -> list[Path]:
     return list(dict.fromkeys(written))
 
 
-def _holders(free: Free) -> list[tuple[Path, Keys]]:
+def _holders(free: Free) -> list[tuple[Path, KeyPath]]:
     if free.patients:
         return [(find("patient", each), ("set", free.name)) for each in free.patients]
     file, _, key = free.name.partition(".")

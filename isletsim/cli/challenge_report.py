@@ -15,15 +15,15 @@ from isletsim.data_files import find_any
 from isletsim.dosing import read_time
 from isletsim.ensemble import alone
 from isletsim.errors import Fault, InputError, RunError
-from isletsim.language import Page, read_page
+from isletsim.language import TomlDocument, read_document
 from isletsim.multiscale.daily_stepper import Rules
 from isletsim.results.files import write_figure
 from isletsim.results.record import NOTICE
 from isletsim.scenario import scenario_of
 from isletsim.study.load import prepared_scenario
 from isletsim.study.record import LABELS
-from isletsim.study.run import ground_of
-from isletsim.study.subject import live
+from isletsim.study.run import study_context
+from isletsim.study.subject import simulate_subject
 
 __all__ = ["Seen", "draw_seen", "examine", "told"]
 
@@ -61,15 +61,15 @@ def examine(wanted: str, test: str, at: str = "0 day") -> list[Seen]:
     if kind not in ("patient", "scenario"):
         cure = "isletsim list patients, or isletsim list scenarios, says whom there is."
         raise InputError(Fault(wanted, f"This is a {kind}; a test is given to a patient or in a scenario.", cure))
-    page = read_page(path)
-    asked = Page(path, f"--at {at}", {}, "", {})
+    document = read_document(path)
+    asked = TomlDocument(path, f"--at {at}", {}, "", {})
     day = read_time(asked, at, (), whole=True)
     if day is not None and day < 0:
         asked.fault((), "No test is given before the end of the history.", 'Write --at "12 month".')
     asked.finish()
-    data: dict[str, Any] = page.data
+    data: dict[str, Any] = document.data
     if kind != "scenario":
-        data = {"title": page.data.get("title", wanted), "patient": str(path.resolve()), "arms": {path.stem: {}}}
+        data = {"title": document.data.get("title", wanted), "patient": str(path.resolve()), "arms": {path.stem: {}}}
         data |= {"visits": {"every": "3 month"}, "until": "1 day"}
     own = Path(test)  # a path starts from where the user is, not from where the patient stands
     named = str(own.resolve()) if own.suffix == ".toml" and own.is_file() else test
@@ -78,16 +78,16 @@ def examine(wanted: str, test: str, at: str = "0 day") -> list[Seen]:
         data["until"] = at
     data["cohort"] = {"size": 0}
     data.pop("figures", None)
-    scenario = prepared_scenario(scenario_of(Page(path, page.shown, data, page.text, page.lines)))
+    scenario = prepared_scenario(scenario_of(TomlDocument(path, document.shown, data, document.text, document.lines)))
     seen: list[Seen] = []
 
     def note(arm: int, day: float, finding: Finding) -> None:
         units = {symbol.name: LABELS.get(unit.text, unit.text) for symbol, unit in finding.challenge.shown}
         seen.append(Seen(path.stem, scenario.plan.arms[arm].name, day, finding, units))
 
-    lived = alone(live(ground_of(scenario, Rules(), note), 0))
-    if lived.failures:
-        raise RunError("\n".join(dict.fromkeys(failure.message for failure in lived.failures)))
+    subject_result = alone(simulate_subject(study_context(scenario, Rules(), note), 0))
+    if subject_result.failures:
+        raise RunError("\n".join(dict.fromkeys(failure.message for failure in subject_result.failures)))
     arms = [arm.name for arm in scenario.plan.arms]
     return sorted(seen, key=lambda each: arms.index(each.arm))
 
@@ -129,7 +129,7 @@ def _decimals(values: Any) -> int:
 
 def draw_seen(seen: Sequence[Seen], folder: str | Path) -> list[Path]:
     """The curves of the tests as a figure, png and svg."""
-    from isletsim.figures import Curve, Panel, Sheet, draw
+    from isletsim.figures import Curve, FigureSpec, Panel, draw
 
     first = seen[0].finding
     panels = []
@@ -142,5 +142,5 @@ def draw_seen(seen: Sequence[Seen], folder: str | Path) -> list[Path]:
         panels.append(Panel(title[:1].upper() + title[1:], seen[0].units[symbol.name], curves))
     lines = f"Lines: the reference patient of {seen[0].study}, day {seen[0].day:g}."
     notes = (f"{lines} {NOTICE}",)
-    sheet = Sheet(first.challenge.title, tuple(panels), (0.0, float(first.minutes[-1]) / 1440.0), (), notes)
+    sheet = FigureSpec(first.challenge.title, tuple(panels), (0.0, float(first.minutes[-1]) / 1440.0), (), notes)
     return write_figure(draw(sheet), first.challenge.name, folder)

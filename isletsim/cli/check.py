@@ -42,7 +42,7 @@ def files_of_patient(patient: PatientFile) -> list[str]:
 
 def files_of_challenge(test: ChallengeFile) -> list[str]:
     """The models that a virtual test speaks of."""
-    given = [str(dose.get("into", "")) for dose in test.page.data.get("doses", []) if isinstance(dose, dict)]
+    given = [str(dose.get("into", "")) for dose in test.document.data.get("doses", []) if isinstance(dose, dict)]
     named = [name.partition(".")[0] for name in (*test.shown, *given) if "." in name]
     return [*dict.fromkeys([*named, *test.layers])]
 

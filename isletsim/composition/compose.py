@@ -129,9 +129,9 @@ def compose(stack: Stack, outputs: Iterable[str] | None, name: str) -> Compositi
             scales.append(_scale(stack, entry))
     for unknown in unknowns:
         entry = stack.entries[unknown]
-        assert entry.law is not None
+        assert entry.equation is not None
         flat_states.append(unknown)
-        derivatives.append(stack.expand(stack.tree_of(stack.files[stack.owner[unknown]], entry.law), 0))
+        derivatives.append(stack.expand(stack.tree_of(stack.files[stack.owner[unknown]], entry.equation), 0))
         starts.append(Number(entry.value or 0.0))
         scales.append(_scale(stack, entry))
     stack.derivative = dict(zip(flat_states, derivatives, strict=True))
@@ -188,11 +188,13 @@ def _split(stack: Stack, flat: FlatModel) -> Clocks:
     """The two flat models of a stack whose files declare clocks."""
     for file in stack.files.values():
         if not file.clock and file.entries:
-            file.page.fault((), "has no clock, but another file of the stack has.", 'Write clock = "years" or "day".')
+            file.document.fault(
+                (), "has no clock, but another file of the stack has.", 'Write clock = "years" or "day".'
+            )
         for report in file.reports.values():
             if file.clock == "day":
                 message = "a day file has no reports; a life file reports what it reads of the day."
-                file.page.fault(report.law.keys, message)
+                file.document.fault(report.equation.keys, message)
     stack.finish()
 
     def owner(name: str) -> str:
@@ -233,9 +235,9 @@ def _asked(stack: Stack, outputs: Iterable[str]) -> list[str]:
 
 def _start(stack: Stack, state: str, index: int) -> Tree:
     entry = stack.entries[state]
-    if entry.law is None:
+    if entry.equation is None:
         return Number(entry.value or 0.0)
-    return stack.expand(stack.tree_of(stack.files[stack.owner[state]], entry.law), index)
+    return stack.expand(stack.tree_of(stack.files[stack.owner[state]], entry.equation), index)
 
 
 def _scale(stack: Stack, entry: Entry) -> float:
@@ -254,10 +256,10 @@ def _port_actions(stack: Stack) -> tuple[dict[str, PortPlan], list[Action], dict
             whole = f"{file.name}.{port.name}"
             indices = {"add": -1, "multiply": -1}
             flow = ""
-            for verb, laws in (("multiply", port.multiply), ("add", port.add)):
+            for verb, equations in (("multiply", port.multiply), ("add", port.add)):
                 assignments: list[tuple[str, Tree]] = []
-                for target, law in laws.items():
-                    tree = stack.tree_of(file, law)
+                for target, equation in equations.items():
+                    tree = stack.tree_of(file, equation)
                     for flat_name, index in stack.classes(f"{file.name}.{target}"):
                         effect = stack.expand(tree, index)
                         given = apply("multiply", Name(AMOUNT), effect)
@@ -281,10 +283,10 @@ def _revisions(stack: Stack, actions: list[Action]) -> tuple[list[int], dict[str
     visits: list[int] = []
     after_port: dict[str, tuple[int, ...]] = {}
     for name, entry in stack.entries.items():
-        if entry.kind != "held" or entry.law is None:
+        if entry.kind != "held" or entry.equation is None:
             continue
         file = stack.files[stack.owner[name]]
-        tree = stack.expand(stack.tree_of(file, entry.law), 0)
+        tree = stack.expand(stack.tree_of(file, entry.equation), 0)
         index = len(actions)
         actions.append(Action(f"{name}:revise", ((name, tree),)))
         if entry.at == "visit":
@@ -307,11 +309,11 @@ def _expressions(stack: Stack) -> tuple[list[tuple[str, Tree]], list[tuple[str, 
     for file in stack.files.values():
         for name, report in file.reports.items():
             if name in reports:
-                file.page.fault(report.law.keys, f'"{name}" is reported by another file of the stack too.')
+                file.document.fault(report.equation.keys, f'"{name}" is reported by another file of the stack too.')
                 continue
             unit, substance = stack.report_unit(file, report), stack.report_substance(file, report)
             reports[name] = Symbol(f"report.{name}", "report", unit, substance, about=report.about)
-            trees[f"report.{name}"] = stack.expand(stack.tree_of(file, report.law), 0)
+            trees[f"report.{name}"] = stack.expand(stack.tree_of(file, report.equation), 0)
             kinds[f"report.{name}"] = "report"
     for name in sorted({each for tree in [*trees.values(), *stack.derivative.values()] for each in names(tree)}):
         if name.startswith("change("):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isletsim.composition.stack import PER_TIME, Stack
 from isletsim.flat import AMOUNT, TIME, FlatModel
-from isletsim.language import ANY, Law, ModelFile, Name, Port, Term, names, same
+from isletsim.language import ANY, Equation, ModelFile, Name, Port, Term, names, same
 from isletsim.units import PURE, Dimension, base_unit, describe, times
 
 __all__ = ["check_dimensions", "check_names"]
@@ -15,19 +15,19 @@ def check_dimensions(stack: Stack) -> None:
     for name, entry in stack.entries.items():
         file = stack.files[stack.owner[name]]
         wanted = stack.dimension(name)
-        if entry.kind == "state" and entry.law is not None:
-            stack.demand(file, entry.law, wanted, f"The start of {entry.name} is {describe(wanted)}.")
-        elif entry.kind == "held" and entry.law is not None:
-            stack.demand(file, entry.law, wanted, f"{entry.name} is {describe(wanted)}.")
-        elif entry.kind == "unknown" and entry.law is not None:
-            stack.measure(file, entry.law)
+        if entry.kind == "state" and entry.equation is not None:
+            stack.demand(file, entry.equation, wanted, f"The start of {entry.name} is {describe(wanted)}.")
+        elif entry.kind == "held" and entry.equation is not None:
+            stack.demand(file, entry.equation, wanted, f"{entry.name} is {describe(wanted)}.")
+        elif entry.kind == "unknown" and entry.equation is not None:
+            stack.measure(file, entry.equation)
     for target, whole in stack.wholes.items():
         wanted = stack.dimension(target)
-        for contributor, law, _ in whole.adds:
+        for contributor, equation, _ in whole.adds:
             rule = f"What joins {target} is {describe(wanted)}."
-            stack.demand(stack.files[contributor], law, wanted, rule)
-        for contributor, law, _ in whole.scales:
-            stack.demand(stack.files[contributor], law, PURE, "A scale must be a pure number.")
+            stack.demand(stack.files[contributor], equation, wanted, rule)
+        for contributor, equation, _ in whole.scales:
+            stack.demand(stack.files[contributor], equation, PURE, "A scale must be a pure number.")
     for state, terms in stack.balances.items():
         for contributor, term in terms:
             _check_term(stack, state, stack.files[contributor], term)
@@ -39,23 +39,23 @@ def check_dimensions(stack: Stack) -> None:
 
 
 def _check_term(stack: Stack, state: str, file: ModelFile, term: Term) -> None:
-    entry_law = Law(Name(term.name, term.span), _term_text(stack, file, term), term.keys)
+    entry_law = Equation(Name(term.name, term.span), _term_text(stack, file, term), term.keys)
     name = stack.qualify(file, term.name, entry_law, term.span)
     if not name:
         return
     kind = stack.entries[name].kind if name in stack.entries else "clock"
     if kind not in ("rate", "quantity"):
         message = f'"{term.name}" is a {kind}; a balance is a sum of rates.'
-        file.page.fault(term.keys, message, "", entry_law.text, term.span)
+        file.document.fault(term.keys, message, "", entry_law.text, term.span)
         return
     wanted, found = times(stack.dimension(state), PER_TIME), stack.dimension(name)
     if not same(found, wanted):
         message = f"{term.name} is {describe(found)}; what changes {state} is {describe(wanted)}."
-        file.page.fault(term.keys, message, "", entry_law.text, term.span)
+        file.document.fault(term.keys, message, "", entry_law.text, term.span)
 
 
 def _term_text(stack: Stack, file: ModelFile, term: Term) -> str:
-    value: object = file.page.data
+    value: object = file.document.data
     for key in term.keys:
         value = value.get(key, "") if isinstance(value, dict) else ""
     return value if isinstance(value, str) else ""
@@ -63,8 +63,8 @@ def _term_text(stack: Stack, file: ModelFile, term: Term) -> str:
 
 def _check_port(stack: Stack, file: ModelFile, port: Port) -> None:
     amount: Dimension | None = port.unit.dimension if port.unit is not None else None
-    for target, law in port.add.items():
-        found, state = stack.measure(file, law), stack.dimension(f"{file.name}.{target}")
+    for target, equation in port.add.items():
+        found, state = stack.measure(file, equation), stack.dimension(f"{file.name}.{target}")
         if ANY in (found, state):
             continue
         needed = times(state, found, -1.0)
@@ -72,9 +72,9 @@ def _check_port(stack: Stack, file: ModelFile, port: Port) -> None:
             amount = needed
         elif amount != needed:
             message = f"{target} is {describe(state)}, so the amount is {describe(needed)}, not {describe(amount)}."
-            file.page.fault(law.keys, message, "", law.text, (0, len(law.text)))
-    for law in port.multiply.values():
-        stack.demand(file, law, PURE, "A multiplier is a pure number.")
+            file.document.fault(equation.keys, message, "", equation.text, (0, len(equation.text)))
+    for equation in port.multiply.values():
+        stack.demand(file, equation, PURE, "A multiplier is a pure number.")
     stack.port_units[f"{file.name}.{port.name}"] = port.unit or base_unit(amount or PURE)
 
 

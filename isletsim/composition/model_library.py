@@ -114,7 +114,7 @@ def _read(wanted: Iterable[str | Path], follow: bool) -> tuple[list[ModelFile], 
             beside = path.parent / f"{used}.toml"
             looked.append(beside)
             if used not in files:
-                meet(own_file(used, path.parent) or used, file.page.place(("uses", used)))
+                meet(own_file(used, path.parent) or used, file.document.place(("uses", used)))
     if faults:
         raise InputError(dict.fromkeys(faults))
     return list(files.values()), list(dict.fromkeys(looked))

@@ -13,7 +13,7 @@ from isletsim.language import (
     SUMMARIES,
     Apply,
     Entry,
-    Law,
+    Equation,
     Mismatch,
     ModelFile,
     Name,
@@ -52,10 +52,10 @@ class Summary:
 class Whole:
     """A rate or quantity after composition: its own law, what others add, what others scale it by."""
 
-    own: Law
+    own: Equation
     file: str
-    adds: list[tuple[str, Law, Tree]] = field(default_factory=list)
-    scales: list[tuple[str, Law, Tree]] = field(default_factory=list)
+    adds: list[tuple[str, Equation, Tree]] = field(default_factory=list)
+    scales: list[tuple[str, Equation, Tree]] = field(default_factory=list)
     tree: Tree = field(default_factory=lambda: Number(0.0))
 
 
@@ -80,14 +80,14 @@ class Stack:
 
     def read(self, file: ModelFile) -> None:
         """Take the entries of a file under their qualified names."""
-        file.page.faults.clear()
+        file.document.faults.clear()
         for name, entry in file.entries.items():
             self.entries[f"{file.name}.{name}"] = entry
             self.owner[f"{file.name}.{name}"] = file.name
 
     def finish(self) -> None:
         """Raise every fault found so far, of every file, as one `InputError`."""
-        found = [fault for file in self.files.values() for fault in file.page.faults] + self.faults
+        found = [fault for file in self.files.values() for fault in file.document.faults] + self.faults
         if found:
             raise InputError(dict.fromkeys(found))
 
@@ -96,19 +96,23 @@ class Stack:
         name = place.removeprefix("change(").partition("[")[0].partition(":")[0].rstrip(")")
         owner, _, rest = name.partition(".")
         if name in self.entries:
-            self.files[self.owner[name]].page.fault(self.entries[name].keys, message, cure)
+            self.files[self.owner[name]].document.fault(self.entries[name].keys, message, cure)
         elif owner == "report":
             file = next(file for file in self.files.values() if rest in file.reports)
-            file.page.fault(file.reports[rest].law.keys, message, cure)
+            file.document.fault(file.reports[rest].equation.keys, message, cure)
         elif owner in self.files:
-            self.files[owner].page.fault(("doses", rest), message, cure)
+            self.files[owner].document.fault(("doses", rest), message, cure)
         else:
             self.faults.append(Fault("the stack", message, cure))
 
-    def qualify(self, file: ModelFile, name: str, law: Law, span: tuple[int, int] | None, summary: bool = False) -> str:
+    def qualify(
+        self, file: ModelFile, name: str, equation: Equation, span: tuple[int, int] | None, summary: bool = False
+    ) -> str:
         """The qualified name that a text means, "" after noting a fault; `summary`: as what is summarised."""
-        page = file.page
-        if name == TIME or (name == CLASS and law.keys[0] == "states" and file.entries[str(law.keys[1])].classes):
+        page = file.document
+        if name == TIME or (
+            name == CLASS and equation.keys[0] == "states" and file.entries[str(equation.keys[1])].classes
+        ):
             return name
         if "." not in name:
             if name in file.entries:
@@ -117,24 +121,24 @@ class Stack:
             cure = renamed(name, file.name) or did_you_mean(name, file.entries)
             if not cure and elsewhere:
                 cure = f"It is in {elsewhere[0]}: write {elsewhere[0]}.{name} and announce it under [uses]."
-            page.fault(law.keys, f'"{name}" is not defined in this file.', cure, law.text, span)
+            page.fault(equation.keys, f'"{name}" is not defined in this file.', cure, equation.text, span)
             return ""
         other, _, rest = name.partition(".")
         if other == file.name and rest in file.entries:
             return name
         if other not in self.files:
             cure = renamed(other) or did_you_mean(other, self.files)
-            page.fault(law.keys, f'the file "{other}" is not in the stack.', cure, law.text, span)
+            page.fault(equation.keys, f'the file "{other}" is not in the stack.', cure, equation.text, span)
         elif rest not in self.files[other].entries:
             cure = renamed(rest, other) or did_you_mean(rest, self.files[other].entries)
-            page.fault(law.keys, f'"{other}" has no "{rest}".', cure, law.text, span)
+            page.fault(equation.keys, f'"{other}" has no "{rest}".', cure, equation.text, span)
         elif rest not in file.uses.get(other, ()):
             cure = f'Write {other} = ["{rest}"] under [uses].'
-            page.fault(law.keys, f'"{name}" is borrowed but not announced.', cure, law.text, span)
+            page.fault(equation.keys, f'"{name}" is borrowed but not announced.', cure, equation.text, span)
         elif not summary and file.clock == "years" and self._moves_within_a_day(name):
             cure = f"Write mean({name}), at({name}, ...), max, min or fraction."
             message = f'"{name}" changes within a day; a file with clock = "years" reads daily summaries.'
-            page.fault(law.keys, message, cure, law.text, span)
+            page.fault(equation.keys, message, cure, equation.text, span)
         else:
             return name
         return ""
@@ -142,64 +146,64 @@ class Stack:
     def _moves_within_a_day(self, name: str) -> bool:
         return self.clock(name) == "day" and self.entries[name].kind in ("state", "unknown", "quantity", "rate")
 
-    def tree_of(self, file: ModelFile, law: Law) -> Tree:
+    def tree_of(self, file: ModelFile, equation: Equation) -> Tree:
         """A law with qualified names, data in place, and `change(x)` as a name of its own."""
 
         def visit(node: Tree) -> Tree:
             match node:
                 case Name(name, span):
-                    return Name(self.qualify(file, name, law, span), span)
+                    return Name(self.qualify(file, name, equation, span), span)
                 case Apply("table", (argument, Name(name, span)), whole):
-                    data = self.qualify(file, name, law, span)
+                    data = self.qualify(file, name, equation, span)
                     if data and (data not in self.entries or self.entries[data].table is None):
                         cure = "Give it table = [[x, y], ...] under [parameters]."
-                        file.page.fault(law.keys, f'"{name}" holds no data.', cure, law.text, span)
+                        file.document.fault(equation.keys, f'"{name}" holds no data.', cure, equation.text, span)
                         return Number(0.0)
                     return Apply("table", (visit(argument), Name(data, span)), whole)
                 case Apply("change", (Name(name, span),), whole):
-                    target = self.qualify(file, name, law, span)
+                    target = self.qualify(file, name, equation, span)
                     if target and (target not in self.entries or self.entries[target].kind != "state"):
-                        file.page.fault(law.keys, f'"{name}" is not a state.', "", law.text, span)
+                        file.document.fault(equation.keys, f'"{name}" is not a state.', "", equation.text, span)
                         return Number(0.0)
                     return Name(f"change({target})", whole)
                 case Apply(operator, arguments, whole) if SUMMARIES.get(operator) == len(arguments):
-                    return Name(self._summary(file, law, node), whole)
+                    return Name(self._summary(file, equation, node), whole)
                 case Apply("change" | "sum" | "last" | "previous", arguments, whole) if not all(
                     isinstance(each, Name) for each in arguments
                 ):
                     message = f"{node.operator} takes names; previous stands in a balance only."
-                    file.page.fault(law.keys, message, "", law.text, whole)
+                    file.document.fault(equation.keys, message, "", equation.text, whole)
                     return Number(0.0)
                 case Apply("previous", _, whole):
-                    file.page.fault(law.keys, "previous stands in a balance only.", "", law.text, whole)
+                    file.document.fault(equation.keys, "previous stands in a balance only.", "", equation.text, whole)
                     return Number(0.0)
                 case Apply(operator, arguments, whole):
                     return Apply(operator, tuple(visit(each) for each in arguments), whole)
             return node
 
-        return visit(law.tree)
+        return visit(equation.tree)
 
-    def _summary(self, file: ModelFile, law: Law, node: Apply) -> str:
+    def _summary(self, file: ModelFile, equation: Equation, node: Apply) -> str:
         """The name of a daily summary, "" after noting a fault."""
         if not all(isinstance(each, Name) for each in node.arguments):
             message = f"{node.operator} of a day takes names: what is summarised, then parameters."
-            file.page.fault(law.keys, message, "Give this piece a name.", law.text, node.span)
+            file.document.fault(equation.keys, message, "Give this piece a name.", equation.text, node.span)
             return ""
         written = [each for each in node.arguments if isinstance(each, Name)]
-        found = [self.qualify(file, each.name, law, each.span, summary=True) for each in written]
+        found = [self.qualify(file, each.name, equation, each.span, summary=True) for each in written]
         for each in written:
             if each.name == TIME:
-                file.page.fault(law.keys, "time itself has no daily summary.", "", law.text, each.span)
+                file.document.fault(equation.keys, "time itself has no daily summary.", "", equation.text, each.span)
         if not all(each in self.entries for each in found):
             return ""
         of, limits = found[0], found[1:]
         if self.clock(of) != "day" or file.clock != "years":
             message = f"{node.operator}(...) with {len(found)} name{'s' * (len(found) > 1)} is a daily summary."
             cure = 'It is for files with clock = "years" that look at one with clock = "day".'
-            file.page.fault(law.keys, message, cure, law.text, node.span)
+            file.document.fault(equation.keys, message, cure, equation.text, node.span)
             return ""
         if any(self.entries[each].kind not in ("parameter", "derived") for each in limits):
-            file.page.fault(law.keys, "the limits of a summary are parameters.", "", law.text, node.span)
+            file.document.fault(equation.keys, "the limits of a summary are parameters.", "", equation.text, node.span)
             return ""
         name = f"{node.operator}({', '.join(found)})"
         self.summaries[name] = Summary(node.operator, of, tuple(limits))
@@ -215,8 +219,8 @@ class Stack:
         """Join adds and scales to the rates, quantities and balances they name."""
         for file in self.files.values():
             for name, entry in file.entries.items():
-                if entry.kind in ("quantity", "rate", "derived") and entry.law is not None:
-                    whole = Whole(entry.law, file.name)
+                if entry.kind in ("quantity", "rate", "derived") and entry.equation is not None:
+                    whole = Whole(entry.equation, file.name)
                     self.wholes[f"{file.name}.{name}"] = whole
                 if entry.kind == "state":
                     self.balances[f"{file.name}.{name}"] = [(file.name, term) for term in file.balance.get(name, ())]
@@ -224,12 +228,12 @@ class Stack:
                 for name in borrowed:
                     if other in self.files and name not in self.files[other].entries:
                         cure = renamed(name, other) or did_you_mean(name, self.files[other].entries)
-                        file.page.fault(("uses", other), f'"{other}" has no "{name}".', cure)
+                        file.document.fault(("uses", other), f'"{other}" has no "{name}".', cure)
         for file in self.files.values():
-            for target, law in file.adds:
-                self._join(file, target, law, adding=True)
-            for target, law in file.scales:
-                self._join(file, target, law, adding=False)
+            for target, equation in file.adds:
+                self._join(file, target, equation, adding=True)
+            for target, equation in file.scales:
+                self._join(file, target, equation, adding=False)
         for whole in self.wholes.values():
             total = self.tree_of(self.files[whole.file], whole.own)
             for _, _, tree in whole.adds:
@@ -238,13 +242,13 @@ class Stack:
                 total = apply("multiply", total, tree)
             whole.tree = total
 
-    def _join(self, file: ModelFile, target: str, law: Law, adding: bool) -> None:
+    def _join(self, file: ModelFile, target: str, equation: Equation, adding: bool) -> None:
         other, _, name = target.partition(".")
         if other == file.name:
-            file.page.fault(law.keys, f'"{target}" is in this very file.', "Write it into its own law.")
+            file.document.fault(equation.keys, f'"{target}" is in this very file.', "Write it into its own law.")
             return
         if other not in self.files and renamed(other):
-            file.page.fault(law.keys, f'there is no file "{other}".', renamed(target))
+            file.document.fault(equation.keys, f'there is no file "{other}".', renamed(target))
             return
         if other not in self.files:
             self.skipped.append(f"{file.name}: {'adds to' if adding else 'scales'} {target}")
@@ -253,15 +257,15 @@ class Stack:
         verb = "add to" if adding else "scale"
         if entry is None:
             cure = renamed(name, other) or did_you_mean(name, self.files[other].entries)
-            file.page.fault(law.keys, f'"{other}" has no "{name}" to {verb}.', cure)
+            file.document.fault(equation.keys, f'"{other}" has no "{name}" to {verb}.', cure)
         elif entry.kind in ("rate", "quantity"):
             whole = self.wholes[target]
-            (whole.adds if adding else whole.scales).append((file.name, law, self.tree_of(file, law)))
+            (whole.adds if adding else whole.scales).append((file.name, equation, self.tree_of(file, equation)))
         elif entry.kind == "state" and adding:
-            self.balances[target] += [(file.name, term) for term in signed_terms(file.page, law)]
+            self.balances[target] += [(file.name, term) for term in signed_terms(file.document, equation)]
         else:
             kinds = "a rate, a quantity or a state's balance" if adding else "a rate or a quantity"
-            file.page.fault(law.keys, f'"{target}" is a {entry.kind}; one can {verb} {kinds}.')
+            file.document.fault(equation.keys, f'"{target}" is a {entry.kind}; one can {verb} {kinds}.')
 
     # --- dimensions ---
 
@@ -288,13 +292,13 @@ class Stack:
             found = self.measure(self.files[whole.file], whole.own)
             if entry.unit is not None and not same(found, entry.unit.dimension):
                 text = f"the law is {describe(found)}; the unit {entry.unit.text} is {describe(entry.unit.dimension)}."
-                self.files[whole.file].page.fault(entry.keys, text)
+                self.files[whole.file].document.fault(entry.keys, text)
             self.dimensions[name] = entry.unit.dimension if entry.unit is not None else found
         elif entry.unit is not None:
             self.dimensions[name] = entry.unit.dimension
         return self.dimensions[name]
 
-    def measure(self, file: ModelFile, law: Law, tree: Tree | None = None) -> Dimension:
+    def measure(self, file: ModelFile, equation: Equation, tree: Tree | None = None) -> Dimension:
         """The dimension of a law; ANY after a fault has been noted."""
 
         def of_name(name: str) -> Dimension:
@@ -304,35 +308,43 @@ class Stack:
                 return self.dimension(name.split("(")[1][:-1])
             return self.dimension(name)
 
-        noted = len(file.page.faults)
-        qualified = tree if tree is not None else self.tree_of(file, law)
+        noted = len(file.document.faults)
+        qualified = tree if tree is not None else self.tree_of(file, equation)
         if tree is None:  # names were checked when the law was read
-            del file.page.faults[noted:]
+            del file.document.faults[noted:]
         if any(name == "" for name in names(qualified)):
             return ANY
         for node in walk(qualified):
             match node:
                 case Apply("table", (argument, Name(data))):
                     units = self.entries[data].table_units
-                    found = self._measured(file, law, argument, of_name)
+                    found = self._measured(file, equation, argument, of_name)
                     if units is not None and not same(found, units[0].dimension):
                         message = f"the data run over {describe(units[0].dimension)}, not over {describe(found)}."
-                        file.page.fault(law.keys, message, "", law.text, argument.span)
-        return self._measured(file, law, qualified, of_name)
+                        file.document.fault(equation.keys, message, "", equation.text, argument.span)
+        return self._measured(file, equation, qualified, of_name)
 
-    def _measured(self, file: ModelFile, law: Law, tree: Tree, of_name: object) -> Dimension:
+    def _measured(self, file: ModelFile, equation: Equation, tree: Tree, of_name: object) -> Dimension:
         try:
-            return dimension_of(tree, of_name, law.text)  # type: ignore[arg-type]
+            return dimension_of(tree, of_name, equation.text)  # type: ignore[arg-type]
         except Mismatch as wrong:
-            file.page.fault(law.keys, wrong.message, "", law.text, wrong.span)
+            file.document.fault(equation.keys, wrong.message, "", equation.text, wrong.span)
             return ANY
 
-    def demand(self, file: ModelFile, law: Law, wanted: Dimension, rule: str, tree: Tree | None = None) -> None:
+    def demand(
+        self, file: ModelFile, equation: Equation, wanted: Dimension, rule: str, tree: Tree | None = None
+    ) -> None:
         """Note a fault unless a law has the wanted dimension."""
-        found = self.measure(file, law, tree)
+        found = self.measure(file, equation, tree)
         if not same(found, wanted):
-            page = file.page
-            page.fault(law.keys, f"{law.text} is {describe(found)}. {rule}", "", law.text, (0, len(law.text)))
+            page = file.document
+            page.fault(
+                equation.keys,
+                f"{equation.text} is {describe(found)}. {rule}",
+                "",
+                equation.text,
+                (0, len(equation.text)),
+            )
 
     # --- the flat model ---
 
@@ -352,7 +364,7 @@ class Stack:
         found = {self.width(each) for each in _bare_names(tree)} - {0}
         if len(found) > 1:
             entry = self.entries[name]
-            page = self.files[self.owner[name]].page
+            page = self.files[self.owner[name]].document
             page.fault(entry.keys, f"mixes chains of {' and '.join(str(each) for each in sorted(found))} classes.")
         return max(found, default=0)
 
@@ -382,8 +394,8 @@ class Stack:
 
     def report_unit(self, file: ModelFile, report: Report) -> Unit:
         """The unit a report is shown in, after noting a fault where that cannot be."""
-        found = self.measure(file, report.law)
-        tree = self.tree_of(file, report.law)
+        found = self.measure(file, report.equation)
+        tree = self.tree_of(file, report.equation)
         if report.unit is None:
             if isinstance(tree, Name) and tree.name in self.entries:
                 return self.shown_unit(tree.name)
@@ -394,12 +406,12 @@ class Stack:
             return through(report.unit, found, self.report_substance(file, report))
         except UnitError as reason:
             message = f"{report.name} is shown in {report.unit.text}. {reason.message}"
-            file.page.fault(report.law.keys, message, "", report.law.text, (0, len(report.law.text)))
+            file.document.fault(report.equation.keys, message, "", report.equation.text, (0, len(report.equation.text)))
             return report.unit
 
     def report_substance(self, file: ModelFile, report: Report) -> str:
         """The substance a report is about, by which levels of it may be written as mass or as amount."""
-        tree = self.tree_of(file, report.law)
+        tree = self.tree_of(file, report.equation)
         named = self.entries.get(tree.name) if isinstance(tree, Name) else None
         return report.of or (named.of if named is not None else "")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from isletsim.dosing.reading import Course, Dose, describe_dose, read_courses, read_doses, read_time
 from isletsim.dosing.schedule import (
-    Stop,
-    Stops,
+    ScheduledEvent,
+    ScheduledEvents,
     at_instants,
-    bare_stops,
+    breakpoints,
     given_at,
     infusion,
-    stops_of,
+    scheduled_events,
     to_schedule,
     without_given,
 )
@@ -20,11 +20,11 @@ __all__ = [
     "Course",
     "Dose",
     "Measurement",
-    "Stop",
-    "Stops",
+    "ScheduledEvent",
+    "ScheduledEvents",
     "SubjectRecord",
     "at_instants",
-    "bare_stops",
+    "breakpoints",
     "describe_dose",
     "given_at",
     "infusion",
@@ -32,7 +32,7 @@ __all__ = [
     "read_doses",
     "read_dosing_table",
     "read_time",
-    "stops_of",
+    "scheduled_events",
     "to_schedule",
     "without_given",
 ]

@@ -15,7 +15,7 @@ from typing import Any
 from isletsim.composition import Composition, PortPlan
 from isletsim.composition.names import find_symbol
 from isletsim.errors import InputError, did_you_mean
-from isletsim.language import Keys, Page
+from isletsim.language import KeyPath, TomlDocument
 from isletsim.units import DAY, PURE, on_grid, show, times, unit
 
 __all__ = ["Course", "Dose", "describe_dose", "read_courses", "read_doses", "read_time"]
@@ -53,7 +53,7 @@ def describe_dose(dose: Dose, composition: Composition) -> str:
     return f"{text} over {show(dose.over, unit('min'))}" if dose.over else text
 
 
-def read_time(page: Page, value: Any, keys: Keys, whole: bool) -> float | None:
+def read_time(document: TomlDocument, value: Any, keys: KeyPath, whole: bool) -> float | None:
     """A time in days.
 
     Parameters
@@ -65,20 +65,20 @@ def read_time(page: Page, value: Any, keys: Keys, whole: bool) -> float | None:
     if match:
         hours, minutes = int(match.group(2)), int(match.group(3))
         if minutes > 59 or hours * 60 + minutes > 1440:
-            page.fault(keys, f'"{value}" is not a time of day.', 'Write "2 day 08:00".')
+            document.fault(keys, f'"{value}" is not a time of day.', 'Write "2 day 08:00".')
             return None
         clock, value = (hours * 60 + minutes) / 1440.0, match.group(1) or "0 day"
-    found = page.quantity(value, keys, DAY.dimension)
+    found = document.quantity(value, keys, DAY.dimension)
     if found is None:
         return None
     time = found.value
     if abs(time) > LONGEST:
-        page.fault(keys, f'"{value}" is beyond any lifetime.')
+        document.fault(keys, f'"{value}" is beyond any lifetime.')
         return None
     if whole:
         nearest = float(math.floor(time + 0.5))
         if found.unit.factor <= 1.0 and abs(time - nearest) > WHOLE:
-            page.fault(keys, f'"{value}" is not a whole number of days.', 'Write a time of day as "2 day 08:00".')
+            document.fault(keys, f'"{value}" is not a whole number of days.', 'Write a time of day as "2 day 08:00".')
             return None
         time = nearest
     return on_grid(time + clock)
@@ -87,7 +87,9 @@ def read_time(page: Page, value: Any, keys: Keys, whole: bool) -> float | None:
 # --- doses ------------------------------------------------------------------------------------------------------------
 
 
-def read_doses(page: Page, items: Any, keys: Keys, composition: Composition, whole: bool = True) -> list[Dose]:
+def read_doses(
+    document: TomlDocument, items: Any, keys: KeyPath, composition: Composition, whole: bool = True
+) -> list[Dose]:
     """The explicit doses of a list of regimens; faults are noted on the page.
 
     Parameters
@@ -95,98 +97,102 @@ def read_doses(page: Page, items: Any, keys: Keys, composition: Composition, who
     whole : whether times are days and times of day, as in scenarios, or any time.
     """
     doses: list[Dose] = []
-    for index, item in _tables(page, items, keys):
-        doses += _regimen(page, item, (*keys, index), composition, whole)
+    for index, item in _tables(document, items, keys):
+        doses += _regimen(document, item, (*keys, index), composition, whole)
     return doses
 
 
-def _regimen(page: Page, item: Mapping[str, Any], keys: Keys, composition: Composition, whole: bool) -> list[Dose]:
+def _regimen(
+    document: TomlDocument, item: Mapping[str, Any], keys: KeyPath, composition: Composition, whole: bool
+) -> list[Dose]:
     """One dose or a row of them; none after a fault."""
-    noted = len(page.faults)
-    page.only(item, ("into", "amount", "at", "every", "times", "over", "rate", "lag", "about"), keys)
-    port = _port(page, item, keys, composition)
-    amount = _amount(page, item, keys, port) if port is not None else None
-    at = read_time(page, item.get("at", "0 day"), (*keys, "at"), whole)
+    noted = len(document.faults)
+    document.only(item, ("into", "amount", "at", "every", "times", "over", "rate", "lag", "about"), keys)
+    port = _port(document, item, keys, composition)
+    amount = _amount(document, item, keys, port) if port is not None else None
+    at = read_time(document, item.get("at", "0 day"), (*keys, "at"), whole)
     if at is not None and at < 0:
-        page.fault((*keys, "at"), "a dose before the start.", "t = 0 is where the run begins.")
-    count = page.integer(item, "times", keys, 1, 1, MOST_DOSES)
+        document.fault((*keys, "at"), "a dose before the start.", "t = 0 is where the run begins.")
+    count = document.integer(item, "times", keys, 1, 1, MOST_DOSES)
     if ("every" in item) != ("times" in item):
-        page.fault(keys, "every and times stand together.", 'Write every = "4 week", times = 3.')
-    every = read_time(page, item.get("every", "1 day"), (*keys, "every"), whole)
+        document.fault(keys, "every and times stand together.", 'Write every = "4 week", times = 3.')
+    every = read_time(document, item.get("every", "1 day"), (*keys, "every"), whole)
     if every is not None and every <= 0:
-        page.fault((*keys, "every"), "the interval is not positive.", 'Write every = "1 day".')
-    lag = read_time(page, item.get("lag", "0 day"), (*keys, "lag"), whole=False)
+        document.fault((*keys, "every"), "the interval is not positive.", 'Write every = "1 day".')
+    lag = read_time(document, item.get("lag", "0 day"), (*keys, "lag"), whole=False)
     if lag is not None and lag < 0:
-        page.fault((*keys, "lag"), "the lag is negative.", 'Write lag = "30 min".')
-    over = _over(page, item, keys, port, amount)
-    if port is None or amount is None or at is None or every is None or lag is None or len(page.faults) > noted:
+        document.fault((*keys, "lag"), "the lag is negative.", 'Write lag = "30 min".')
+    over = _over(document, item, keys, port, amount)
+    if port is None or amount is None or at is None or every is None or lag is None or len(document.faults) > noted:
         return []
     return [Dose(port.name, amount, on_grid(at + number * every + lag), over) for number in range(count)]
 
 
-def _tables(page: Page, items: Any, keys: Keys) -> list[tuple[int, Mapping[str, Any]]]:
+def _tables(document: TomlDocument, items: Any, keys: KeyPath) -> list[tuple[int, Mapping[str, Any]]]:
     if not isinstance(items, (list, tuple)):
-        page.fault(keys, "expected a list of tables.", "Write [{ ... }, { ... }].")
+        document.fault(keys, "expected a list of tables.", "Write [{ ... }, { ... }].")
         return []
     for index, item in enumerate(items):
         if not isinstance(item, Mapping):
-            page.fault((*keys, index), "expected a table { ... }.")
+            document.fault((*keys, index), "expected a table { ... }.")
     return [(index, item) for index, item in enumerate(items) if isinstance(item, Mapping)]
 
 
-def _port(page: Page, item: Mapping[str, Any], keys: Keys, composition: Composition) -> PortPlan | None:
+def _port(document: TomlDocument, item: Mapping[str, Any], keys: KeyPath, composition: Composition) -> PortPlan | None:
     """The port that `into` means, by its qualified or its bare name."""
-    noted = len(page.faults)
-    name = page.word(item, "into", keys)
+    noted = len(document.faults)
+    name = document.word(item, "into", keys)
     if not name:
-        if len(page.faults) == noted:
-            page.fault(keys, "does not say into which port.", 'Write into = "file.port".')
+        if len(document.faults) == noted:
+            document.fault(keys, "does not say into which port.", 'Write into = "file.port".')
         return None
     ports = composition.ports
     meant = [name] if name in ports else [port for port in ports if port.partition(".")[2] == name]
     if len(meant) == 1:
         return ports[meant[0]]
     if meant:
-        page.fault((*keys, "into"), f'"{name}" means several ports.', f"Say which: {', '.join(meant)}.")
+        document.fault((*keys, "into"), f'"{name}" means several ports.', f"Say which: {', '.join(meant)}.")
         return None
     cure = did_you_mean(name, ports) or f"Ports: {', '.join(ports) or 'none'}."
-    page.fault((*keys, "into"), f'there is no port "{name}".', cure)
+    document.fault((*keys, "into"), f'there is no port "{name}".', cure)
     return None
 
 
-def _amount(page: Page, item: Mapping[str, Any], keys: Keys, port: PortPlan) -> float | None:
+def _amount(document: TomlDocument, item: Mapping[str, Any], keys: KeyPath, port: PortPlan) -> float | None:
     """How much, base units; 1 for a port that only multiplies."""
     if port.add < 0:
         if "amount" in item:
-            page.fault((*keys, "amount"), f"{port.name} only multiplies; it takes no amount.", "Leave it out.")
+            document.fault((*keys, "amount"), f"{port.name} only multiplies; it takes no amount.", "Leave it out.")
         return 1.0
     if "amount" not in item:
-        page.fault(keys, "does not say how much.", f'Write amount = "1 {port.unit.text}".')
+        document.fault(keys, "does not say how much.", f'Write amount = "1 {port.unit.text}".')
         return None
-    found = page.quantity(item["amount"], (*keys, "amount"), port.unit.dimension)
+    found = document.quantity(item["amount"], (*keys, "amount"), port.unit.dimension)
     if found is not None and found.value < 0:
-        page.fault((*keys, "amount"), "a dose is not negative.")
+        document.fault((*keys, "amount"), "a dose is not negative.")
         return None
     return found.value if found is not None else None
 
 
-def _over(page: Page, item: Mapping[str, Any], keys: Keys, port: PortPlan | None, amount: float | None) -> float:
+def _over(
+    document: TomlDocument, item: Mapping[str, Any], keys: KeyPath, port: PortPlan | None, amount: float | None
+) -> float:
     """Return how long an infusion lasts, from `over` or from amount over `rate`; 0 for a dose of one instant."""
     word = "rate" if "rate" in item else "over"
     if word not in item:
         return 0.0
     if "over" in item and "rate" in item:
-        page.fault(keys, "gives both over and rate; either follows from the other.", "Leave one of them out.")
+        document.fault(keys, "gives both over and rate; either follows from the other.", "Leave one of them out.")
         return 0.0
     if port is not None and not port.flow:
-        page.fault((*keys, word), f"{port.name} only multiplies; it cannot be an infusion.", f"Leave {word} out.")
+        document.fault((*keys, word), f"{port.name} only multiplies; it cannot be an infusion.", f"Leave {word} out.")
         return 0.0
     if word == "over":
-        found = page.quantity(item["over"], (*keys, "over"), DAY.dimension)
+        found = document.quantity(item["over"], (*keys, "over"), DAY.dimension)
         length = found.value if found is not None else None
     else:
         dimension = times(port.unit.dimension, DAY.dimension, -1.0) if port is not None else None
-        found = page.quantity(item["rate"], (*keys, "rate"), dimension)
+        found = document.quantity(item["rate"], (*keys, "rate"), dimension)
         if found is None or amount is None:
             return 0.0
         length = amount / found.value if found.value > 0 else math.inf
@@ -194,37 +200,43 @@ def _over(page: Page, item: Mapping[str, Any], keys: Keys, port: PortPlan | None
         return 0.0
     if not SHORTEST_INFUSION <= length <= LONGEST:
         cure = 'Write over = "30 min"' if word == "over" else f'Write rate = "1 {port.unit.text}/hour"' if port else ""
-        page.fault((*keys, word), "an infusion lasts from 0.1 s to 1e6 days.", f"{cure}, or leave it out.")
+        document.fault((*keys, word), "an infusion lasts from 0.1 s to 1e6 days.", f"{cure}, or leave it out.")
     return length
 
 
 # --- courses ----------------------------------------------------------------------------------------------------------
 
 
-def read_courses(page: Page, items: Any, keys: Keys, composition: Composition, whole: bool = True) -> list[Course]:
+def read_courses(
+    document: TomlDocument, items: Any, keys: KeyPath, composition: Composition, whole: bool = True
+) -> list[Course]:
     """The courses of a list; faults are noted on the page."""
-    found = [_course(page, item, (*keys, index), composition, whole) for index, item in _tables(page, items, keys)]
+    found = [
+        _course(document, item, (*keys, index), composition, whole) for index, item in _tables(document, items, keys)
+    ]
     return [course for course in found if course is not None]
 
 
-def _course(page: Page, item: Mapping[str, Any], keys: Keys, composition: Composition, whole: bool) -> Course | None:
-    page.only(item, ("input", "level", "from", "until", "about"), keys)
-    name = page.word(item, "input", keys)
+def _course(
+    document: TomlDocument, item: Mapping[str, Any], keys: KeyPath, composition: Composition, whole: bool
+) -> Course | None:
+    document.only(item, ("input", "level", "from", "until", "about"), keys)
+    name = document.word(item, "input", keys)
     if not name or "level" not in item:
-        page.fault(keys, "a course needs input and level.", 'Write { input = "file.name", level = "1" }.')
+        document.fault(keys, "a course needs input and level.", 'Write { input = "file.name", level = "1" }.')
         return None
     try:
-        symbol = find_symbol(composition, name, ("input",), page.place((*keys, "input")))
+        symbol = find_symbol(composition, name, ("input",), document.place((*keys, "input")))
     except InputError as reason:
-        page.faults.extend(reason.faults)
+        document.faults.extend(reason.faults)
         return None
-    level = page.quantity(item["level"], (*keys, "level"), symbol.unit.dimension or PURE, symbol.of)
-    start = read_time(page, item.get("from", "0 day"), (*keys, "from"), whole)
-    stop = read_time(page, item["until"], (*keys, "until"), whole) if "until" in item else math.inf
+    level = document.quantity(item["level"], (*keys, "level"), symbol.unit.dimension or PURE, symbol.of)
+    start = read_time(document, item.get("from", "0 day"), (*keys, "from"), whole)
+    stop = read_time(document, item["until"], (*keys, "until"), whole) if "until" in item else math.inf
     if level is None or start is None or stop is None:
         return None
     if start < 0:
-        page.fault((*keys, "from"), "a course before the start.", "t = 0 is where the run begins.")
+        document.fault((*keys, "from"), "a course before the start.", "t = 0 is where the run begins.")
     elif stop <= start:
-        page.fault(keys, "the course ends before it begins.")
+        document.fault(keys, "the course ends before it begins.")
     return Course(symbol.name, level.value, start, stop)

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from isletsim.codegen import CompiledModel
 
 __all__ = [
-    "Stop",
-    "Stops",
+    "ScheduledEvent",
+    "ScheduledEvents",
     "at_instants",
-    "bare_stops",
+    "breakpoints",
     "given_at",
     "infusion",
-    "stops_of",
+    "scheduled_events",
     "to_schedule",
     "without_given",
 ]
@@ -49,7 +49,7 @@ _LEVEL, _MULTIPLY, _ADD, _VISIT = range(4)
 _NOTHING, _ACTION, _PARAMETER = range(3)
 
 
-class Stop(NamedTuple):
+class ScheduledEvent(NamedTuple):
     """One thing that happens: when, in which order at that instant, and what (an entry of a `Schedule`)."""
 
     time: float
@@ -60,10 +60,10 @@ class Stop(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Stops:
+class ScheduledEvents:
     """What happens when, in order, ready for any stretch of a run."""
 
-    entries: tuple[Stop, ...]
+    entries: tuple[ScheduledEvent, ...]
 
 
 def infusion(dose: Dose, composition: Composition) -> Course:
@@ -76,7 +76,7 @@ def _flow(dose: Dose, composition: Composition, begin: float, end: float) -> Cou
     return Course(composition.ports[dose.port].flow, dose.amount / (end - begin), begin, end)
 
 
-def stops_of(
+def scheduled_events(
     composition: Composition,
     doses: Iterable[Dose],
     courses: Iterable[Course] = (),
@@ -85,7 +85,7 @@ def stops_of(
     *,
     begin: float = -math.inf,
     absent: Collection[str] = (),
-) -> Stops:
+) -> ScheduledEvents:
     """Everything that happens, in order.
 
     Parameters
@@ -102,7 +102,7 @@ def stops_of(
         + [time for course in running for time in (course.start, course.stop)]
         + met
     )
-    stops: list[Stop] = []
+    events: list[ScheduledEvent] = []
     levels: dict[str, list[Course]] = {}
     for course in running:
         shifted = Course(course.input, course.level, at[course.start], at[course.stop])
@@ -110,34 +110,40 @@ def stops_of(
     for dose in given:
         port, time = composition.ports[dose.port], at[dose.time]
         if port.multiply >= 0:
-            stops.append(Stop(time, _MULTIPLY, _ACTION, port.multiply, 0.0))
+            events.append(ScheduledEvent(time, _MULTIPLY, _ACTION, port.multiply, 0.0))
         if dose.over:
             end = at[on_grid(dose.time + dose.over)]
             levels.setdefault(port.flow, []).append(_flow(dose, composition, time, end))
         elif port.add >= 0:
-            stops.append(Stop(time, _ADD, _ACTION, port.add, dose.amount))
-        stops += [Stop(time, _ADD, _ACTION, action, 0.0) for action in composition.after_port.get(dose.port, ())]
+            events.append(ScheduledEvent(time, _ADD, _ACTION, port.add, dose.amount))
+        events += [
+            ScheduledEvent(time, _ADD, _ACTION, action, 0.0) for action in composition.after_port.get(dose.port, ())
+        ]
     flows = {port.flow for port in composition.ports.values()}
     for name, parts in levels.items():
         place = composition.flat.parameters.index(name)
         default = None if name in flows else (neutral or {}).get(name, composition.flat.values[place])
-        stops += [Stop(time, _LEVEL, _PARAMETER, place, level) for time, level in _levels(parts, default, begin)]
+        events += [
+            ScheduledEvent(time, _LEVEL, _PARAMETER, place, level) for time, level in _levels(parts, default, begin)
+        ]
     revisions = [
         index for index in composition.visits if composition.flat.actions[index].name.partition(".")[0] not in absent
     ]
-    stops += [Stop(at[time], _VISIT, _ACTION, index, 0.0) for time in met for index in revisions]
-    return Stops(tuple(sorted(stops, key=lambda stop: (stop.time, stop.rank))))
+    events += [ScheduledEvent(at[time], _VISIT, _ACTION, index, 0.0) for time in met for index in revisions]
+    return ScheduledEvents(tuple(sorted(events, key=lambda stop: (stop.time, stop.rank))))
 
 
-def given_at(stops: Stops, composition: Composition, time: float) -> tuple[tuple[str, float], ...]:
+def given_at(events: ScheduledEvents, composition: Composition, time: float) -> tuple[tuple[str, float], ...]:
     """Return what is done to states at one time: the names of the actions and their amounts, in order."""
     actions = composition.flat.actions
     return tuple(
-        (actions[stop.index].name, stop.amount) for stop in stops.entries if stop.time == time and stop.kind == _ACTION
+        (actions[stop.index].name, stop.amount) for stop in events.entries if stop.time == time and stop.kind == _ACTION
     )
 
 
-def without_given(stops: Stops, composition: Composition, time: float, given: Iterable[tuple[str, float]]) -> Stops:
+def without_given(
+    events: ScheduledEvents, composition: Composition, time: float, given: Iterable[tuple[str, float]]
+) -> ScheduledEvents:
     """Return the list without what an earlier leg has done at the time at which it ended.
 
     Parameters
@@ -146,14 +152,14 @@ def without_given(stops: Stops, composition: Composition, time: float, given: It
     """
     done = Counter(given)
     kept = []
-    for stop in stops.entries:
+    for stop in events.entries:
         if stop.time == time and stop.kind == _ACTION:
             what = composition.flat.actions[stop.index].name, stop.amount
             if done[what]:
                 done[what] -= 1
                 continue
         kept.append(stop)
-    return Stops(tuple(kept))
+    return ScheduledEvents(tuple(kept))
 
 
 def _instants(times: Iterable[float]) -> dict[float, float]:
@@ -188,7 +194,7 @@ def _levels(parts: list[Course], default: float | None, begin: float) -> Iterato
             yield edge, opened[-1].level if opened else default
 
 
-def bare_stops(model: CompiledModel, parameters: NDArray[np.float64], begin: float, end: float) -> list[float]:
+def breakpoints(model: CompiledModel, parameters: NDArray[np.float64], begin: float, end: float) -> list[float]:
     """Times at which a run stops although nothing is done: periods of `mod(time, ...)` and knots of tables."""
     flat = model.flat
     times = {knot for knot in flat.knots if begin < knot < end}
@@ -207,19 +213,19 @@ def bare_stops(model: CompiledModel, parameters: NDArray[np.float64], begin: flo
     return sorted(time for time in times if begin < time < end)
 
 
-def to_schedule(stops: Stops, bare: Iterable[float], begin: float, end: float) -> Schedule:
+def to_schedule(events: ScheduledEvents, bare: Iterable[float], begin: float, end: float) -> Schedule:
     """The solver's schedule for a stretch of the run; what falls on its two ends belongs to it.
 
     Parameters
     ----------
-    bare : times at which the run only has to stop, from `bare_stops`.
+    bare : times at which the run only has to stop, from `breakpoints`.
     """
-    return _schedule(stops.entries, tuple(bare), begin, end)
+    return _schedule(events.entries, tuple(bare), begin, end)
 
 
 @lru_cache(maxsize=256)  # the subjects of a cohort share their schedules
-def _schedule(stops: tuple[Stop, ...], bare: tuple[float, ...], begin: float, end: float) -> Schedule:
-    entries = [stop for stop in stops if begin <= stop.time <= end]
+def _schedule(events: tuple[ScheduledEvent, ...], bare: tuple[float, ...], begin: float, end: float) -> Schedule:
+    entries = [stop for stop in events if begin <= stop.time <= end]
     times = sorted({stop.time for stop in entries})
     first = np.searchsorted([stop.time for stop in entries], times).tolist()
     if alone := _alone(bare, times, begin, end):
@@ -247,9 +253,9 @@ def _alone(bare: Iterable[float], times: list[float], begin: float, end: float) 
     return found
 
 
-def at_instants(save: NDArray[np.float64], stops: Stops) -> NDArray[np.float64]:
+def at_instants(save: NDArray[np.float64], events: ScheduledEvents) -> NDArray[np.float64]:
     """The times of the record, those that are as good as equal to a stop exactly on it: a record is taken after it."""
-    times = np.array(sorted({stop.time for stop in stops.entries}))
+    times = np.array(sorted({stop.time for stop in events.entries}))
     left = np.searchsorted(save, times - INSTANT)
     right = np.searchsorted(save, times + INSTANT, side="right")
     moved = save.copy()

@@ -29,7 +29,7 @@ from isletsim.evidence.records import (
     Spread,
     Target,
 )
-from isletsim.language import Keys, Page, read_page
+from isletsim.language import KeyPath, TomlDocument, read_document
 from isletsim.units import Unit, convert
 
 __all__ = ["read_evidence", "read_text"]
@@ -47,13 +47,13 @@ def read_evidence(folder: Path | None = None) -> Evidence:
     """The evidence of a folder, that of the package when none is given; raises `InputError` with every fault."""
     seeds = folder or data_folder("seeds")
     faults: list[Fault] = []
-    sections = [read_page(path) for path in sorted(seeds.glob("targets/*.toml"))]
-    claims, flags, remarks = (read_page(seeds / f"{name}.toml") for name in ("claims", "flags", "remarks"))
+    sections = [read_document(path) for path in sorted(seeds.glob("targets/*.toml"))]
+    claims, flags, remarks = (read_document(seeds / f"{name}.toml") for name in ("claims", "flags", "remarks"))
     targets: dict[str, Target] = {}
-    for page in sections:
-        for target in _entries(page, "target", ("title", "about"), _target):
+    for document in sections:
+        for target in _entries(document, "target", ("title", "about"), _target):
             if target.id in targets:
-                page.fault((target.id,), f"is also in {targets[target.id].place}.", "Give it an id of its own.")
+                document.fault((target.id,), f"is also in {targets[target.id].place}.", "Give it an id of its own.")
             targets[target.id] = target
     awaited = claims.names(claims.data, "awaited", ())
     documents = _documents(claims)
@@ -70,8 +70,8 @@ def read_evidence(folder: Path | None = None) -> Evidence:
     )
     remarks.only(remarks.data, ("title", "cross_checks", "gaps"), ())
     _hold_together(claims, flags, known, awaited)
-    for page in (*sections, claims, flags, remarks):
-        faults += page.faults
+    for document in (*sections, claims, flags, remarks):
+        faults += document.faults
     if faults:
         raise InputError(faults)
     return known
@@ -80,150 +80,156 @@ def read_evidence(folder: Path | None = None) -> Evidence:
 @cache
 def read_flags(folder: Path | None = None) -> Mapping[str, Flag]:
     """Only the statements that users must know, for a run that has no use for the rest; raises `InputError`."""
-    page = read_page((folder or data_folder("seeds")) / "flags.toml")
-    flags = _flags(page)
-    if page.faults:
-        raise InputError(page.faults)
+    document = read_document((folder or data_folder("seeds")) / "flags.toml")
+    flags = _flags(document)
+    if document.faults:
+        raise InputError(document.faults)
     return flags
 
 
-def _flags(page: Page) -> Mapping[str, Flag]:
-    return {flag.id: flag for flag in _entries(page, "flag", ("title", "about", "disagreements", "arm_grades"), _flag)}
+def _flags(document: TomlDocument) -> Mapping[str, Flag]:
+    return {
+        flag.id: flag for flag in _entries(document, "flag", ("title", "about", "disagreements", "arm_grades"), _flag)
+    }
 
 
-def read_text(page: Page, key: str, holder: Mapping[str, Any] | None = None, keys: Keys = ()) -> tuple[str, ...]:
+def read_text(
+    document: TomlDocument, key: str, holder: Mapping[str, Any] | None = None, keys: KeyPath = ()
+) -> tuple[str, ...]:
     """One text, or a list of texts."""
-    value = (page.data if holder is None else holder).get(key, [])
+    value = (document.data if holder is None else holder).get(key, [])
     listed = [value] if isinstance(value, str) else value
     if isinstance(listed, list) and all(isinstance(each, str) and each for each in listed):
         return tuple(listed)
-    page.fault((*keys, key), "expected a text, or a list of texts.")
+    document.fault((*keys, key), "expected a text, or a list of texts.")
     return ()
 
 
-def _entries(page: Page, kind: str, head: Iterable[str], read: Callable[[Page, str, dict[str, Any]], Any]) -> list[Any]:
+def _entries(
+    document: TomlDocument, kind: str, head: Iterable[str], read: Callable[[TomlDocument, str, dict[str, Any]], Any]
+) -> list[Any]:
     """The entries of a page: every key that is not of its head is an id."""
-    if not page.word(page.data, "title", ()):
-        page.fault((), "has no title.", 'Write title = "..." in its first line.')
+    if not document.word(document.data, "title", ()):
+        document.fault((), "has no title.", 'Write title = "..." in its first line.')
     found = []
-    for name, table in page.data.items():
+    for name, table in document.data.items():
         if name in head:
             continue
         if not _IDS[kind].fullmatch(name):
             cure = did_you_mean(name, head) or f"Ids of this kind match {_IDS[kind].pattern}."
-            page.fault((name,), f'"{name}" is no id of a {kind}.', cure)
+            document.fault((name,), f'"{name}" is no id of a {kind}.', cure)
         elif not isinstance(table, dict):
-            page.fault((name,), "expected a table.")
+            document.fault((name,), "expected a table.")
         else:
-            found.append(read(page, name, table))
+            found.append(read(document, name, table))
     return found
 
 
 # --- targets ----------------------------------------------------------------------------------------------------------
 
 
-def _target(page: Page, name: str, table: dict[str, Any]) -> Target:
-    keys: Keys = (name,)
-    page.only(table, TARGET, keys)
-    mark = page.one_of(table, "mark", keys, MARKS)
-    use = page.one_of(table, "use", keys, USES)
-    listed = page.listing(table, "values", keys)
-    values = tuple(_measured(page, (name, "values", index), each, mark) for index, each in enumerate(listed))
+def _target(document: TomlDocument, name: str, table: dict[str, Any]) -> Target:
+    keys: KeyPath = (name,)
+    document.only(table, TARGET, keys)
+    mark = document.one_of(table, "mark", keys, MARKS)
+    use = document.one_of(table, "use", keys, USES)
+    listed = document.listing(table, "values", keys)
+    values = tuple(_measured(document, (name, "values", index), each, mark) for index, each in enumerate(listed))
     target = Target(
         id=name,
-        quantity=page.word(table, "quantity", keys),
-        population=page.word(table, "population", keys),
-        arm=page.word(table, "arm", keys),
-        time=page.word(table, "time", keys),
+        quantity=document.word(table, "quantity", keys),
+        population=document.word(table, "population", keys),
+        arm=document.word(table, "arm", keys),
+        time=document.word(table, "time", keys),
         values=tuple(each for each in values if each is not None),
-        people=_people(page, table, keys),
+        people=_people(document, table, keys),
         use=use,
-        was=page.one_of(table, "was", keys, USES),
-        issues=_issues(page, table, keys),
-        sources=read_text(page, "source", table, keys),
+        was=document.one_of(table, "was", keys, USES),
+        issues=_issues(document, table, keys),
+        sources=read_text(document, "source", table, keys),
         mark=mark,
-        note=" ".join(page.word(table, "note", keys).split()),
-        section=page.word(page.data, "title", ()),
-        place=page.place(keys),
+        note=" ".join(document.word(table, "note", keys).split()),
+        section=document.word(document.data, "title", ()),
+        place=document.place(keys),
     )
-    _sound(page, target, table)
+    _sound(document, target, table)
     return target
 
 
-def _sound(page: Page, target: Target, table: Mapping[str, Any]) -> None:
+def _sound(document: TomlDocument, target: Target, table: Mapping[str, Any]) -> None:
     """Note what does not go together in a target."""
-    keys: Keys = (target.id,)
+    keys: KeyPath = (target.id,)
     for key in ("quantity", "population", "use", "mark"):
         if not table.get(key):
-            page.fault(keys, f"has no {key}.")
+            document.fault(keys, f"has no {key}.")
     if not target.values:
-        page.fault(keys, "has no values.", 'Write values = [{ value = "5 mmol/L", ci = [4, 6] }].')
+        document.fault(keys, "has no values.", 'Write values = [{ value = "5 mmol/L", ci = [4, 6] }].')
     names = [each.name for each in target.values]
     if len(set(names)) < len(names):
-        page.fault((*keys, "values"), "two values have the same name.")
+        document.fault((*keys, "values"), "two values have the same name.")
     if target.mark == "memory" and target.use not in ("context", "seen"):
-        page.fault((*keys, "use"), "a recalled row is context.", 'Write use = "context".')
+        document.fault((*keys, "use"), "a recalled row is context.", 'Write use = "context".')
     if target.use == "cal" and target.was in ("val", "context") and not target.issues:
-        page.fault((*keys, "was"), "says no issue that made it one to be reached.", "Write issues = [3].")
+        document.fault((*keys, "was"), "says no issue that made it one to be reached.", "Write issues = [3].")
     known = everything()
     for source in target.sources:
         if source not in known:
-            page.fault((*keys, "source"), f'"{source}" is in no bibliography.', did_you_mean(source, known))
+            document.fault((*keys, "source"), f'"{source}" is in no bibliography.', did_you_mean(source, known))
     if not target.sources and target.mark not in ("none", "memory"):
-        page.fault(keys, "has no source.", 'Write source = "Key2012", a key of seeds/references.bib.')
+        document.fault(keys, "has no source.", 'Write source = "Key2012", a key of seeds/references.bib.')
 
 
-def _people(page: Page, table: Mapping[str, Any], keys: Keys) -> str:
+def _people(document: TomlDocument, table: Mapping[str, Any], keys: KeyPath) -> str:
     value = table.get("n", "")
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
         return str(value)
-    page.fault((*keys, "n"), "expected a number of people, or words.")
+    document.fault((*keys, "n"), "expected a number of people, or words.")
     return ""
 
 
-def _issues(page: Page, table: Mapping[str, Any], keys: Keys) -> tuple[int, ...]:
-    numbers = page.listing(table, "issues", keys)
+def _issues(document: TomlDocument, table: Mapping[str, Any], keys: KeyPath) -> tuple[int, ...]:
+    numbers = document.listing(table, "issues", keys)
     if all(isinstance(each, int) and not isinstance(each, bool) for each in numbers):
         return tuple(numbers)
-    page.fault((*keys, "issues"), "expected numbers of issues.")
+    document.fault((*keys, "issues"), "expected numbers of issues.")
     return ()
 
 
-def _measured(page: Page, keys: Keys, table: Any, mark: str) -> Measured | None:
+def _measured(document: TomlDocument, keys: KeyPath, table: Any, mark: str) -> Measured | None:
     if not isinstance(table, dict):
-        page.fault(keys, "expected a table.", 'Write { value = "5 mmol/L", ci = [4, 6] }.')
+        document.fault(keys, "expected a table.", 'Write { value = "5 mmol/L", ci = [4, 6] }.')
         return None
-    page.only(table, VALUE, keys)
-    number, unit = _number(page, table, keys)
-    direction = page.one_of(table, "direction", keys, DIRECTIONS)
-    says = page.word(table, "says", keys)
+    document.only(table, VALUE, keys)
+    number, unit = _number(document, table, keys)
+    direction = document.one_of(table, "direction", keys, DIRECTIONS)
+    says = document.word(table, "says", keys)
     if number is None and not direction and not says and "value" not in table:
-        page.fault(keys, "says nothing.", "Write value, direction or says.")
+        document.fault(keys, "says nothing.", "Write value, direction or says.")
     return Measured(
-        name=page.word(table, "name", keys),
+        name=document.word(table, "name", keys),
         number=number,
         unit=unit,
-        spread=_spread(page, table, keys, number),
+        spread=_spread(document, table, keys, number),
         direction=direction,
         says=says,
-        probability=page.word(table, "p", keys),
-        mark=page.one_of(table, "mark", keys, MARKS, mark),
-        note=page.word(table, "note", keys),
+        probability=document.word(table, "p", keys),
+        mark=document.one_of(table, "mark", keys, MARKS, mark),
+        note=document.word(table, "note", keys),
         keys=keys,
     )
 
 
-def _number(page: Page, table: Mapping[str, Any], keys: Keys) -> tuple[float | None, Unit | None]:
+def _number(document: TomlDocument, table: Mapping[str, Any], keys: KeyPath) -> tuple[float | None, Unit | None]:
     if "value" not in table:
         return None, None
-    found = page.quantity(table["value"], (*keys, "value"))
+    found = document.quantity(table["value"], (*keys, "value"))
     if found is None:
         return None, None
     # Back in the printed unit; the way to base units and back costs the last digit.
     return float(f"{convert(found.value, found.unit):.12g}"), found.unit
 
 
-def _spread(page: Page, table: Mapping[str, Any], keys: Keys, number: float | None) -> Spread | None:
+def _spread(document: TomlDocument, table: Mapping[str, Any], keys: KeyPath, number: float | None) -> Spread | None:
     kinds = [kind for kind in SPREADS if kind in table]
     if not kinds:
         return None
@@ -231,14 +237,14 @@ def _spread(page: Page, table: Mapping[str, Any], keys: Keys, number: float | No
     written = table[kind] if isinstance(table[kind], list) else [table[kind]]
     numbers = tuple(float(each) for each in written if isinstance(each, (int, float)) and not isinstance(each, bool))
     if len(kinds) > 1 or len(numbers) != ENDS[kind] or len(written) != ENDS[kind]:
-        page.fault((*keys, kind), f"expected one spread, {ENDS[kind]} numbers in the unit of the value.")
+        document.fault((*keys, kind), f"expected one spread, {ENDS[kind]} numbers in the unit of the value.")
         return None
     if number is None:
-        page.fault((*keys, kind), "stands beside no value.")
+        document.fault((*keys, kind), "stands beside no value.")
         return None
     wrong = _unsound(kind, numbers, number)
     if wrong:
-        page.fault((*keys, kind), wrong)
+        document.fault((*keys, kind), wrong)
         return None
     return Spread(kind, numbers)
 
@@ -257,75 +263,75 @@ def _unsound(kind: str, numbers: tuple[float, ...], number: float) -> str:
 # --- claims and flags -------------------------------------------------------------------------------------------------
 
 
-def _documents(page: Page) -> dict[str, SourceDocument]:
+def _documents(document: TomlDocument) -> dict[str, SourceDocument]:
     found = {}
-    for name, table in page.table(page.data, "sources", ()).items():
+    for name, table in document.table(document.data, "sources", ()).items():
         if not isinstance(table, dict):
-            page.fault(("sources", name), "expected a table.")
+            document.fault(("sources", name), "expected a table.")
             continue
-        page.only(table, ("about", "promotional"), ("sources", name))
-        about = page.word(table, "about", ("sources", name))
+        document.only(table, ("about", "promotional"), ("sources", name))
+        about = document.word(table, "about", ("sources", name))
         found[name] = SourceDocument(name, about, table.get("promotional") is True)
     return found
 
 
-def _claim(awaited: Collection[str], page: Page, name: str, table: dict[str, Any]) -> Claim:
-    keys: Keys = (name,)
-    page.only(table, CLAIM, keys)
+def _claim(awaited: Collection[str], document: TomlDocument, name: str, table: dict[str, Any]) -> Claim:
+    keys: KeyPath = (name,)
+    document.only(table, CLAIM, keys)
     for key in ("said_by", "claim", "quantity", "status"):
         if not table.get(key):
-            page.fault(keys, f"has no {key}.")
-    where = page.names(table, "where", keys)
+            document.fault(keys, f"has no {key}.")
+    where = document.names(table, "where", keys)
     claim = Claim(
         id=name,
-        said_by=page.names(table, "said_by", keys),
-        claim=page.word(table, "claim", keys),
-        quantity=page.word(table, "quantity", keys),
-        status=page.one_of(table, "status", keys, STATUSES),
+        said_by=document.names(table, "said_by", keys),
+        claim=document.word(table, "claim", keys),
+        quantity=document.word(table, "quantity", keys),
+        status=document.one_of(table, "status", keys, STATUSES),
         where=where,
-        reason=page.word(table, "reason", keys),
-        targets=page.names(table, "targets", keys),
-        flags=page.names(table, "flags", keys),
-        awaits=_missing(page, where, (*keys, "where"), awaited),
-        place=page.place(keys),
+        reason=document.word(table, "reason", keys),
+        targets=document.names(table, "targets", keys),
+        flags=document.names(table, "flags", keys),
+        awaits=_missing(document, where, (*keys, "where"), awaited),
+        place=document.place(keys),
     )
-    documents = page.table(page.data, "sources", ())
-    for document in claim.said_by:
-        if document not in documents:
-            cure = did_you_mean(document, documents)
-            page.fault((*keys, "said_by"), f'"{document}" is not among the sources of this file.', cure)
+    documents = document.table(document.data, "sources", ())
+    for source in claim.said_by:
+        if source not in documents:
+            cure = did_you_mean(source, documents)
+            document.fault((*keys, "said_by"), f'"{document}" is not among the sources of this file.', cure)
     if claim.status in ("modelled", "predicted") and not where:
-        page.fault(keys, f"is {claim.status} and does not say where.", 'Write where = ["beta_cells.apoptosis"].')
+        document.fault(keys, f"is {claim.status} and does not say where.", 'Write where = ["beta_cells.apoptosis"].')
     if claim.status not in ("modelled", "predicted") and not claim.reason and not claim.flags:
-        page.fault(keys, f"is {claim.status} without a reason.", 'Write reason = "...".')
+        document.fault(keys, f"is {claim.status} without a reason.", 'Write reason = "...".')
     return claim
 
 
-def _flag(page: Page, name: str, table: dict[str, Any]) -> Flag:
-    keys: Keys = (name,)
-    page.only(table, FLAG, keys)
+def _flag(document: TomlDocument, name: str, table: dict[str, Any]) -> Flag:
+    keys: KeyPath = (name,)
+    document.only(table, FLAG, keys)
     for key in ("severity", "text"):
         if not table.get(key):
-            page.fault(keys, f"has no {key}.")
+            document.fault(keys, f"has no {key}.")
     return Flag(
         id=name,
-        severity=page.one_of(table, "severity", keys, SEVERITIES),
-        text=page.word(table, "text", keys),
-        basis=page.word(table, "basis", keys),
-        targets=page.names(table, "targets", keys),
-        applies_to=page.names(table, "applies_to", keys),
-        place=page.place(keys),
+        severity=document.one_of(table, "severity", keys, SEVERITIES),
+        text=document.word(table, "text", keys),
+        basis=document.word(table, "basis", keys),
+        targets=document.names(table, "targets", keys),
+        applies_to=document.names(table, "applies_to", keys),
+        place=document.place(keys),
     )
 
 
-def _missing(page: Page, names: Iterable[str], keys: Keys, awaited: Collection[str]) -> tuple[str, ...]:
+def _missing(document: TomlDocument, names: Iterable[str], keys: KeyPath, awaited: Collection[str]) -> tuple[str, ...]:
     """The names that are not there yet; a fault for one that nobody awaits."""
     there = _there()
     missing = [each for each in names if each.partition(".")[0] not in there]
     for each in missing:
         if each not in awaited:
             cure = did_you_mean(each, [*there, *awaited])
-            page.fault(keys, f'"{each}" is no model, patient or scenario, and not awaited.', cure)
+            document.fault(keys, f'"{each}" is no model, patient or scenario, and not awaited.', cure)
     return tuple(missing)
 
 
@@ -334,32 +340,32 @@ def _there() -> frozenset[str]:
     return frozenset(name for kind in ("model", "patient", "scenario") for name, _ in listing(kind))
 
 
-def _disagreements(page: Page) -> Iterable[Disagreement]:
-    for topic, table in page.table(page.data, "disagreements", ()).items():
-        keys: Keys = ("disagreements", topic)
-        page.only(table, ("positions", "handling"), keys)
-        yield Disagreement(topic, page.word(table, "positions", keys), page.word(table, "handling", keys))
+def _disagreements(document: TomlDocument) -> Iterable[Disagreement]:
+    for topic, table in document.table(document.data, "disagreements", ()).items():
+        keys: KeyPath = ("disagreements", topic)
+        document.only(table, ("positions", "handling"), keys)
+        yield Disagreement(topic, document.word(table, "positions", keys), document.word(table, "handling", keys))
 
 
-def _gradings(page: Page) -> Iterable[Grading]:
-    for arm, table in page.table(page.data, "arm_grades", ()).items():
-        keys: Keys = ("arm_grades", arm)
-        page.only(table, ("grade", "why"), keys)
-        yield Grading(arm, page.word(table, "grade", keys), page.word(table, "why", keys))
+def _gradings(document: TomlDocument) -> Iterable[Grading]:
+    for arm, table in document.table(document.data, "arm_grades", ()).items():
+        keys: KeyPath = ("arm_grades", arm)
+        document.only(table, ("grade", "why"), keys)
+        yield Grading(arm, document.word(table, "grade", keys), document.word(table, "why", keys))
 
 
-def _hold_together(claims: Page, flags: Page, known: Evidence, awaited: Collection[str]) -> None:
+def _hold_together(claims: TomlDocument, flags: TomlDocument, known: Evidence, awaited: Collection[str]) -> None:
     """Note what points to what is not there."""
     for flag in known.flags.values():
         _missing(flags, [each for each in flag.applies_to if each != "*"], (flag.id, "applies_to"), awaited)
-    for page, entries in ((claims, known.claims), (flags, known.flags)):
+    for document, entries in ((claims, known.claims), (flags, known.flags)):
         for entry in entries.values():
-            _refer(page, (entry.id, "targets"), entry.targets, known.targets)
+            _refer(document, (entry.id, "targets"), entry.targets, known.targets)
     for claim in known.claims.values():
         _refer(claims, (claim.id, "flags"), claim.flags, known.flags)
 
 
-def _refer(page: Page, keys: Keys, wanted: Iterable[str], known: Mapping[str, Any]) -> None:
+def _refer(document: TomlDocument, keys: KeyPath, wanted: Iterable[str], known: Mapping[str, Any]) -> None:
     for each in wanted:
         if each not in known:
-            page.fault(keys, f'there is no "{each}".', did_you_mean(each, known))
+            document.fault(keys, f'there is no "{each}".', did_you_mean(each, known))

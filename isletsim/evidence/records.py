@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from isletsim.language import Keys
+from isletsim.language import KeyPath
 from isletsim.units import Unit
 
 __all__ = [
@@ -60,7 +60,7 @@ class Measured:
     probability: str
     mark: str
     note: str
-    keys: Keys = field(repr=False)
+    keys: KeyPath = field(repr=False)
 
     @property
     def recalled(self) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isletsim.figures.figure_spec import Curve, Panel, Sheet
+from isletsim.figures.figure_spec import Curve, FigureSpec, Panel
 from isletsim.figures.layout import fold, grid, limits, power_of_ten, printed_unit, spread_apart, time_axis
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def render(figure: Figure, kind: str) -> bytes:
     return file.getvalue()
 
 
-def draw(sheet: Sheet) -> Figure:
+def draw(sheet: FigureSpec) -> Figure:
     """The picture of a sheet."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -117,7 +117,7 @@ def draw(sheet: Sheet) -> Figure:
 # --- the sheet --------------------------------------------------------------------------------------------------------
 
 
-def _compose(figure: Figure, sheet: Sheet) -> None:
+def _compose(figure: Figure, sheet: FigureSpec) -> None:
     """Place title, legend, panels and notes, in inches from the lower left corner."""
     labels = {curve.label: curve.rank for panel in sheet.panels for curve in panel.curves}
     margin, direct = _label_margin(figure, sheet, list(labels))
@@ -148,7 +148,7 @@ def _compose(figure: Figure, sheet: Sheet) -> None:
         figure.text(EDGE / width, y / height, text, size=SMALL, color=GREY, va="baseline")
 
 
-def _label_margin(figure: Figure, sheet: Sheet, labels: list[str]) -> tuple[float, bool]:
+def _label_margin(figure: Figure, sheet: FigureSpec, labels: list[str]) -> tuple[float, bool]:
     """Inches to the right of each panel for labels, and whether the curves are labelled there."""
     levels = [threshold.label for panel in sheet.panels for threshold in panel.thresholds]
     beside = max([0.0, *(_size(figure, text, SMALL)[0] for text in levels)])
@@ -219,7 +219,7 @@ def _legend(figure: Figure, rows: list[list[tuple[float, str]]], ranks: Mapping[
 # --- a panel ----------------------------------------------------------------------------------------------------------
 
 
-def _panel(figure: Figure, axes: Axes, panel: Panel, sheet: Sheet, *, direct: bool, last: bool) -> None:
+def _panel(figure: Figure, axes: Axes, panel: Panel, sheet: FigureSpec, *, direct: bool, last: bool) -> None:
     low, high, shown = limits(panel)
     power = power_of_ten(low, high)
     scale = 10.0**-power
@@ -252,7 +252,7 @@ def _value_axis(axes: Axes, low: float, high: float) -> None:
     axes.yaxis.set_major_formatter(formatter)
 
 
-def _rug(axes: Axes, sheet: Sheet, day: float) -> None:
+def _rug(axes: Axes, sheet: FigureSpec, day: float) -> None:
     """Ticks on the time axis, one row for each arm that has any, below everything that is drawn."""
     if not sheet.ticks:
         return

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Curve", "Panel", "Sheet", "Threshold", "Ticks"]
+__all__ = ["Curve", "FigureSpec", "Panel", "Threshold", "Ticks"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Ticks:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class FigureSpec:
     """Panels that share one time axis, their title above and notes below."""
 
     title: str

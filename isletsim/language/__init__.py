@@ -11,7 +11,7 @@ from isletsim.language.joins import signed_terms
 from isletsim.language.model_file import RESERVED, read_model
 from isletsim.language.parser import FUNCTIONS, STRUCTURAL, SUMMARIES, ExpressionError, constant_value, parse
 from isletsim.language.records import GRADES, Entry, ModelFile, Note, Port, Report, Spread, Term
-from isletsim.language.toml_document import Keys, Law, Page, read_page
+from isletsim.language.toml_document import Equation, KeyPath, TomlDocument, read_document
 from isletsim.language.tree import OPERATORS, Apply, Name, Number, Operator, Table, Tree, apply, names, substitute, walk
 
 __all__ = [
@@ -24,21 +24,21 @@ __all__ = [
     "SUMMARIES",
     "Apply",
     "Entry",
+    "Equation",
     "ExpressionError",
-    "Keys",
-    "Law",
+    "KeyPath",
     "Mismatch",
     "ModelFile",
     "Name",
     "Note",
     "Number",
     "Operator",
-    "Page",
     "Port",
     "Report",
     "Spread",
     "Table",
     "Term",
+    "TomlDocument",
     "Tree",
     "apply",
     "constant_value",
@@ -46,8 +46,8 @@ __all__ = [
     "evaluate",
     "names",
     "parse",
+    "read_document",
     "read_model",
-    "read_page",
     "same",
     "signed_terms",
     "substitute",

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from isletsim.language.entries import (
+    read_equation_of,
     read_held,
     read_input,
-    read_law_of,
     read_note,
     read_parameter,
     read_state,
@@ -26,7 +26,7 @@ from isletsim.language.joins import (
 )
 from isletsim.language.parser import FUNCTIONS
 from isletsim.language.records import GRADES, Entry, ModelFile
-from isletsim.language.toml_document import Keys, read_page
+from isletsim.language.toml_document import KeyPath, read_document
 
 __all__ = ["RESERVED", "read_model"]
 
@@ -39,19 +39,21 @@ HEAD = ("title", "source", "assumed", "about", "clock", "grade", "note")
 
 def read_model(path: Path) -> ModelFile:
     """The records of a model file; raises `InputError` with every fault that can be seen in the file alone."""
-    page = read_page(path)
-    data = page.data
-    page.only(data, (*HEAD, *TABLES), ())
-    title = page.word(data, "title", ())
+    document = read_document(path)
+    data = document.data
+    document.only(data, (*HEAD, *TABLES), ())
+    title = document.word(data, "title", ())
     if not title:
-        page.fault((), "has no title.", 'Write title = "..." in its first line.')
-    file_note = read_note(page, data, ())
+        document.fault((), "has no title.", 'Write title = "..." in its first line.')
+    file_note = read_note(document, data, ())
     if not file_note.source and not file_note.assumed:
-        page.fault((), "says neither source nor assumed.", 'Write source = "Key of references.bib" or assumed = "why".')
+        document.fault(
+            (), "says neither source nor assumed.", 'Write source = "Key of references.bib" or assumed = "why".'
+        )
     if not NAME.fullmatch(path.stem):
-        page.fault((), f'the file name "{path.stem}" is not a name.', "Use lower-case words with underscores.")
+        document.fault((), f'the file name "{path.stem}" is not a name.', "Use lower-case words with underscores.")
     if data.get("clock") == "life":
-        page.fault(("clock",), 'the clock "life" was renamed to "years".', 'Write clock = "years".')
+        document.fault(("clock",), 'the clock "life" was renamed to "years".', 'Write clock = "years".')
         data["clock"] = "years"
     entries: dict[str, Entry] = {}
     for table, reader in (
@@ -60,18 +62,18 @@ def read_model(path: Path) -> ModelFile:
         ("parameters", read_parameter),
         ("solve", read_unknown),
         ("held", read_held),
-        ("derived", read_law_of("derived")),
-        ("quantities", read_law_of("quantity")),
-        ("rates", read_law_of("rate")),
+        ("derived", read_equation_of("derived")),
+        ("quantities", read_equation_of("quantity")),
+        ("rates", read_equation_of("rate")),
     ):
-        for name, value in page.table(data, table, ()).items():
-            keys: Keys = (table, name)
+        for name, value in document.table(data, table, ()).items():
+            keys: KeyPath = (table, name)
             if not NAME.fullmatch(name) or name in RESERVED:
-                page.fault(keys, f'"{name}" cannot be a name.', "Use words that are not functions of the language.")
+                document.fault(keys, f'"{name}" cannot be a name.', "Use words that are not functions of the language.")
             elif name in entries:
-                page.fault(keys, f'"{name}" is defined twice, here and under [{entries[name].keys[0]}].')
+                document.fault(keys, f'"{name}" is defined twice, here and under [{entries[name].keys[0]}].')
             else:
-                entry = reader(page, name, value, keys, file_note)
+                entry = reader(document, name, value, keys, file_note)
                 if entry is not None:
                     entries[name] = entry
     model = ModelFile(
@@ -81,18 +83,21 @@ def read_model(path: Path) -> ModelFile:
         source=file_note.source,
         assumed=file_note.assumed,
         about=file_note.about,
-        clock=page.one_of(data, "clock", (), CLOCKS),
+        clock=document.one_of(data, "clock", (), CLOCKS),
         # What a file assumes are its numbers; how good the evidence for what it describes is, is another question.
-        grade=page.one_of(data, "grade", (), GRADES),
-        uses={key: page.names(page.table(data, "uses", ()), key, ("uses",)) for key in page.table(data, "uses", ())},
+        grade=document.one_of(data, "grade", (), GRADES),
+        uses={
+            key: document.names(document.table(data, "uses", ()), key, ("uses",))
+            for key in document.table(data, "uses", ())
+        },
         entries=entries,
-        balance=read_balances(page),
-        adds=read_targets(page, "adds"),
-        scales=read_targets(page, "scales"),
-        ports=read_ports(page),
-        reports=read_reports(page),
-        page=page,
+        balance=read_balances(document),
+        adds=read_targets(document, "adds"),
+        scales=read_targets(document, "scales"),
+        ports=read_ports(document),
+        reports=read_reports(document),
+        document=document,
     )
-    check_held(page, model)
-    page.finish()
+    check_held(document, model)
+    document.finish()
     return model

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from isletsim.language.toml_document import Keys, Law, Page
+from isletsim.language.toml_document import Equation, KeyPath, TomlDocument
 from isletsim.units import Unit
 
 __all__ = ["GRADES", "Entry", "ModelFile", "Note", "Port", "Report", "Spread", "Term"]
@@ -39,19 +39,19 @@ class Entry:
     """One named thing of a file.
 
     `kind` is one of: state, parameter, input, held, unknown (algebraic), derived, quantity, rate.
-    `value` is the start, value or default in base units; None where `law` gives it or where it is data (`table`).
-    `law` is the equation of derived values, quantities and rates, the start of a state that is computed, the residual
-    of an unknown, or the revision of a held value. `at` says when a held value is revised.
+    `value` is the start, value or default in base units; None where `equation` gives it or where it is data (`table`).
+    `equation` gives derived values, quantities and rates, the start of a state that is computed, the residual of an
+    unknown, or the revision of a held value. `at` says when a held value is revised.
     `stream` names the random stream of a parameter or start that was renamed; empty for its own qualified name.
     """
 
     name: str
     kind: str
     note: Note
-    keys: Keys
+    keys: KeyPath
     value: float | None = None
     unit: Unit | None = None
-    law: Law | None = None
+    equation: Equation | None = None
     of: str = ""
     classes: int = 0
     scale: float | None = None
@@ -69,7 +69,7 @@ class Term:
 
     sign: float
     name: str
-    keys: Keys
+    keys: KeyPath
     span: tuple[int, int] | None
     boundary: str | None = None
     last: bool = False
@@ -82,9 +82,9 @@ class Port:
     name: str
     about: str
     unit: Unit | None
-    add: Mapping[str, Law]
-    multiply: Mapping[str, Law]
-    keys: Keys
+    add: Mapping[str, Equation]
+    multiply: Mapping[str, Equation]
+    keys: KeyPath
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Report:
     """A clinical name this file owes: its law, the unit it is shown in, and the substance (for mass against amount)."""
 
     name: str
-    law: Law
+    equation: Equation
     unit: Unit | None
     about: str
     of: str = ""
@@ -100,7 +100,7 @@ class Report:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One model file as records. `entries` holds every named thing in file order; `page` knows the places."""
+    """One model file as records. `entries` holds every named thing in file order; `document` knows the places."""
 
     name: str
     path: Path
@@ -113,8 +113,8 @@ class ModelFile:
     uses: Mapping[str, tuple[str, ...]]
     entries: Mapping[str, Entry]
     balance: Mapping[str, tuple[Term, ...]]
-    adds: tuple[tuple[str, Law], ...]
-    scales: tuple[tuple[str, Law], ...]
+    adds: tuple[tuple[str, Equation], ...]
+    scales: tuple[tuple[str, Equation], ...]
     ports: Mapping[str, Port]
     reports: Mapping[str, Report]
-    page: Page = field(compare=False, repr=False)
+    document: TomlDocument = field(compare=False, repr=False)

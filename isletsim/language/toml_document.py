@@ -18,9 +18,9 @@ from isletsim.language.parser import ExpressionError, parse
 from isletsim.language.tree import Tree
 from isletsim.units import Dimension, Quantity, Unit, UnitError, quantity, unit
 
-__all__ = ["Keys", "Law", "Page", "read_page"]
+__all__ = ["Equation", "KeyPath", "TomlDocument", "read_document"]
 
-Keys = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 LARGEST = 1_000_000  # bytes of one file
 MOST = 100  # faults of one file; more help nobody
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}  # categories of Unicode
@@ -32,28 +32,28 @@ _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 
 
 @dataclass(frozen=True)
-class Law:
+class Equation:
     """An equation with the place where it stands, so that later checks can point into it."""
 
     tree: Tree
     text: str
-    keys: Keys
+    keys: KeyPath
 
 
 @dataclass
-class Page:
+class TomlDocument:
     """One file: its data, the line of each key, and the faults found so far (`finish` raises them together)."""
 
     path: Path
     shown: str
     data: dict[str, Any]
     text: str
-    lines: dict[Keys, int]
+    lines: dict[KeyPath, int]
     faults: list[Fault] = field(default_factory=list)
 
     # --- places ---
 
-    def place(self, keys: Keys) -> str:
+    def place(self, keys: KeyPath) -> str:
         """``models/msc.toml:14, [scales] beta.apoptosis``."""
         line = 0
         for length in range(len(keys), 0, -1):
@@ -67,7 +67,7 @@ class Page:
         return f"{where}, [{table}] {rest}" if rest else f"{where}, {table}"
 
     def fault(
-        self, keys: Keys, message: str, cure: str = "", text: str = "", span: tuple[int, int] | None = None
+        self, keys: KeyPath, message: str, cure: str = "", text: str = "", span: tuple[int, int] | None = None
     ) -> None:
         """Note one mistake and go on, unless there are too many."""
         if len(self.faults) >= MOST:
@@ -84,7 +84,7 @@ class Page:
 
     # --- typed access; each returns a usable default after noting a fault ---
 
-    def table(self, holder: Mapping[str, Any], key: str, keys: Keys) -> dict[str, Any]:
+    def table(self, holder: Mapping[str, Any], key: str, keys: KeyPath) -> dict[str, Any]:
         """The sub-table `key` of a table, empty when absent."""
         value = holder.get(key, {})
         if isinstance(value, dict):
@@ -92,7 +92,7 @@ class Page:
         self.fault((*keys, key), f"expected a table, found {_kind(value)}.")
         return {}
 
-    def listing(self, holder: Mapping[str, Any], key: str, keys: Keys) -> list[Any]:
+    def listing(self, holder: Mapping[str, Any], key: str, keys: KeyPath) -> list[Any]:
         """The list `key` of a table, empty when absent."""
         value = holder.get(key, [])
         if isinstance(value, list):
@@ -100,7 +100,7 @@ class Page:
         self.fault((*keys, key), f"expected a list, found {_kind(value)}.", f"Write {key} = [...].")
         return []
 
-    def names(self, holder: Mapping[str, Any], key: str, keys: Keys) -> tuple[str, ...]:
+    def names(self, holder: Mapping[str, Any], key: str, keys: KeyPath) -> tuple[str, ...]:
         """A list of names."""
         found = []
         for index, each in enumerate(self.listing(holder, key, keys)):
@@ -110,7 +110,7 @@ class Page:
                 self.fault((*keys, key, index), f"expected a name, found {_kind(each)}.")
         return tuple(found)
 
-    def word(self, holder: Mapping[str, Any], key: str, keys: Keys, default: str = "") -> str:
+    def word(self, holder: Mapping[str, Any], key: str, keys: KeyPath, default: str = "") -> str:
         """A text."""
         value = holder.get(key, default)
         if isinstance(value, str):
@@ -118,7 +118,9 @@ class Page:
         self.fault((*keys, key), f"expected a text, found {_kind(value)}.")
         return default
 
-    def one_of(self, holder: Mapping[str, Any], key: str, keys: Keys, known: Iterable[str], default: str = "") -> str:
+    def one_of(
+        self, holder: Mapping[str, Any], key: str, keys: KeyPath, known: Iterable[str], default: str = ""
+    ) -> str:
         """A text out of a few."""
         value = self.word(holder, key, keys, default)
         choices = list(known)
@@ -128,7 +130,7 @@ class Page:
         self.fault((*keys, key), f'"{value}" is not known here.', cure)
         return default
 
-    def integer(self, holder: Mapping[str, Any], key: str, keys: Keys, default: int, least: int, most: int) -> int:
+    def integer(self, holder: Mapping[str, Any], key: str, keys: KeyPath, default: int, least: int, most: int) -> int:
         """A whole number within bounds."""
         value = holder.get(key, default)
         if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
@@ -136,7 +138,7 @@ class Page:
         self.fault((*keys, key), f"expected a whole number from {least} to {most}, found {value!r}.")
         return default
 
-    def only(self, holder: Mapping[str, Any], allowed: Iterable[str], keys: Keys) -> None:
+    def only(self, holder: Mapping[str, Any], allowed: Iterable[str], keys: KeyPath) -> None:
         """Note every key of a table that nobody reads."""
         known = list(allowed)
         for key in holder:
@@ -144,7 +146,7 @@ class Page:
                 cure = did_you_mean(key, known) or f"Known keys: {', '.join(known)}."
                 self.fault((*keys, key), f'unknown key "{key}".', cure)
 
-    def quantity(self, value: Any, keys: Keys, like: Dimension | None = None, of: str = "") -> Quantity | None:
+    def quantity(self, value: Any, keys: KeyPath, like: Dimension | None = None, of: str = "") -> Quantity | None:
         """A quantity text."""
         try:
             return quantity(value, like, of)
@@ -152,7 +154,7 @@ class Page:
             self.fault(keys, reason.message, reason.cure)
             return None
 
-    def unit(self, text: str, keys: Keys) -> Unit | None:
+    def unit(self, text: str, keys: KeyPath) -> Unit | None:
         """A unit text."""
         try:
             return unit(text)
@@ -160,7 +162,7 @@ class Page:
             self.fault(keys, reason.message, reason.cure)
             return None
 
-    def law(self, text: Any, keys: Keys) -> Law | None:
+    def equation(self, text: Any, keys: KeyPath) -> Equation | None:
         """An equation."""
         if isinstance(text, (int, float)) and not isinstance(text, bool):
             text = repr(text)
@@ -168,13 +170,13 @@ class Page:
             self.fault(keys, f"expected an equation, found {_kind(text)}.")
             return None
         try:
-            return Law(parse(text), text, keys)
+            return Equation(parse(text), text, keys)
         except ExpressionError as reason:
             self.fault(keys, reason.message + ".", reason.cure, text, reason.span)
             return None
 
 
-def read_page(path: Path, shown: str = "") -> Page:
+def read_document(path: Path, shown: str = "") -> TomlDocument:
     """Read a TOML file; what cannot be read at all is raised at once as `InputError`."""
     shown = shown or _shown(path)
     try:
@@ -195,24 +197,24 @@ def read_page(path: Path, shown: str = "") -> Page:
         raise InputError(Fault(shown, "is nested too deeply.")) from None
     except ValueError as reason:  # an integer of thousands of digits, a date that does not exist
         raise InputError(Fault(shown, f"holds a value that cannot be read: {reason}.")) from None
-    page = Page(path, shown, data, text, _line_of_each_key(text))
-    _note_invisible(page, data, ())
-    return page
+    document = TomlDocument(path, shown, data, text, _line_of_each_key(text))
+    _note_invisible(document, data, ())
+    return document
 
 
-def _note_invisible(page: Page, value: Any, keys: Keys) -> None:
+def _note_invisible(document: TomlDocument, value: Any, keys: KeyPath) -> None:
     """Note letters that nobody sees: they steer terminals, and make one word look like another."""
     if isinstance(value, str) and not value.isprintable():
         found = next((each for each in value if category(each) in INVISIBLE and each not in "\n\t\r"), "")
         if found:
-            page.fault(keys, f"holds an invisible character, U+{ord(found):04X}.", "Write the text anew.")
+            document.fault(keys, f"holds an invisible character, U+{ord(found):04X}.", "Write the text anew.")
     elif isinstance(value, dict):
         for key, inner in value.items():
-            _note_invisible(page, key, keys)
-            _note_invisible(page, inner, (*keys, key))
+            _note_invisible(document, key, keys)
+            _note_invisible(document, inner, (*keys, key))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            _note_invisible(page, inner, (*keys, index))
+            _note_invisible(document, inner, (*keys, index))
 
 
 def _toml_place(shown: str, message: str) -> str:
@@ -225,10 +227,10 @@ def _shown(path: Path) -> str:
     return "/".join(path.parts[-2:])
 
 
-def _line_of_each_key(text: str) -> dict[Keys, int]:
-    lines: dict[Keys, int] = {}
-    counts: dict[Keys, int] = {}
-    prefix: Keys = ()
+def _line_of_each_key(text: str) -> dict[KeyPath, int]:
+    lines: dict[KeyPath, int] = {}
+    counts: dict[KeyPath, int] = {}
+    prefix: KeyPath = ()
     quoted = ""  # the mark that ends a text of many lines
     for number, line in enumerate(text.split("\n"), start=1):
         if quoted:
@@ -247,7 +249,7 @@ def _line_of_each_key(text: str) -> dict[Keys, int]:
     return lines
 
 
-def _parts(text: str) -> Keys:
+def _parts(text: str) -> KeyPath:
     return tuple(part.strip("\"'") for part in _PART.findall(text))
 
 

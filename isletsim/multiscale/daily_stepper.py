@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
     from isletsim.codegen import CompiledModel
 
-__all__ = ["ClockCounts", "Life", "Rules", "Walk"]
+__all__ = ["ClockCounts", "DailyStepper", "Rules", "SlowState"]
 
 _NOTHING = Schedule.empty()
 
 
 @dataclass(frozen=True)
-class Life:
+class SlowState:
     """Where a patient's life stands: the state and parameters of the life model, and the day it was last seen in."""
 
     state: NDArray[np.float64]
@@ -45,7 +45,7 @@ class Life:
     base: Base | None = None
     step: float = 0.0
     known: NDArray[np.bool_] | None = None
-    walk: Walk | None = None
+    stepper: DailyStepper | None = None
     time: float = 0.0
 
 
@@ -62,7 +62,7 @@ def _length(vector: NDArray[np.float64]) -> float:
 
 
 @dataclass
-class Walk:
+class DailyStepper:
     """A walk through one patient's life.
 
     Parameters
@@ -90,20 +90,20 @@ class Walk:
 
     # --- real days ---
 
-    def _reads(self, life: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _reads(self, slow: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
         """The day's parameters, from those of the life and what the day reads of it."""
-        return self.desk.reads(life, v)
+        return self.desk.reads(slow, v)
 
     def _real(
-        self, life: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]
+        self, slow: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]
     ) -> Steps[Seen]:
         """One real day."""
-        seen, _ = yield from self._settled(life, base, v, x, 1, 1)
+        seen, _ = yield from self._settled(slow, base, v, x, 1, 1)
         return seen
 
     def _settled(
         self,
-        life: NDArray[np.float64],
+        slow: NDArray[np.float64],
         base: Base,
         v: NDArray[np.float64],
         x: NDArray[np.float64],
@@ -111,104 +111,106 @@ class Walk:
         most: int,
     ) -> Steps[tuple[Seen, NDArray[np.float64]]]:
         """Real days until one closes: the last of them, and the midnight at its beginning."""
-        errand = yield from self._done(self.desk.settling(self.day, life, base, v, x, least, most))
+        errand = yield from self._done(self.desk.settling(self.day, slow, base, v, x, least, most))
         if errand.failed is not None:
             raise DayFailed(errand.failed)
         s, x, dawn, gap = self.desk.seen(errand)
         return Seen(s, x, gap), dawn
 
-    def _paced(self, life: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]) -> Base:
+    def _paced(self, slow: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]) -> Base:
         """The base with a pace that suits days that read v; looked at again only where they have become others."""
         if _length((v - base.paced) / self.width) <= LOOK_AGAIN:
             return base
-        return replace(base, pace=self.desk.paced(self.day, life, v, x, base.pace), paced=v)
+        return replace(base, pace=self.desk.paced(self.day, slow, v, x, base.pace), paced=v)
 
-    def today(self, life: Life) -> Steps[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    def today(self, slow: SlowState) -> Steps[tuple[NDArray[np.float64], NDArray[np.float64]]]:
         """The day's parameters for where life stands, and the midnight such a day begins with."""
-        base = life.base
+        base = slow.base
         assert base is not None
-        v = self._read(life.state, life.parameters, life.time)
+        v = self._read(slow.state, slow.parameters, slow.time)
         x = midnight_near(base, v) if base.today is None else base.today.x
-        seen, _ = yield from self._settled(life.parameters, self._paced(life.parameters, base, v, x), v, x, 1, 4)
-        return self._reads(life.parameters, v), seen.x
+        seen, _ = yield from self._settled(slow.parameters, self._paced(slow.parameters, base, v, x), v, x, 1, 4)
+        return self._reads(slow.parameters, v), seen.x
 
-    def _moved(self, life: Life, v: NDArray[np.float64], seen: Seen, dawn: NDArray[np.float64]) -> Steps[Life]:
+    def _moved(
+        self, slow: SlowState, v: NDArray[np.float64], seen: Seen, dawn: NDArray[np.float64]
+    ) -> Steps[SlowState]:
         """The life with its base at a new real day: slopes are fresh where it came as a surprise, else bent."""
-        base, known = life.base, life.known
+        base, known = slow.base, slow.known
         assert base is not None
         assert known is not None
-        moving = self.desk.moving(self.day, life.parameters, base, known, v, seen.s, seen.x, dawn)
+        moving = self.desk.moving(self.day, slow.parameters, base, known, v, seen.s, seen.x, dawn)
         errand = yield from self._done(moving)
         if errand.failed is not None:
             raise DayFailed(errand.failed)
-        return replace(life, base=self.desk.base(errand), known=self.desk.known(errand))
+        return replace(slow, base=self.desk.base(errand), known=self.desk.known(errand))
 
     # --- the life between real days ---
 
     def _read(self, state: NDArray[np.float64], parameters: NDArray[np.float64], time: float) -> NDArray[np.float64]:
         return self.desk.split(observe(self.model, time, state, parameters))[0]
 
-    def _present(self, life: Life) -> Life:
+    def _present(self, slow: SlowState) -> SlowState:
         """The life with a bridge that says what its summaries are now, whatever time it was when they were found."""
-        base = life.base
+        base = slow.base
         assert base is not None
         if base.today is None:
-            tell(self.places, life.parameters, base)
+            tell(self.places, slow.parameters, base)
         else:
             today = base.today
-            tell_drift(self.places, life.parameters, life.time, today.now, None)
-        return life
+            tell_drift(self.places, slow.parameters, slow.time, today.now, None)
+        return slow
 
     def _solve(
-        self, life: Life, begin: float, end: float, save: Sequence[float] | NDArray[np.float64]
+        self, slow: SlowState, begin: float, end: float, save: Sequence[float] | NDArray[np.float64]
     ) -> Steps[Outcome]:
         times = np.asarray(save, dtype=np.float64)
-        answers = yield [Run(self.model, life.state, life.parameters, begin, end, times, self.rtol)]
+        answers = yield [Run(self.model, slow.state, slow.parameters, begin, end, times, self.rtol)]
         outcome: Outcome = answers[0]
         self.counts.inner += outcome.counts.steps
         return outcome
 
-    def _recorded(self, life: Life, time: float, after: float, save: NDArray[np.float64]) -> Steps[Outcome]:
+    def _recorded(self, slow: SlowState, time: float, after: float, save: NDArray[np.float64]) -> Steps[Outcome]:
         wanted = save[save <= after + 1e-9]
-        return (yield from self._solve(life, time, after, np.minimum(wanted, after)))
+        return (yield from self._solve(slow, time, after, np.minimum(wanted, after)))
 
     # --- what happens ---
 
-    def again(self, midnight: NDArray[np.float64] | None = None) -> Walk:
+    def again(self, midnight: NDArray[np.float64] | None = None) -> DailyStepper:
         """The same walk with its counts at zero, and perhaps another midnight to begin with."""
         return replace(self, counts=ClockCounts(), midnight=self.midnight if midnight is None else midnight)
 
-    def opened(self, life: Life, time: float) -> Steps[Life]:
+    def opened(self, slow: SlowState, time: float) -> Steps[SlowState]:
         """The life with a first real day."""
-        v = self._read(life.state, life.parameters, time)
-        pace = self.day.pace(self._reads(life.parameters, v), self.midnight)
+        v = self._read(slow.state, slow.parameters, time)
+        pace = self.day.pace(self._reads(slow.parameters, v), self.midnight)
         nothing = np.zeros(self.ups)
         slopes = np.zeros((self.ups, self.downs)), np.zeros((len(self.midnight), self.downs))
         base = Base(v, nothing, self.midnight, self.midnight, *slopes, nothing, v, pace, paced=v)
-        seen, dawn = yield from self._settled(life.parameters, base, v, self.midnight, 2, 8)
+        seen, dawn = yield from self._settled(slow.parameters, base, v, self.midnight, 2, 8)
         today = Today(seen.s, seen.x, dawn=seen.x) if self.rules.every_day else None
         base = replace(base, s=seen.s, x=seen.x, dawn=dawn, curve=self.desk.curves(seen.s), today=today)
         known = np.zeros(self.downs, dtype=bool)
-        return self._present(replace(life, base=base, step=self.rules.first, known=known, time=time))
+        return self._present(replace(slow, base=base, step=self.rules.first, known=known, time=time))
 
-    def event(self, life: Life, time: float, agenda: Schedule) -> Steps[Life]:
+    def event(self, slow: SlowState, time: float, agenda: Schedule) -> Steps[SlowState]:
         """The life after what happens at one instant.
 
         Where it has moved what the day reads so far that nothing foresees it, the days that follow are simulated one by
         one until they are alike.
         """
         happened = int(np.searchsorted(agenda.times, time))
-        life, _, _ = yield from self._on_the_way(life, time, time, np.empty(0), agenda, happened)
-        return life
+        slow, _, _ = yield from self._on_the_way(slow, time, time, np.empty(0), agenda, happened)
+        return slow
 
-    def stretch(
+    def segment(
         self,
-        life: Life,
+        slow: SlowState,
         begin: float,
         end: float,
         save: NDArray[np.float64],
         agenda: Schedule = _NOTHING,
-    ) -> Steps[tuple[Life, NDArray[np.float64], Outcome | None]]:
+    ) -> Steps[tuple[SlowState, NDArray[np.float64], Outcome | None]]:
         """The life from one time to another, with what happens in between and at the end.
 
         Returns
@@ -220,51 +222,51 @@ class Walk:
         rows = np.full((len(save), self.model.outputs), np.nan)
         time, done = begin, 0
         while True:
-            assert life.base is not None
+            assert slow.base is not None
             happened = int(np.searchsorted(agenda.times, time, "right"))
             mark = min(agenda.times.item(happened), end) if happened < len(agenda.times) else end
-            today = life.base.today
+            today = slow.base.today
             if time >= end - 1e-9:
-                return self._present(life), rows, None
+                return self._present(slow), rows, None
             if today is None or not (today.left > 0 or self.rules.every_day):
-                life, found, failed = yield from self._on_the_way(life, time, end, save[done:], agenda, happened)
+                slow, found, failed = yield from self._on_the_way(slow, time, end, save[done:], agenda, happened)
                 rows[done : done + len(found)] = found
-                time, done = life.time, done + len(found)
+                time, done = slow.time, done + len(found)
                 if failed is not None:
-                    return life, rows[:done], failed
+                    return slow, rows[:done], failed
                 continue
             try:
-                life, time, outcome = yield from self._one_day(life, time, mark, save[done:])
+                slow, time, outcome = yield from self._one_day(slow, time, mark, save[done:])
             except DayFailed as failure:
-                return life, rows[:done], failure.outcome
-            if life.time != time:
-                life = replace(life, time=time)
+                return slow, rows[:done], failure.outcome
+            if slow.time != time:
+                slow = replace(slow, time=time)
             rows[done : done + len(outcome.outputs)] = outcome.outputs
             done += len(outcome.outputs)
             if outcome.reason.failed:
-                return life, rows[:done], outcome
+                return slow, rows[:done], outcome
             if time >= mark - 1e-9 and happened < len(agenda.times) and agenda.times[happened] <= end:
                 time = mark
-                life = yield from self.event(life, time, agenda)
+                slow = yield from self.event(slow, time, agenda)
                 if done > 0 and save[done - 1] == time:
-                    rows[done - 1] = observe(self.model, time, life.state, life.parameters)
+                    rows[done - 1] = observe(self.model, time, slow.state, slow.parameters)
 
     def _on_the_way(
         self,
-        life: Life,
+        slow: SlowState,
         time: float,
         end: float,
         save: NDArray[np.float64],
         agenda: Schedule,
         happened: int,
-    ) -> Steps[tuple[Life, NDArray[np.float64], Outcome | None]]:
+    ) -> Steps[tuple[SlowState, NDArray[np.float64], Outcome | None]]:
         """The life by macro steps until a time, or to where days one by one are better than these."""
-        base, known = life.base, life.known
+        base, known = slow.base, slow.known
         assert base is not None
         assert known is not None
         errand = yield from self._done(
             self.desk.stretch(
-                self.day, life.state, life.parameters, base, known, life.step, (time, end), save, agenda, happened
+                self.day, slow.state, slow.parameters, base, known, slow.step, (time, end), save, agenda, happened
             )
         )
         state, parameters, step, reached = self.desk.life(errand)
@@ -278,10 +280,10 @@ class Walk:
             base = replace(base, today=replace(yesterday, left=spell))
         elif past > happened:
             base = replace(base, today=self._after(base, yesterday, before, unforeseen=unforeseen))
-        life = Life(state, parameters, base, step, known, life.walk, reached)
+        slow = SlowState(state, parameters, base, step, known, slow.stepper, reached)
         if yesterday is not None and past > happened:
-            self._present(life)
-        return life, self.desk.records(errand), errand.failed
+            self._present(slow)
+        return slow, self.desk.records(errand), errand.failed
 
     def _after(
         self, base: Base, today: Today | None, before: NDArray[np.float64] | None, *, unforeseen: bool
@@ -303,38 +305,38 @@ class Walk:
     # --- day by day ---
 
     def _one_day(
-        self, life: Life, time: float, end: float, save: NDArray[np.float64]
-    ) -> Steps[tuple[Life, float, Outcome]]:
+        self, slow: SlowState, time: float, end: float, save: NDArray[np.float64]
+    ) -> Steps[tuple[SlowState, float, Outcome]]:
         """The life to the next midnight, with the day simulated as it was found at the last one.
 
         Of second order: the life goes to the middle with the summaries of the day before, drawn on; the day runs with
         what it reads there; then the life goes all the way with summaries that are the day's own in the middle.
         """
-        base = life.base
+        base = slow.base
         assert base is not None
         assert base.today is not None
         yesterday = base.today
         midnight = math.floor(time + 1e-9)
         after = min(midnight + 1.0, end)
         middle, latest = 0.5 * (time + after), time - yesterday.ago
-        tell_drift(self.places, life.parameters, latest, yesterday.s, yesterday.drift)
-        ahead = yield from self._solve(life, time, middle, [middle])
+        tell_drift(self.places, slow.parameters, latest, yesterday.s, yesterday.drift)
+        ahead = yield from self._solve(slow, time, middle, [middle])
         if ahead.reason.failed:
-            return life, middle, ahead
+            return slow, middle, ahead
         v = self.desk.split(ahead.outputs[-1])[0]
         dawn = yesterday.x if time - midnight < 1e-9 else yesterday.dawn
-        base = self._paced(life.parameters, base, v, dawn)
-        seen = yield from self._real(life.parameters, base, v, dawn)
+        base = self._paced(slow.parameters, base, v, dawn)
+        seen = yield from self._real(slow.parameters, base, v, dawn)
         s, x = seen.s, seen.x
         drift = np.zeros(self.ups) if yesterday.drift is None else (s - yesterday.s) / (middle - latest)
         drift = within_bounds(drift, s, self.desk.pair.bounds)
-        tell_drift(self.places, life.parameters, middle, s, drift)
-        outcome = yield from self._recorded(life, time, after, save)
+        tell_drift(self.places, slow.parameters, middle, s, drift)
+        outcome = yield from self._recorded(slow, time, after, save)
         self.counts.steps += 1
         today = Today(s, x, dawn, after - middle, drift, max(0, yesterday.left - 1))
-        life = replace(life, state=outcome.state, base=replace(base, today=today))
+        slow = replace(slow, state=outcome.state, base=replace(base, today=today))
         if not self.rules.every_day and (seen.gap < self.rules.gap or today.left == 0):  # else no slopes are wanted
-            life = yield from self._moved(life, v, seen, dawn)
-            assert life.base is not None
-            life = replace(life, base=replace(life.base, today=replace(today, left=0)))  # if days go on one by one
-        return life, after, outcome
+            slow = yield from self._moved(slow, v, seen, dawn)
+            assert slow.base is not None
+            slow = replace(slow, base=replace(slow.base, today=replace(today, left=0)))  # if days go on one by one
+        return slow, after, outcome

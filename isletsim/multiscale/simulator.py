@@ -1,7 +1,7 @@
-"""A subject's life, stretch by stretch: one interface for models with one clock and with two.
+"""Simulators: one interface for models of one time scale and of two, segment by segment.
 
-A `Liver` knows a compiled composition and how exactly to solve it; a `Standing` is where one subject's life stands.
-What happens when (`Stops`) and what is recorded come from outside.
+A `Simulator` holds a compiled composition and its tolerances; a `SimulationState` is the state of one subject.
+Scheduled events and times of records come from the caller.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from isletsim.codegen import CompiledModel, compile_model
 from isletsim.codegen.evaluate_at import initial, observe
 from isletsim.composition import Composition
 from isletsim.composition.clocks import Clocks
-from isletsim.dosing import Course, Dose, Stops, stops_of, to_schedule
+from isletsim.dosing import Course, Dose, ScheduledEvents, scheduled_events, to_schedule
 from isletsim.ensemble import Run, Steps
 from isletsim.errors import Fault, InputError
-from isletsim.model import bare_stops, constant_values
+from isletsim.model import breakpoints, constant_values
 from isletsim.multiscale.batch import Desk
-from isletsim.multiscale.daily_stepper import ClockCounts, Life, Rules, Walk
+from isletsim.multiscale.daily_stepper import ClockCounts, DailyStepper, Rules, SlowState
 from isletsim.multiscale.day import Day, DayFailed, limits_of, schedule_of
 from isletsim.multiscale.workspace import Pair
 from isletsim.solver import Outcome, Reason, Schedule, Watch
@@ -30,9 +30,9 @@ from isletsim.solver import Outcome, Reason, Schedule, Watch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Liver", "OneClock", "Standing", "Stretch", "TwoClocks", "liver_for"]
+__all__ = ["MultiscaleSimulator", "Segment", "SimulationState", "Simulator", "SingleScaleSimulator", "simulator_for"]
 
-Pauses = Mapping[float, Callable[["Standing"], Steps[None]]]
+Pauses = Mapping[float, Callable[["SimulationState"], Steps[None]]]
 
 MOST_PROTOCOLS = 1000  # days that are remembered, since most subjects live alike
 # A life between real days is held to so many tolerances: with the default that moves HbA1c by 1e-5 points in ten years,
@@ -42,22 +42,22 @@ LOOK = 90.0  # days between the looks at a condition where every look costs a si
 
 
 @dataclass(frozen=True)
-class Standing:
+class SimulationState:
     """Where a life stands: states, the parameters of the composition, and with two clocks what is known of the day."""
 
     state: NDArray[np.float64]
     parameters: NDArray[np.float64]
-    life: Life | None = None
+    slow: SlowState | None = None
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Segment:
     """What a stretch of life gave: where it ended, the rows that were reached, and why it stopped.
 
     `failed` is the outcome of the solver where the reason is a failure; `flat_states` are the names its states have.
     """
 
-    standing: Standing
+    current: SimulationState
     time: float
     rows: NDArray[np.float64]
     reason: Reason
@@ -67,7 +67,7 @@ class Stretch:
     flat_states: tuple[str, ...] = ()
 
 
-class Liver(Protocol):
+class Simulator(Protocol):
     """Lives stretches of life."""
 
     @property
@@ -80,19 +80,21 @@ class Liver(Protocol):
         """The name of the machine code."""
         ...
 
-    def begin(self, parameters: NDArray[np.float64], starts: Mapping[str, float], day: Sequence[Dose]) -> Standing:
+    def initial_state(
+        self, parameters: NDArray[np.float64], starts: Mapping[str, float], day: Sequence[Dose]
+    ) -> SimulationState:
         """A life's beginning: `starts` replaces the model's own start of a state; `day` is what every day brings."""
         ...
 
-    def live(
+    def simulate(
         self,
-        standing: Standing,
+        current: SimulationState,
         until: float,
         save: NDArray[np.float64],
-        stops: Stops,
+        events: ScheduledEvents,
         watch: Watch | None = None,
         pauses: Pauses | None = None,
-    ) -> Steps[Stretch]:
+    ) -> Steps[Segment]:
         """The life from time 0 until a time; with a watch, until the first midnight that meets it (no rows then).
 
         `pauses` are looks at the life at given times, after what happens there; only two clocks have them.
@@ -100,15 +102,15 @@ class Liver(Protocol):
         ...
 
 
-def liver_for(composition: Composition, tolerance: float, method: str, rules: Rules) -> Liver:
+def simulator_for(composition: Composition, tolerance: float, method: str, rules: Rules) -> Simulator:
     """The way to live a composition."""
     if composition.clocks is None:
-        return OneClock(composition, tolerance, method)
-    return TwoClocks(composition, tolerance, rules)
+        return SingleScaleSimulator(composition, tolerance, method)
+    return MultiscaleSimulator(composition, tolerance, rules)
 
 
 @dataclass(frozen=True)
-class OneClock:
+class SingleScaleSimulator:
     """One native run a stretch."""
 
     composition: Composition
@@ -130,44 +132,46 @@ class OneClock:
         """The name of the machine code."""
         return self.compiled.fingerprint
 
-    def begin(self, parameters: NDArray[np.float64], starts: Mapping[str, float], day: Sequence[Dose]) -> Standing:
+    def initial_state(
+        self, parameters: NDArray[np.float64], starts: Mapping[str, float], day: Sequence[Dose]
+    ) -> SimulationState:
         """A life's beginning."""
         if day:
             message = "has [[day]] entries, but no file of the stack has a day clock."
             raise InputError(Fault("the patient", message, "Give the meals as doses."))
-        return Standing(_start(self.compiled, parameters, starts), parameters)
+        return SimulationState(_start(self.compiled, parameters, starts), parameters)
 
-    def live(
+    def simulate(
         self,
-        standing: Standing,
+        current: SimulationState,
         until: float,
         save: NDArray[np.float64],
-        stops: Stops,
+        events: ScheduledEvents,
         watch: Watch | None = None,
         pauses: Pauses | None = None,
-    ) -> Steps[Stretch]:
+    ) -> Steps[Segment]:
         """The life from time 0 until a time, or a watch."""
         if watch is not None:
             # Every midnight is looked at: dense output costs less than to come back and look closer.
             save = np.arange(1.0, until + 0.5)
-        bare = bare_stops(self.compiled, standing.parameters, 0.0, until)
+        bare = breakpoints(self.compiled, current.parameters, 0.0, until)
         (outcome,) = yield [
             Run(
                 model=self.compiled,
-                start=standing.state,
-                parameters=standing.parameters,
+                start=current.state,
+                parameters=current.parameters,
                 begin=0.0,
                 end=until,
                 save=save,
                 rtol=self.tolerance,
-                schedule=to_schedule(stops, bare, 0.0, until),
+                schedule=to_schedule(events, bare, 0.0, until),
                 method=self.method,
                 watch=watch,
                 keep=watch is None,
             )
         ]
-        return Stretch(
-            standing=Standing(outcome.state, outcome.parameters),
+        return Segment(
+            current=SimulationState(outcome.state, outcome.parameters),
             time=outcome.time,
             rows=outcome.outputs,
             reason=outcome.reason,
@@ -188,14 +192,14 @@ def _start(
 
 
 @dataclass(frozen=True)
-class TwoClocks:
+class MultiscaleSimulator:
     """Macro steps of life with real days between them."""
 
     composition: Composition
     tolerance: float
     rules: Rules
     protocols: dict[tuple[object, ...], Day] = field(default_factory=dict)
-    plans: dict[int, tuple[Stops, Schedule]] = field(default_factory=dict)
+    plans: dict[int, tuple[ScheduledEvents, Schedule]] = field(default_factory=dict)
 
     @cached_property
     def life_model(self) -> CompiledModel:
@@ -223,7 +227,9 @@ class TwoClocks:
         """The names of the machine code."""
         return f"{self.life_model.fingerprint}+{self.day_model.fingerprint}"
 
-    def begin(self, parameters: NDArray[np.float64], starts: Mapping[str, float], day: Sequence[Dose]) -> Standing:
+    def initial_state(
+        self, parameters: NDArray[np.float64], starts: Mapping[str, float], day: Sequence[Dose]
+    ) -> SimulationState:
         """A life's beginning; its first real day is simulated when it is first lived."""
         clocks = self._clocks
         whole = np.zeros(len(clocks.life.parameters))
@@ -233,8 +239,8 @@ class TwoClocks:
         morning = self.desk.reads(whole, down)
         midnight = _start(self.day_model, morning, starts)[: self.desk.pair.midnight]
         protocol = self._day_of(tuple(day), limits_of(clocks, self._levels(parameters)))
-        walk = Walk(self.life_model, clocks, protocol, self.rules, midnight, self.desk)
-        return Standing(state, parameters, Life(state, whole, walk=walk))
+        stepper = DailyStepper(self.life_model, clocks, protocol, self.rules, midnight, self.desk)
+        return SimulationState(state, parameters, SlowState(state, whole, stepper=stepper))
 
     @cached_property
     def desk(self) -> Desk:
@@ -263,13 +269,13 @@ class TwoClocks:
                 self.protocols[day, limits] = known
         return known
 
-    def _agenda(self, stops: Stops) -> Schedule:
+    def _agenda(self, events: ScheduledEvents) -> Schedule:
         """What happens when; remembered, since most subjects share one plan."""
-        known = self.plans.get(id(stops))
+        known = self.plans.get(id(events))
         if known is None:
-            known = stops, _agenda_of(stops, self._clocks)
+            known = events, _agenda_of(events, self._clocks)
             if len(self.plans) < MOST_PROTOCOLS:
-                self.plans[id(stops)] = known  # with the plan itself: nothing else can get its number
+                self.plans[id(events)] = known  # with the plan itself: nothing else can get its number
         return known[1]
 
     def _protocol(self, day: Sequence[Dose]):  # type: ignore[no-untyped-def]
@@ -287,38 +293,38 @@ class TwoClocks:
             entries += [(dose.time, 1, clocks.day_actions[action], 0.0) for action in after]
         return schedule_of(entries)
 
-    def live(
+    def simulate(
         self,
-        standing: Standing,
+        current: SimulationState,
         until: float,
         save: NDArray[np.float64],
-        stops: Stops,
+        events: ScheduledEvents,
         watch: Watch | None = None,
         pauses: Pauses | None = None,
-    ) -> Steps[Stretch]:
+    ) -> Steps[Segment]:
         """The life from time 0 until a time, or a watch."""
-        life = standing.life
-        assert life is not None
-        assert life.walk is not None
-        walk = life.walk
-        whole = life.parameters.copy()
-        changed = not np.array_equal(whole[: len(standing.parameters)], standing.parameters)
-        whole[: len(standing.parameters)] = standing.parameters
-        walk = walk.again() if life.base is None or not changed else walk.again(life.base.x)
-        base = None if changed else life.base  # another patient's day: what was known of it is void
-        life = Life(standing.state, whole, base, life.step, life.known, walk)
-        agenda = self._agenda(stops)
+        slow = current.slow
+        assert slow is not None
+        assert slow.stepper is not None
+        stepper = slow.stepper
+        whole = slow.parameters.copy()
+        changed = not np.array_equal(whole[: len(current.parameters)], current.parameters)
+        whole[: len(current.parameters)] = current.parameters
+        stepper = stepper.again() if slow.base is None or not changed else stepper.again(slow.base.x)
+        base = None if changed else slow.base  # another patient's day: what was known of it is void
+        slow = SlowState(current.state, whole, base, slow.step, slow.known, stepper)
+        agenda = self._agenda(events)
         rows = np.full((len(save), len(self.outputs)), np.nan)
         try:
-            if life.base is None:
-                life = yield from walk.opened(life, 0.0)
-            return (yield from self._through(life, walk, until, save, rows, agenda, watch, pauses or {}))
+            if slow.base is None:
+                slow = yield from stepper.opened(slow, 0.0)
+            return (yield from self._through(slow, stepper, until, save, rows, agenda, watch, pauses or {}))
         except DayFailed as failure:
-            return self._stretch(life, 0.0, rows[:0], failure.outcome.reason, walk.counts, failure.outcome, day=True)
+            return self._stretch(slow, 0.0, rows[:0], failure.outcome.reason, stepper.counts, failure.outcome, day=True)
 
-    def tested(
+    def run_challenge(
         self,
-        standing: Standing,
+        current: SimulationState,
         start: float,
         times: NDArray[np.float64],
         doses: Sequence[Dose],
@@ -331,89 +337,89 @@ class TwoClocks:
         ----------
         times : when to look, counted from `start`, as are doses and courses.
         """
-        life = standing.life
-        assert life is not None
-        assert life.walk is not None
-        walk = life.walk.again()
-        if life.base is None:
-            life = yield from walk.opened(life, 0.0)
-        parameters, midnight = yield from walk.today(life)
-        morning = walk.day.until(parameters, midnight, start)
+        slow = current.slow
+        assert slow is not None
+        assert slow.stepper is not None
+        stepper = slow.stepper.again()
+        if slow.base is None:
+            slow = yield from stepper.opened(slow, 0.0)
+        parameters, midnight = yield from stepper.today(slow)
+        morning = stepper.day.until(parameters, midnight, start)
         if morning.reason.failed:
             return morning
-        stops = stops_of(self.composition, doses, courses, neutral=neutral)
+        events = scheduled_events(self.composition, doses, courses, neutral=neutral)
         inner = self._clocks.day_actions
         entries = [
             (stop.time, stop.kind, inner[stop.index] if stop.kind == 1 else stop.index, stop.amount)
-            for stop in stops.entries
+            for stop in events.entries
         ]
-        return walk.day.test(morning.parameters, morning.state, times, schedule_of(entries))
+        return stepper.day.test(morning.parameters, morning.state, times, schedule_of(entries))
 
     def _through(
         self,
-        life: Life,
-        walk: Walk,
+        slow: SlowState,
+        stepper: DailyStepper,
         until: float,
         save: NDArray[np.float64],
         rows: NDArray[np.float64],
         agenda: Schedule,
         watch: Watch | None,
         pauses: Pauses,
-    ) -> Steps[Stretch]:
+    ) -> Steps[Segment]:
         width, time, done = len(self.outputs), 0.0, 0
-        events = set(agenda.times.tolist())
+        event_times = set(agenda.times.tolist())
         # What is watched for is looked back for from the last mark: nothing happens between two of them.
-        marks = sorted({*pauses, until} | ({*_looks(until), *events} if watch is not None else set()))
+        marks = sorted({*pauses, until} | ({*_looks(until), *event_times} if watch is not None else set()))
         on_the_way = agenda if watch is None else Schedule.empty()
         if len(save) and save[0] == 0.0:
-            rows[0] = observe(self.life_model, 0.0, life.state, life.parameters)[:width]
+            rows[0] = observe(self.life_model, 0.0, slow.state, slow.parameters)[:width]
             done = 1
         if 0.0 in pauses:  # before the first dose, as the record
-            yield from pauses[0.0](self._standing(life))
-        if 0.0 in events:
-            life = yield from walk.event(life, 0.0, agenda)
+            yield from pauses[0.0](self._standing(slow))
+        if 0.0 in event_times:
+            slow = yield from stepper.event(slow, 0.0, agenda)
         for mark in marks:
             if mark <= time:
                 continue
-            before, begun = life, time
+            before, begun = slow, time
             inside = save[(save > time) & (save <= mark)] if watch is None else np.arange(time + 1.0, mark + 0.5)
-            life, found, failed = yield from walk.stretch(life, time, mark, inside, on_the_way)
+            slow, found, failed = yield from stepper.segment(slow, time, mark, inside, on_the_way)
             if failed is not None:
                 lived = len(found) if watch is None else 0  # what is watched for is not recorded
                 rows[done : done + lived] = found[:lived, :width]
-                return self._stretch(life, failed.time, rows[: done + lived], failed.reason, walk.counts, failed)
+                return self._stretch(slow, failed.time, rows[: done + lived], failed.reason, stepper.counts, failed)
             if watch is not None:
                 hit = np.flatnonzero((found[:, watch.output] - watch.level) * watch.direction >= 0.0)
                 if len(hit):
                     end = float(inside[hit[0]])
                     if end < mark:
-                        life, _, failed = yield from walk.stretch(before, begun, end, np.empty(0))
-                    return self._stretch(life, end, rows[:0], Reason.WATCH, walk.counts, failed)
+                        slow, _, failed = yield from stepper.segment(before, begun, end, np.empty(0))
+                    return self._stretch(slow, end, rows[:0], Reason.WATCH, stepper.counts, failed)
             else:
                 rows[done : done + len(found)] = found[:, :width]
                 done += len(found)
             time = mark
-            if watch is not None and mark in events:
-                life = yield from walk.event(life, mark, agenda)
+            if watch is not None and mark in event_times:
+                slow = yield from stepper.event(slow, mark, agenda)
             if mark in pauses:
-                yield from pauses[mark](self._standing(life))
-        return self._stretch(life, until, rows[:done], Reason.DONE, walk.counts, None)
+                yield from pauses[mark](self._standing(slow))
+        return self._stretch(slow, until, rows[:done], Reason.DONE, stepper.counts, None)
 
-    def _standing(self, life: Life) -> Standing:
-        return Standing(life.state, life.parameters[: len(self.composition.flat.parameters)].copy(), life)
+    def _standing(self, slow: SlowState) -> SimulationState:
+        return SimulationState(slow.state, slow.parameters[: len(self.composition.flat.parameters)].copy(), slow)
 
     def _stretch(
         self,
-        life: Life,
+        slow: SlowState,
         time: float,
         rows: NDArray[np.float64],
         reason: Reason,
         counts: ClockCounts,
         failed: Outcome | None,
         day: bool = False,
-    ) -> Stretch:
-        return Stretch(
-            standing=self._standing(life),
+    ) -> Segment:
+        return Segment(
+            current=self._standing(slow),
             time=time,
             rows=rows,
             reason=reason,
@@ -428,10 +434,10 @@ def _looks(until: float) -> list[float]:
     return [float(day) for day in np.arange(LOOK, until, LOOK)]
 
 
-def _agenda_of(stops: Stops, clocks: Clocks) -> Schedule:
+def _agenda_of(events: ScheduledEvents, clocks: Clocks) -> Schedule:
     """What happens when, with the actions of the life model."""
     entries: list[tuple[float, int, int, float]] = []
-    for time, _, kind, index, amount in stops.entries:
+    for time, _, kind, index, amount in events.entries:
         if kind == 1 and index not in clocks.life_actions:
             message = (
                 "a dose of a scenario goes into a port of a life file; what every day brings stands in the patient."

@@ -7,18 +7,28 @@ from __future__ import annotations
 
 from isletsim.results.figure import sheet
 from isletsim.results.files import write
-from isletsim.results.record import ArmInfo, Carrier, Failure, FigureSpec, Response, Result, Trait, Variable, own_layers
+from isletsim.results.record import (
+    ArmInfo,
+    Covariate,
+    EffectDriver,
+    Failure,
+    FigureRequest,
+    Response,
+    Result,
+    Variable,
+    own_layers,
+)
 from isletsim.results.summary import summarise
 from isletsim.results.table import render_table
 
 __all__ = [
     "ArmInfo",
-    "Carrier",
+    "Covariate",
+    "EffectDriver",
     "Failure",
-    "FigureSpec",
+    "FigureRequest",
     "Response",
     "Result",
-    "Trait",
     "Variable",
     "own_layers",
     "render_table",

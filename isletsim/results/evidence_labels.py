@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isletsim.results.record import ArmInfo, Result
 
-__all__ = ["badge", "carried", "in_words", "must_know"]
+__all__ = ["carried", "evidence_label", "in_words", "must_know"]
 
 PRECLINICAL = {"animal": "preclinical (animals)", "cell": "preclinical (cells)"}
 SHOWN_CARRIERS = 3
@@ -15,7 +15,7 @@ def in_words(grade: str) -> str:
     return PRECLINICAL.get(grade, grade)
 
 
-def badge(arm: ArmInfo) -> str:
+def evidence_label(arm: ArmInfo) -> str:
     """``preclinical (animals), effect size assumed``: evidence for the therapy, and for the size of its effect."""
     kind = in_words(arm.evidence)
     if not arm.grade or arm.grade == arm.evidence:
@@ -27,12 +27,12 @@ def badge(arm: ArmInfo) -> str:
 def carried(arm: ArmInfo) -> str:
     """Which numbers an arm's effect goes with, and how many of its own are assumed; empty where nothing is known."""
     parts = []
-    if arm.carriers:
+    if arm.effect_drivers:
         named = [
             f"{each.name} ({100 * each.share:.0f} %, {each.grade or 'no grade'})"
-            for each in arm.carriers[:SHOWN_CARRIERS]
+            for each in arm.effect_drivers[:SHOWN_CARRIERS]
         ]
-        parts.append(f"its effect on {arm.carriers[0].on} goes with {', '.join(named)}")
+        parts.append(f"its effect on {arm.effect_drivers[0].on} goes with {', '.join(named)}")
     if arm.assumed[1]:
         parts.append(f"{arm.assumed[0]} of its {arm.assumed[1]} numbers assumed")
     return "; ".join(parts)

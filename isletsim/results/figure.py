@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from isletsim.figures import Curve, Panel, Sheet, Ticks
+from isletsim.figures import Curve, FigureSpec, Panel, Ticks
 from isletsim.figures.figure_spec import Threshold
-from isletsim.results.evidence_labels import badge, must_know
-from isletsim.results.record import NOTICE, FigureSpec, Result
+from isletsim.results.evidence_labels import evidence_label, must_know
+from isletsim.results.record import NOTICE, FigureRequest, Result
 from isletsim.results.summary import quantiles, shown_unit, unit_label
 from isletsim.results.table import dose_phrase, provenance
 
@@ -52,16 +52,16 @@ LEVELS = {  # diagnosis and target of HbA1c; what is left of the beta cells when
 }
 
 
-def sheet(result: Result) -> Sheet:
+def sheet(result: Result) -> FigureSpec:
     """The overview figure of a result, ready to be drawn."""
     positions = {variable.name: place for place, variable in enumerate(result.variables)}
-    asked = list(result.figures) or [FigureSpec(name, name) for name in _choice(result)]
+    asked = list(result.figures) or [FigureRequest(name, name) for name in _choice(result)]
     ranks = _ranks(result)
     known = [spec for spec in asked if spec.show in positions]
     panels = [panel for spec in known if (panel := _panel(result, spec, positions[spec.show], ranks)).curves]
     missing = sorted({spec.show for spec in asked} - {spec.show for spec in known})
     inside = [[time for time in arm.dose_times if result.time[0] <= time <= result.time[-1]] for arm in result.arms]
-    return Sheet(
+    return FigureSpec(
         title=result.title or result.scenario,
         panels=tuple(panels),
         span=(float(result.time[0]), float(result.time[-1])),
@@ -90,7 +90,7 @@ def _choice(result: Result) -> list[str]:
     return (telling or there)[:MOST_PANELS]
 
 
-def _panel(result: Result, spec: FigureSpec, place: int, ranks: Sequence[int]) -> Panel:
+def _panel(result: Result, spec: FigureRequest, place: int, ranks: Sequence[int]) -> Panel:
     variable = result.variables[place]
     unit = unit_label(variable)
     if spec.thresholds:
@@ -109,7 +109,7 @@ def _panel(result: Result, spec: FigureSpec, place: int, ranks: Sequence[int]) -
     )
 
 
-def _curve(result: Result, spec: FigureSpec, place: int, arm: int, rank: int) -> Curve:
+def _curve(result: Result, spec: FigureRequest, place: int, arm: int, rank: int) -> Curve:
     """Median and bands of the cohort; without one the reference patient. What has run away ends the line."""
     values = result.values[arm, :, :, place]
     label = result.arms[arm].name
@@ -123,7 +123,9 @@ def _curve(result: Result, spec: FigureSpec, place: int, arm: int, rank: int) ->
     return Curve(label, rank, result.time[there], middle, bands, broken=failed and ended)
 
 
-def _notes(result: Result, known: Sequence[FigureSpec], panels: Sequence[Panel], missing: Sequence[str]) -> list[str]:
+def _notes(
+    result: Result, known: Sequence[FigureRequest], panels: Sequence[Panel], missing: Sequence[str]
+) -> list[str]:
     """The footer: how to read it, what was given, on which evidence it stands, and where it comes from."""
     if result.cohort:
         outer = sorted({spec.band for spec in known}) or [(5.0, 95.0)]
@@ -141,9 +143,9 @@ def _notes(result: Result, known: Sequence[FigureSpec], panels: Sequence[Panel],
     abouts = [f"{arm.name}: {arm.about}" for arm in result.arms if arm.about]
     if abouts:
         notes.insert(0, "Arms. " + " · ".join(abouts) + ".")
-    badges = _together((arm.name, badge(arm)) for arm in result.arms)
-    if badges:
-        notes.append("Evidence: " + "; ".join(badges) + ".")
+    evidence_labels = _together((arm.name, evidence_label(arm)) for arm in result.arms)
+    if evidence_labels:
+        notes.append("Evidence: " + "; ".join(evidence_labels) + ".")
     statements = [statement.partition(":")[0] for statement in must_know(result)]
     if statements:
         kind = "statement" if len(statements) == 1 else "statements"

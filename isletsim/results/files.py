@@ -189,7 +189,7 @@ def _arm(arm: ArmInfo) -> dict[str, Any]:
         "assumed": {"numbers": arm.assumed[0], "of": arm.assumed[1]},
         "carriers": [
             {"number": each.name, "effect_on": each.on, "share": each.share, "grade": each.grade}
-            for each in arm.carriers
+            for each in arm.effect_drivers
         ],
         "doses": [{"time_day": time, "into": name, "amount": amount} for time, name, amount in doses],
     }

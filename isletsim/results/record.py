@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 __all__ = [
     "NOTICE",
     "ArmInfo",
-    "Carrier",
+    "Covariate",
+    "EffectDriver",
     "Failure",
-    "FigureSpec",
+    "FigureRequest",
     "Response",
     "Result",
-    "Trait",
     "Variable",
     "own_layers",
 ]
@@ -41,7 +41,7 @@ class Variable:
 
 
 @dataclass(frozen=True)
-class Carrier:
+class EffectDriver:
     """A number that carries more than a tenth of an arm's effect.
 
     `share` is 1 where the effect is proportional to it; `on` is the variable that the effect was taken of.
@@ -62,7 +62,7 @@ class ArmInfo:
     layers, dose_times, dose_names, dose_amounts : what it was given, doses in the order given.
     evidence : the weakest evidence grade of the therapies that the control has not, as their files say; "" where none
         says one.
-    grade : the weakest grade among the numbers that carry more than a tenth of its effect (`carriers`).
+    grade : the weakest grade among the numbers that carry more than a tenth of its effect (`effect_drivers`).
     assumed : how many of the therapies' own numbers are assumed, and of how many.
     """
 
@@ -74,7 +74,7 @@ class ArmInfo:
     dose_amounts: tuple[str, ...]
     evidence: str = ""
     grade: str = ""
-    carriers: tuple[Carrier, ...] = ()
+    effect_drivers: tuple[EffectDriver, ...] = ()
     assumed: tuple[int, int] = (0, 0)
 
 
@@ -85,7 +85,7 @@ def own_layers(layers: Iterable[str], control: Iterable[str]) -> tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class FigureSpec:
+class FigureRequest:
     """A panel asked for in the scenario file; `unit` says what a pure number counts, and is empty for all others."""
 
     name: str
@@ -108,7 +108,7 @@ class Response:
 
 
 @dataclass(frozen=True)
-class Trait:
+class Covariate:
     """What separates the people of a cohort: a number that was drawn, or how long a leg of their history was."""
 
     name: str
@@ -156,10 +156,10 @@ class Result:
     time: NDArray[np.float64]
     variables: tuple[Variable, ...]
     values: NDArray[np.float64]
-    figures: tuple[FigureSpec, ...] = ()
+    figures: tuple[FigureRequest, ...] = ()
     failures: tuple[Failure, ...] = ()
     run: Mapping[str, Any] = field(default_factory=dict)
-    traits: tuple[Trait, ...] = ()
+    covariates: tuple[Covariate, ...] = ()
     people: NDArray[np.float64] = field(default_factory=_nobody)
     response: Response | None = None
 

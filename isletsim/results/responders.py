@@ -120,9 +120,9 @@ def _arm(result: Result, number: int, column: int) -> dict[str, Any] | None:
     known = _known(result)
     own = own_layers(result.arms[number].layers, result.arms[result.control].layers)
     drawn = {
-        trait.name: result.people[1:, place]
-        for place, trait in enumerate(result.traits)
-        if trait.drawn and trait.name.partition(".")[0] in own
+        covariate.name: result.people[1:, place]
+        for place, covariate in enumerate(result.covariates)
+        if covariate.drawn and covariate.name.partition(".")[0] in own
     }
     for kind, columns in ((BEFORE, known), (THERAPY, drawn)):
         found[kind], found[f"chance_{kind}"] = _ranked({key: each[alive] for key, each in columns.items()}, answer)
@@ -149,7 +149,9 @@ def _known(result: Result) -> dict[str, Array]:
             if variable.name in result.response.by
         }
     return found | {
-        trait.name: result.people[1:, place] for place, trait in enumerate(result.traits) if not trait.drawn
+        covariate.name: result.people[1:, place]
+        for place, covariate in enumerate(result.covariates)
+        if not covariate.drawn
     }
 
 

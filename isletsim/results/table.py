@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from isletsim.results.evidence_labels import badge, carried, must_know
+from isletsim.results.evidence_labels import carried, evidence_label, must_know
 from isletsim.results.record import NOTICE, ArmInfo, Result
 from isletsim.results.responders import told as told_of
 from isletsim.results.summary import shown_unit, summarise
@@ -162,7 +162,7 @@ def _head(result: Result, width: int) -> list[str]:
 def _foot(result: Result, found: Mapping[str, Any], width: int) -> list[str]:
     lines: list[str] = []
     for arm in result.arms:
-        evidence = badge(arm)
+        evidence = evidence_label(arm)
         parts = [dose_phrase(arm), f"evidence: {evidence}" if evidence else "", carried(arm)]
         if any(parts):
             lines += textwrap.wrap(f"{arm.name}: {'; '.join(filter(None, parts))}", width, subsequent_indent="  ")

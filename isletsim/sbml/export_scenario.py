@@ -13,19 +13,19 @@ from isletsim.codegen import CompiledModel, compile_model
 from isletsim.codegen.evaluate_at import constant_values, initial, observe
 from isletsim.composition import Composition
 from isletsim.composition.model_library import compose_stack
-from isletsim.dosing import Dose, Stops
+from isletsim.dosing import Dose, ScheduledEvents
 from isletsim.ensemble import Steps, alone
 from isletsim.errors import Fault, InputError, RunError, did_you_mean
 from isletsim.multiscale.daily_stepper import Rules
-from isletsim.multiscale.simulator import OneClock, Standing, TwoClocks
+from isletsim.multiscale.simulator import MultiscaleSimulator, SimulationState, SingleScaleSimulator
 from isletsim.sbml.differentiate import without_algebra
 from isletsim.sbml.exchange import Exchange
 from isletsim.sbml.merging import every_day, merge
 from isletsim.sbml.to_exchange import exchange_of
 from isletsim.solver import ADVICE, solve
 from isletsim.study import Scenario
-from isletsim.study.run import ground_of
-from isletsim.study.subject import opening
+from isletsim.study.run import study_context
+from isletsim.study.subject import arm_start
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,10 +56,10 @@ def export_model(names: str | Path | Sequence[str | Path], algebraic: bool = Tru
     titles = [file.title for file in composition.files.values()]
     title = titles[0] if len(titles) == 1 else composition.flat.name
     if composition.clocks is not None:
-        liver = TwoClocks(composition, 1e-6, Rules())
-        standing = liver.begin(np.array(composition.flat.values), {}, ())
-        life = _Lives(composition, liver, standing, Stops(()), ())
-        return Exported(_two_clocks(life, composition.flat.name, f"{title}, fasting", MODEL_DAYS), MODEL_DAYS, 1000)
+        simulator = MultiscaleSimulator(composition, 1e-6, Rules())
+        current = simulator.initial_state(np.array(composition.flat.values), {}, ())
+        slow = _Lives(composition, simulator, current, ScheduledEvents(()), ())
+        return Exported(_two_clocks(slow, composition.flat.name, f"{title}, fasting", MODEL_DAYS), MODEL_DAYS, 1000)
     exchange = exchange_of(composition, title=title)
     if not algebraic and any(composition.flat.algebraic):
         compiled = compile_model(composition.flat)
@@ -97,27 +97,27 @@ def export_arm(scenario: Scenario, arm: str = "", algebraic: bool = True) -> Exp
         cure = did_you_mean(arm, names) or f"Arms: {', '.join(names)}."
         raise InputError(Fault(f"--arm {arm}", f"{scenario.name} has no such arm.", cure))
     number = names.index(arm) if arm else 0
-    ground = ground_of(scenario, Rules())
-    standing, stops = opening(ground, number)
+    context = study_context(scenario, Rules())
+    current, stops = arm_start(context, number)
     label = f"{scenario.name} {names[number]}"
     title = f"{plan.title}: {names[number]}"
     records = max(1, len(plan.save) - 1)
-    if not isinstance(ground.liver, TwoClocks):
+    if not isinstance(context.simulator, MultiscaleSimulator):
         exchange = exchange_of(
             scenario.composition,
             name=label,
             title=title,
-            values=standing.parameters,
-            start=standing.state,
+            values=current.parameters,
+            start=current.state,
             stops=stops.entries,
             until=plan.until,
         )
         if not algebraic and any(scenario.composition.flat.algebraic):
-            assert isinstance(ground.liver, OneClock)
-            exchange = _without(exchange, ground.liver.compiled, standing.parameters, standing.state)
+            assert isinstance(context.simulator, SingleScaleSimulator)
+            exchange = _without(exchange, context.simulator.compiled, current.parameters, current.state)
         return Exported(exchange, plan.until, records)
-    life = _Lives(scenario.composition, ground.liver, standing, stops, scenario.patient.day)
-    return Exported(_two_clocks(life, label, title, plan.until), plan.until, records)
+    slow = _Lives(scenario.composition, context.simulator, current, stops, scenario.patient.day)
+    return Exported(_two_clocks(slow, label, title, plan.until), plan.until, records)
 
 
 @dataclass(frozen=True)
@@ -125,35 +125,35 @@ class _Lives:
     """A composition with two clocks, where its patient stands, what happens from there, and what every day brings."""
 
     composition: Composition
-    liver: TwoClocks
-    standing: Standing
-    stops: Stops
+    simulator: MultiscaleSimulator
+    current: SimulationState
+    stops: ScheduledEvents
     day: Sequence[Dose]
 
 
 def _two_clocks(lives: _Lives, label: str, title: str, until: float) -> Exchange:
     """A model with two clocks, merged, from the midnight where its patient stands."""
-    composition, liver, standing = lives.composition, lives.liver, lives.standing
+    composition, simulator, current = lives.composition, lives.simulator, lives.current
     clocks = composition.clocks
     assert clocks is not None
-    looked: list[Standing] = []
+    looked: list[SimulationState] = []
 
-    def look(stands: Standing) -> Steps[None]:
+    def look(stands: SimulationState) -> Steps[None]:
         looked.append(stands)
         yield from ()
 
-    alone(liver.live(standing, 1.0, np.array([0.0]), Stops(()), None, {0.0: look}))
-    life = looked[0].life
-    assert life is not None
-    assert life.walk is not None
-    _, midnight = alone(life.walk.today(life))
-    seen = observe(liver.life_model, 0.0, life.state, life.parameters)[-len(clocks.up) :]
-    known = constant_values(composition.flat, standing.parameters)
+    alone(simulator.simulate(current, 1.0, np.array([0.0]), ScheduledEvents(()), None, {0.0: look}))
+    slow = looked[0].slow
+    assert slow is not None
+    assert slow.stepper is not None
+    _, midnight = alone(slow.stepper.today(slow))
+    seen = observe(simulator.life_model, 0.0, slow.state, slow.parameters)[-len(clocks.up) :]
+    known = constant_values(composition.flat, current.parameters)
     merged = merge(composition, dict(zip(clocks.up, seen.tolist(), strict=True)), known)
-    begin = dict(zip(clocks.life.states, life.state.tolist(), strict=True))
+    begin = dict(zip(clocks.life.states, slow.state.tolist(), strict=True))
     begin |= dict(zip(clocks.day.states, midnight.tolist(), strict=False))
     begin |= merged.begins
-    values = [*standing.parameters.tolist(), *merged.flat.values[len(standing.parameters) :]]
+    values = [*current.parameters.tolist(), *merged.flat.values[len(current.parameters) :]]
     return exchange_of(
         composition,
         name=label,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from isletsim.dosing import Stop
+    from isletsim.dosing import ScheduledEvent
 
 __all__ = ["exchange_of"]
 
@@ -42,7 +42,7 @@ def exchange_of(
     title: str = "",
     values: NDArray[np.float64] | None = None,
     start: NDArray[np.float64] | None = None,
-    stops: Iterable[Stop] = (),
+    stops: Iterable[ScheduledEvent] = (),
     until: float = float("inf"),
     merged: Merged | None = None,
     daily: Iterable[Daily] = (),
@@ -81,7 +81,7 @@ class _Maker:
     dimensions: dict[str, Dimension] = field(default_factory=dict)  # of identifiers
 
     def make(
-        self, name: str, title: str, start: NDArray[np.float64] | None, stops: list[Stop], daily: list[Daily]
+        self, name: str, title: str, start: NDArray[np.float64] | None, stops: list[ScheduledEvent], daily: list[Daily]
     ) -> Exchange:
         flat = self.flat
         known = {*flat.states, *flat.parameters, *(each for each, _ in flat.constants + flat.expressions), TIME, AMOUNT}
@@ -233,7 +233,9 @@ class _Maker:
 
     # --- what happens ---
 
-    def _timed_events(self, stops: list[Stop], simplifier: Simplifier) -> tuple[list[TimedEvent], list[Variable]]:
+    def _timed_events(
+        self, stops: list[ScheduledEvent], simplifier: Simplifier
+    ) -> tuple[list[TimedEvent], list[Variable]]:
         """Every dose, course and visit as one thing that happens, in the order of the schedule."""
         flat = self.flat
         made: list[TimedEvent] = []

@@ -11,9 +11,9 @@ from isletsim.composition import Composition, Symbol
 from isletsim.composition.names import SETTABLE, STARTABLE, dotted, file_word, find_symbol, flat_names, values_by_symbol
 from isletsim.dosing import Course, Dose, describe_dose, read_courses, read_doses, read_time
 from isletsim.errors import InputError, did_you_mean
-from isletsim.language import Keys, Page
+from isletsim.language import KeyPath, TomlDocument
 from isletsim.patient import NO_PATIENT, BoundPatient
-from isletsim.results import FigureSpec, Response
+from isletsim.results import FigureRequest, Response
 from isletsim.scenario.reading import ScenarioFile
 from isletsim.scenario.response import read_response
 from isletsim.units import Unit, convert, on_grid
@@ -69,7 +69,7 @@ class Plan:
     parameters: Mapping[str, float]
     starts: Mapping[str, float]
     record: tuple[str, ...]
-    figures: tuple[FigureSpec, ...]
+    figures: tuple[FigureRequest, ...]
     challenges: tuple[tuple[str, tuple[float, ...]], ...] = ()
     warnings: tuple[str, ...] = ()
     response: Response | None = None
@@ -87,52 +87,54 @@ def plan_scenario(
     ----------
     found : what virtual tests report, with units; figures may show it.
     """
-    page, data = scenario.page, scenario.page.data
-    page.faults.clear()
-    until = _until(page)
+    document, data = scenario.document, scenario.document.data
+    document.faults.clear()
+    until = _until(document)
     core = tuple(file_word(name) for name in scenario.core)
-    arms = page.table(data, "arms", ())
-    plans = tuple(_arm(page, name, page.table(arms, name, ("arms",)), composition, patient, core) for name in arms)
-    control = page.word(data, "control", ())
+    arms = document.table(data, "arms", ())
+    plans = tuple(
+        _arm(document, name, document.table(arms, name, ("arms",)), composition, patient, core) for name in arms
+    )
+    control = document.word(data, "control", ())
     if control and control not in arms:
         cure = did_you_mean(control, arms) or f"Arms: {', '.join(arms)}."
-        page.fault(("control",), f'"{control}" is not an arm.', cure)
-    cohort = page.table(data, "cohort", ())
-    page.only(cohort, ("size", "seed", "note"), ("cohort",))
-    challenges = _challenges(page, until)
+        document.fault(("control",), f'"{control}" is not an arm.', cure)
+    cohort = document.table(data, "cohort", ())
+    document.only(cohort, ("size", "seed", "note"), ("cohort",))
+    challenges = _challenges(document, until)
     tested = {time for _, times in challenges for time in times}
-    figures = page.table(data, "figures", ())
-    panels = tuple(_figure(page, name, value, composition, found or {}) for name, value in figures.items())
-    response = read_response(page, data, composition, found or {})
+    figures = document.table(data, "figures", ())
+    panels = tuple(_figure(document, name, value, composition, found or {}) for name, value in figures.items())
+    response = read_response(document, data, composition, found or {})
     shown = [*(panel.show for panel in panels), *((response.of, *response.by) if response is not None else ())]
-    parameters, starts = _overridden(page, scenario.overrides, composition)
+    parameters, starts = _overridden(document, scenario.overrides, composition)
     plan = Plan(
         name=scenario.name,
         title=scenario.title,
-        about=page.word(data, "about", ()),
+        about=document.word(data, "about", ()),
         core=core,
         arms=plans,
         control=list(arms).index(control) if control in arms else 0,
         until=until,
-        save=tuple(sorted({*_records(page, until), *tested})),
-        visits=_visits(page, until),
-        method=_method(page, composition),
-        tolerance=_tolerance(page),
-        cohort=page.integer(cohort, "size", ("cohort",), 0, 0, LARGEST_COHORT),
-        seed=page.integer(cohort, "seed", ("cohort",), 1, 0, 2**63 - 1),
+        save=tuple(sorted({*_records(document, until), *tested})),
+        visits=_visits(document, until),
+        method=_method(document, composition),
+        tolerance=_tolerance(document),
+        cohort=document.integer(cohort, "size", ("cohort",), 0, 0, LARGEST_COHORT),
+        seed=document.integer(cohort, "seed", ("cohort",), 1, 0, 2**63 - 1),
         parameters=parameters,
         starts=starts,
-        record=_recorded(page, shown, composition),
+        record=_recorded(document, shown, composition),
         figures=panels,
         challenges=challenges,
         warnings=(
             *_warnings(plans, until),
-            *_assumptions(page, arms),
+            *_assumptions(document, arms),
             *_inputs_set(scenario.overrides, composition, plans),
         ),
         response=response,
     )
-    page.finish()
+    document.finish()
     return plan
 
 
@@ -140,59 +142,61 @@ def plan_scenario(
 
 
 def _arm(
-    page: Page,
+    document: TomlDocument,
     name: str,
     arm: Mapping[str, Any],
     composition: Composition,
     patient: BoundPatient,
     core: tuple[str, ...],
 ) -> ArmPlan:
-    keys: Keys = ("arms", name)
-    layers = tuple(file_word(layer) for layer in page.names(arm, "layers", keys))
-    doses = read_doses(page, arm.get("doses", []), (*keys, "doses"), composition)
-    courses = read_courses(page, arm.get("courses", []), (*keys, "courses"), composition)
+    keys: KeyPath = ("arms", name)
+    layers = tuple(file_word(layer) for layer in document.names(arm, "layers", keys))
+    doses = read_doses(document, arm.get("doses", []), (*keys, "doses"), composition)
+    courses = read_courses(document, arm.get("courses", []), (*keys, "courses"), composition)
     own = {*layers, *core, *patient.layers}
     used = {("doses", dose.port) for dose in doses} | {("courses", course.input) for course in courses}
     for what, target in sorted(used):
         file = target.partition(".")[0]
         if file not in own:
             cure = f'Write layers = ["{file}"].'
-            page.fault((*keys, what), f'"{target}" is in {file}, which is not a layer of this arm.', cure)
-    stop = page.names(arm, "stop", keys)
+            document.fault((*keys, what), f'"{target}" is in {file}, which is not a layer of this arm.', cure)
+    stop = document.names(arm, "stop", keys)
     for layer in stop:
         if layer not in patient.layers:
             cure = did_you_mean(layer, patient.layers) or f"Known: {', '.join(patient.layers) or 'none'}."
-            page.fault((*keys, "stop"), f'no history of the patient gives "{layer}".', cure)
+            document.fault((*keys, "stop"), f'no history of the patient gives "{layer}".', cure)
     parameters: dict[str, float] = {}
-    for target, value in dotted(page.table(arm, "set", keys)):
-        parameters.update(_set(page, target, value, (*keys, "set", target), composition))
-    about = page.word(arm, "about", keys)
+    for target, value in dotted(document.table(arm, "set", keys)):
+        parameters.update(_set(document, target, value, (*keys, "set", target), composition))
+    about = document.word(arm, "about", keys)
     return ArmPlan(name, about, layers, tuple(doses), tuple(courses), stop, parameters)
 
 
-def _set(page: Page, target: str, value: Any, keys: Keys, composition: Composition) -> dict[str, float]:
-    symbol = _meant(page, target, keys, composition, SETTABLE)
-    found = page.quantity(value, keys, symbol.unit.dimension, symbol.of) if symbol is not None else None
+def _set(document: TomlDocument, target: str, value: Any, keys: KeyPath, composition: Composition) -> dict[str, float]:
+    symbol = _meant(document, target, keys, composition, SETTABLE)
+    found = document.quantity(value, keys, symbol.unit.dimension, symbol.of) if symbol is not None else None
     return dict.fromkeys(flat_names(symbol), found.value) if symbol is not None and found is not None else {}
 
 
-def _meant(page: Page, text: str, keys: Keys, composition: Composition, kinds: Iterable[str] = ()) -> Symbol | None:
+def _meant(
+    document: TomlDocument, text: str, keys: KeyPath, composition: Composition, kinds: Iterable[str] = ()
+) -> Symbol | None:
     """What a name means; None after noting a fault."""
     try:
-        return find_symbol(composition, text, kinds, page.place(keys))
+        return find_symbol(composition, text, kinds, document.place(keys))
     except InputError as reason:
-        page.faults.extend(reason.faults)
+        document.faults.extend(reason.faults)
         return None
 
 
 def _overridden(
-    page: Page, overrides: Mapping[str, str], composition: Composition
+    document: TomlDocument, overrides: Mapping[str, str], composition: Composition
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Parameters and start values that ``--set`` gives."""
     try:
         values = values_by_symbol(composition, overrides, (*SETTABLE, *STARTABLE), "--set")
     except InputError as reason:
-        page.faults.extend(reason.faults)
+        document.faults.extend(reason.faults)
         return {}, {}
     states = set(composition.flat.states)
     parameters = {name: value for name, value in values.items() if name not in states}
@@ -225,10 +229,10 @@ def _inputs_set(overrides: Iterable[str], composition: Composition, arms: Iterab
         yield f"{warning}; courses go on as written. To change a course: --set {paths[0]}=VALUE" if paths else warning
 
 
-def _assumptions(page: Page, arms: Mapping[str, Any]) -> Iterable[str]:
+def _assumptions(document: TomlDocument, arms: Mapping[str, Any]) -> Iterable[str]:
     """What an arm takes for granted and says so: that therapies nobody has given together join as their files say."""
     for name, arm in arms.items():
-        reason = page.word(arm, "assumed", ("arms", name)) if isinstance(arm, dict) else ""
+        reason = document.word(arm, "assumed", ("arms", name)) if isinstance(arm, dict) else ""
         if reason:
             yield f"{name}: assumed: {reason}"
 
@@ -236,20 +240,20 @@ def _assumptions(page: Page, arms: Mapping[str, Any]) -> Iterable[str]:
 # --- times ------------------------------------------------------------------------------------------------------------
 
 
-def _until(page: Page) -> float:
-    until = read_time(page, page.data.get("until", "1 year"), ("until",), whole=True)
+def _until(document: TomlDocument) -> float:
+    until = read_time(document, document.data.get("until", "1 year"), ("until",), whole=True)
     if until is not None and 0 < until <= LONGEST:
         return until
     if until is not None:
-        page.fault(("until",), "a run lasts from one day to 200 years.", 'Write until = "3 year".')
+        document.fault(("until",), "a run lasts from one day to 200 years.", 'Write until = "3 year".')
     return 1.0
 
 
-def _records(page: Page, until: float) -> tuple[float, ...]:
-    spacing = read_time(page, page.data.get("save", "1 week"), ("save",), whole=False)
+def _records(document: TomlDocument, until: float) -> tuple[float, ...]:
+    spacing = read_time(document, document.data.get("save", "1 week"), ("save",), whole=False)
     if spacing is None or spacing <= 0 or until / spacing > MOST_RECORDS:
         message = f"expected a spacing that gives at most {MOST_RECORDS} records."
-        page.fault(("save",), message, 'Write save = "1 week".')
+        document.fault(("save",), message, 'Write save = "1 week".')
         return (0.0, until)
     count = math.floor(until / spacing + 1e-9)
     times = [on_grid(number * spacing) for number in range(count + 1)]
@@ -258,31 +262,31 @@ def _records(page: Page, until: float) -> tuple[float, ...]:
     return (*times, until)
 
 
-def _challenges(page: Page, until: float) -> tuple[tuple[str, tuple[float, ...]], ...]:
+def _challenges(document: TomlDocument, until: float) -> tuple[tuple[str, tuple[float, ...]], ...]:
     found = []
-    table = page.table(page.data, "challenges", ())
+    table = document.table(document.data, "challenges", ())
     for name in table:
-        keys: Keys = ("challenges", name)
-        test = page.table(table, name, ("challenges",))
-        page.only(test, ("at", "note"), keys)
-        times = [read_time(page, each, (*keys, "at"), whole=True) for each in page.listing(test, "at", keys)]
+        keys: KeyPath = ("challenges", name)
+        test = document.table(table, name, ("challenges",))
+        document.only(test, ("at", "note"), keys)
+        times = [read_time(document, each, (*keys, "at"), whole=True) for each in document.listing(test, "at", keys)]
         if not times or any(time is not None and not 0 <= time <= until for time in times):
-            page.fault(keys, "expected times within the run.", 'Write at = ["0 day", "1 year"].')
+            document.fault(keys, "expected times within the run.", 'Write at = ["0 day", "1 year"].')
         found.append((name, tuple(sorted({time for time in times if time is not None}))))
     return tuple(found)
 
 
-def _visits(page: Page, until: float) -> tuple[float, ...]:
-    visits = page.table(page.data, "visits", ())
-    page.only(visits, ("every", "first", "note"), ("visits",))
+def _visits(document: TomlDocument, until: float) -> tuple[float, ...]:
+    visits = document.table(document.data, "visits", ())
+    document.only(visits, ("every", "first", "note"), ("visits",))
     if not visits:
         return ()
-    every = read_time(page, visits.get("every", "3 month"), ("visits", "every"), whole=True)
-    first = read_time(page, visits["first"], ("visits", "first"), whole=True) if "first" in visits else every
+    every = read_time(document, visits.get("every", "3 month"), ("visits", "every"), whole=True)
+    first = read_time(document, visits["first"], ("visits", "first"), whole=True) if "first" in visits else every
     if every is None or first is None:
         return ()
     if every < 1 or first < 0:
-        page.fault(("visits",), "visits are at least a day apart.", 'Write every = "3 month".')
+        document.fault(("visits",), "visits are at least a day apart.", 'Write every = "3 month".')
         return ()
     return tuple(first + number * every for number in range(math.floor((until - first) / every) + 1))
 
@@ -290,71 +294,77 @@ def _visits(page: Page, until: float) -> tuple[float, ...]:
 # --- solver and records -----------------------------------------------------------------------------------------------
 
 
-def _method(page: Page, composition: Composition) -> str:
-    method = page.one_of(page.data, "method", (), METHODS, "stiff")
+def _method(document: TomlDocument, composition: Composition) -> str:
+    method = document.one_of(document.data, "method", (), METHODS, "stiff")
     if method == "explicit" and any(composition.flat.algebraic):
         cure = 'Write method = "stiff".'
-        page.fault(("method",), "the explicit method cannot solve for algebraic unknowns.", cure)
+        document.fault(("method",), "the explicit method cannot solve for algebraic unknowns.", cure)
     return method
 
 
-def _tolerance(page: Page) -> float:
-    value = page.data.get("tolerance", 1e-6)
+def _tolerance(document: TomlDocument) -> float:
+    value = document.data.get("tolerance", 1e-6)
     if isinstance(value, float) and 1e-13 <= value <= 1e-2:
         return value
-    page.fault(("tolerance",), "expected a relative tolerance between 1e-13 and 1e-2.", "Write tolerance = 1e-6.")
+    document.fault(("tolerance",), "expected a relative tolerance between 1e-13 and 1e-2.", "Write tolerance = 1e-6.")
     return 1e-6
 
 
-def _recorded(page: Page, shown: Iterable[str], composition: Composition) -> tuple[str, ...]:
+def _recorded(document: TomlDocument, shown: Iterable[str], composition: Composition) -> tuple[str, ...]:
     """What is to be recorded besides reports: what `record` names, and what figures show."""
     names: dict[str, None] = {name: None for name in shown if name in composition.symbols}
-    for index, text in enumerate(page.names(page.data, "record", ())):
-        symbol = _meant(page, text, ("record", index), composition)
+    for index, text in enumerate(document.names(document.data, "record", ())):
+        symbol = _meant(document, text, ("record", index), composition)
         if symbol is not None and symbol.kind in FIXED:
-            page.fault(("record", index), f'"{text}" does not change in time.')
+            document.fault(("record", index), f'"{text}" does not change in time.')
         elif symbol is not None and symbol.kind != "report":
             names[symbol.name] = None
     return tuple(sorted(names))
 
 
-def _figure(page: Page, name: str, value: Any, composition: Composition, found: Mapping[str, Unit]) -> FigureSpec:
-    keys: Keys = ("figures", name)
+def _figure(
+    document: TomlDocument, name: str, value: Any, composition: Composition, found: Mapping[str, Unit]
+) -> FigureRequest:
+    keys: KeyPath = ("figures", name)
     if not isinstance(value, dict):
-        page.fault(keys, "expected a table.", f'Write {name} = {{ show = "hba1c", band = [5, 95] }}.')
-        return FigureSpec(name, name)
-    page.only(value, ("show", "band", "thresholds", "title", "unit"), keys)
-    shown = page.word(value, "show", keys)
+        document.fault(keys, "expected a table.", f'Write {name} = {{ show = "hba1c", band = [5, 95] }}.')
+        return FigureRequest(name, name)
+    document.only(value, ("show", "band", "thresholds", "title", "unit"), keys)
+    shown = document.word(value, "show", keys)
     if not shown:
-        page.fault(keys, "does not say what to show.", f'Write {name} = {{ show = "hba1c" }}.')
-        return FigureSpec(name, name)
+        document.fault(keys, "does not say what to show.", f'Write {name} = {{ show = "hba1c" }}.')
+        return FigureRequest(name, name)
     if shown in found:
         variable, unit, of = shown, found[shown], ""
     else:
-        symbol = _meant(page, shown, keys, composition)
+        symbol = _meant(document, shown, keys, composition)
         if symbol is None:
-            return FigureSpec(name, shown)
+            return FigureRequest(name, shown)
         if symbol.classes or symbol.kind in FIXED:
-            page.fault(keys, f'"{shown}" is not one number that changes in time.', "Show a state, a rate or a report.")
+            document.fault(
+                keys, f'"{shown}" is not one number that changes in time.', "Show a state, a rate or a report."
+            )
         variable, unit, of = shown if symbol.kind == "report" else symbol.name, symbol.unit, symbol.of
     thresholds = []
-    for text in page.names(value, "thresholds", keys):
-        level = page.quantity(text, (*keys, "thresholds"), unit.dimension, of)
+    for text in document.names(value, "thresholds", keys):
+        level = document.quantity(text, (*keys, "thresholds"), unit.dimension, of)
         if level is not None:
             thresholds.append((float(convert(level.value, unit)), text))
-    counts = page.word(value, "unit", keys)
+    counts = document.word(value, "unit", keys)
     if counts and unit.text:
-        page.fault((*keys, "unit"), f'"{shown}" has a unit, {unit.text}.', "Only a pure number is told what it counts.")
-    title = page.word(value, "title", keys)
-    return FigureSpec(name, variable, _band(page, value, keys), tuple(thresholds), title, counts)
+        document.fault(
+            (*keys, "unit"), f'"{shown}" has a unit, {unit.text}.', "Only a pure number is told what it counts."
+        )
+    title = document.word(value, "title", keys)
+    return FigureRequest(name, variable, _band(document, value, keys), tuple(thresholds), title, counts)
 
 
-def _band(page: Page, value: Mapping[str, Any], keys: Keys) -> tuple[float, float]:
+def _band(document: TomlDocument, value: Mapping[str, Any], keys: KeyPath) -> tuple[float, float]:
     band = value.get("band", [5, 95])
     good = isinstance(band, list) and len(band) == 2
     if good and all(isinstance(end, (int, float)) for end in band) and 0 <= band[0] < band[1] <= 100:
         return float(band[0]), float(band[1])
-    page.fault((*keys, "band"), "expected two percentiles.", "Write band = [5, 95].")
+    document.fault((*keys, "band"), "expected two percentiles.", "Write band = [5, 95].")
     return 5.0, 95.0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from isletsim.errors import Fault, InputError, did_you_mean
-from isletsim.language import Page, read_page
+from isletsim.language import TomlDocument, read_document
 
 __all__ = ["ScenarioFile", "read_scenario", "scenario_of"]
 
@@ -30,7 +30,7 @@ class ScenarioFile:
     patient: str
     challenges: tuple[str, ...]
     overrides: Mapping[str, str]
-    page: Page = field(repr=False, compare=False)
+    document: TomlDocument = field(repr=False, compare=False)
 
 
 def read_scenario(path: Path, overrides: Iterable[str] = ()) -> ScenarioFile:
@@ -38,38 +38,38 @@ def read_scenario(path: Path, overrides: Iterable[str] = ()) -> ScenarioFile:
 
     A path that begins with a key of scenario files ("cohort.size") changes the file; any other sets a model's number.
     """
-    scenario = scenario_of(read_page(path), overrides)
-    scenario.page.finish()
+    scenario = scenario_of(read_document(path), overrides)
+    scenario.document.finish()
     return scenario
 
 
-def scenario_of(page: Page, overrides: Iterable[str] = ()) -> ScenarioFile:
+def scenario_of(document: TomlDocument, overrides: Iterable[str] = ()) -> ScenarioFile:
     """The scenario that a page holds, whoever wrote it; its faults stay noted on the page."""
-    settings = _override(page.data, overrides)
-    data, path = page.data, page.path
-    page.only(data, KEYS, ())
-    title = page.word(data, "title", ())
+    settings = _override(document.data, overrides)
+    data, path = document.data, document.path
+    document.only(data, KEYS, ())
+    title = document.word(data, "title", ())
     if not title:
-        page.fault((), "has no title.", 'Write title = "..." in its first line.')
-    core = page.names(data, "core", ())
+        document.fault((), "has no title.", 'Write title = "..." in its first line.')
+    core = document.names(data, "core", ())
     if not core and not data.get("patient"):
-        page.fault((), "has no core, and no patient who would bring one.", 'Write core = ["topp2000"].')
-    arms = page.table(data, "arms", ())
+        document.fault((), "has no core, and no patient who would bring one.", 'Write core = ["topp2000"].')
+    arms = document.table(data, "arms", ())
     if not arms:
-        page.fault((), "has no arms.", "Write [arms.usual].")
+        document.fault((), "has no arms.", "Write [arms.usual].")
     for name in arms:
-        arm = page.table(arms, name, ("arms",))
-        page.only(arm, ARM, ("arms", name))
-        page.names(arm, "layers", ("arms", name))
+        arm = document.table(arms, name, ("arms",))
+        document.only(arm, ARM, ("arms", name))
+        document.names(arm, "layers", ("arms", name))
     return ScenarioFile(
         name=path.stem,
         path=path,
         title=title,
         core=core,
-        patient=page.word(data, "patient", ()),
-        challenges=tuple(page.table(data, "challenges", ())),
+        patient=document.word(data, "patient", ()),
+        challenges=tuple(document.table(data, "challenges", ())),
         overrides=settings,
-        page=page,
+        document=document,
     )
 
 

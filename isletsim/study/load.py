@@ -13,7 +13,7 @@ from isletsim.composition import Composition
 from isletsim.composition.model_library import compose_stack
 from isletsim.data_files import find, own_file
 from isletsim.errors import Fault, InputError
-from isletsim.language import read_page
+from isletsim.language import read_document
 from isletsim.multiscale.daily_stepper import Rules
 from isletsim.patient import NO_PATIENT, BoundPatient, PatientFile, bind_patient, read_patient
 from isletsim.results import Result
@@ -86,13 +86,13 @@ def load_scenario(
     """
     path = find("scenario", wanted)
     overrides = [f"{key}={value}" for key, value in set.items()] if isinstance(set, Mapping) else list(set)
-    scenario = prepared_scenario(scenario_of(read_page(path), overrides))
+    scenario = prepared_scenario(scenario_of(read_document(path), overrides))
     return scenario if seed is None else replace(scenario, plan=replace(scenario.plan, seed=seed))
 
 
 def prepared_scenario(file: ScenarioFile) -> Scenario:
     """A scenario with its patient, tests and model; raises `InputError` with every fault, also those of its page."""
-    noted = tuple(file.page.faults)
+    noted = tuple(file.document.faults)
     try:
         scenario = _prepared(file)
     except InputError as reason:
@@ -132,29 +132,30 @@ def _prepared(file: ScenarioFile) -> Scenario:
 
 def _companions(file: ScenarioFile) -> tuple[PatientFile | None, list[ChallengeFile]]:
     """The patient and the virtual tests of a scenario."""
-    page = file.page
+    document = file.document
     patient = None
     if file.patient:
-        patient = read_patient(_beside(file, "patient", file.patient, page.place(("patient",))))
+        patient = read_patient(_beside(file, "patient", file.patient, document.place(("patient",))))
     tests = [
-        read_challenge(_beside(file, "challenge", name, page.place(("challenges", name)))) for name in file.challenges
+        read_challenge(_beside(file, "challenge", name, document.place(("challenges", name))))
+        for name in file.challenges
     ]
     return patient, tests
 
 
 def _model_paths(file: ScenarioFile, patient: PatientFile | None, tests: Iterable[ChallengeFile]) -> list[Path]:
     """The model files that somebody asks for, each once; raises `InputError` with all that are not there."""
-    page = file.page
-    wanted = [(name, page.place(("core",))) for name in file.core]
-    arms = page.table(page.data, "arms", ())
+    document = file.document
+    wanted = [(name, document.place(("core",))) for name in file.core]
+    arms = document.table(document.data, "arms", ())
     for arm in arms:
-        layers = page.names(page.table(arms, arm, ("arms",)), "layers", ("arms", arm))
-        wanted += [(layer, page.place(("arms", arm, "layers"))) for layer in layers]
-    legs = patient.page.data.get("history", []) if patient is not None else []
+        layers = document.names(document.table(arms, arm, ("arms",)), "layers", ("arms", arm))
+        wanted += [(layer, document.place(("arms", arm, "layers"))) for layer in layers]
+    legs = patient.document.data.get("history", []) if patient is not None else []
     for number, leg in enumerate(legs):
         assert patient is not None
-        wanted += [(layer, patient.page.place(("history", number, "layers"))) for layer in leg.get("layers", ())]
-    wanted += [(layer, test.page.place(("layers",))) for test in tests for layer in test.layers]
+        wanted += [(layer, patient.document.place(("history", number, "layers"))) for layer in leg.get("layers", ())]
+    wanted += [(layer, test.document.place(("layers",))) for test in tests for layer in test.layers]
     asked: dict[str, str] = {}
     for name, place in wanted:
         asked.setdefault(name, place)

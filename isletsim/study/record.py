@@ -13,9 +13,9 @@ from isletsim import __version__, cache
 from isletsim.composition import Composition
 from isletsim.dosing import describe_dose
 from isletsim.evidence import concerning, read_flags
-from isletsim.multiscale.simulator import Liver
+from isletsim.multiscale.simulator import Simulator
 from isletsim.patient import BoundPatient
-from isletsim.results import ArmInfo, Carrier, Failure, Result, Variable, own_layers
+from isletsim.results import ArmInfo, EffectDriver, Failure, Result, Variable, own_layers
 from isletsim.scenario import ArmPlan
 from isletsim.study.effect_drivers import own_numbers, worst
 from isletsim.units import Unit, convert
@@ -57,9 +57,9 @@ class Columns:
     tests: NDArray[np.int64]
 
 
-def columns_of(scenario: Scenario, liver: Liver) -> Columns:
+def columns_of(scenario: Scenario, simulator: Simulator) -> Columns:
     """What figures show comes first, in their order: that is what the study is about."""
-    shown = [_shown(scenario.composition, name) for name in liver.outputs]
+    shown = [_shown(scenario.composition, name) for name in simulator.outputs]
     variables = [variable for variable, _ in shown]
     variables += [
         _variable(report.name, report.unit, report.about) for test in scenario.challenges for report in test.reports
@@ -77,12 +77,12 @@ def columns_of(scenario: Scenario, liver: Liver) -> Columns:
 
 def make_result(
     scenario: Scenario,
-    liver: Liver,
+    simulator: Simulator,
     columns: Columns,
     values: NDArray[np.float64],
     failures: Iterable[Failure],
     work: Work,
-    carriers: Sequence[tuple[Carrier, ...]],
+    effect_drivers: Sequence[tuple[EffectDriver, ...]],
 ) -> Result:
     """The result of a run, finished or not.
 
@@ -103,7 +103,7 @@ def make_result(
                 arm,
                 composition,
                 own_layers(arm.layers, plan.arms[plan.control].layers),
-                carriers[number] if carriers else (),
+                effect_drivers[number] if effect_drivers else (),
             )
             for number, arm in enumerate(plan.arms)
         ),
@@ -113,7 +113,7 @@ def make_result(
         values=values,
         figures=plan.figures,
         failures=tuple(sorted(failures, key=lambda each: (each.subject, each.arm))),
-        run=_record(scenario, liver, work),
+        run=_record(scenario, simulator, work),
     )
 
 
@@ -128,7 +128,9 @@ def _variable(name: str, unit: Unit, about: str) -> Variable:
     return Variable(name, unit.text, LABELS.get(unit.text, unit.text), about)
 
 
-def _arm_info(arm: ArmPlan, composition: Composition, own: Sequence[str], carriers: tuple[Carrier, ...]) -> ArmInfo:
+def _arm_info(
+    arm: ArmPlan, composition: Composition, own: Sequence[str], effect_drivers: tuple[EffectDriver, ...]
+) -> ArmInfo:
     numbers = [composition.symbols[name] for name in own_numbers(composition, own)]
     doses = sorted(arm.doses, key=lambda dose: dose.time)
     return ArmInfo(
@@ -139,13 +141,13 @@ def _arm_info(arm: ArmPlan, composition: Composition, own: Sequence[str], carrie
         dose_names=tuple(dose.port for dose in doses),
         dose_amounts=tuple(describe_dose(dose, composition) for dose in doses),
         evidence=worst([composition.files[name].grade for name in own if name in composition.files]),
-        grade=worst([each.grade for each in carriers or numbers]),
-        carriers=carriers,
+        grade=worst([each.grade for each in effect_drivers or numbers]),
+        effect_drivers=effect_drivers,
         assumed=(sum(1 for number in numbers if number.assumed), len(numbers)),
     )
 
 
-def _record(scenario: Scenario, liver: Liver, work: Work) -> dict[str, Any]:
+def _record(scenario: Scenario, simulator: Simulator, work: Work) -> dict[str, Any]:
     """What run.json says besides the summary."""
     plan, composition, patient = scenario.plan, scenario.composition, scenario.patient
     assumed, numbers = _assumed(composition, patient)
@@ -159,7 +161,7 @@ def _record(scenario: Scenario, liver: Liver, work: Work) -> dict[str, Any]:
         "tolerance": plan.tolerance,
         "method": plan.method,
         "inputs": {path.name: cache.fingerprint(path.read_bytes()) for path in scenario.files},
-        "model": liver.fingerprint,
+        "model": simulator.fingerprint,
         "patient": {"name": patient.name, "title": patient.title, **dict(patient.covariates)},
         "draws": DRAWS,
         "layers": {name: info.title for name, info in composition.files.items()},

@@ -21,20 +21,20 @@ from isletsim.ensemble import WIDTH, Steps, alone, together
 from isletsim.errors import RunError
 from isletsim.multiscale import DRIVER
 from isletsim.multiscale.daily_stepper import Rules
-from isletsim.multiscale.simulator import liver_for
-from isletsim.results import Carrier, Failure, Result, Trait
+from isletsim.multiscale.simulator import simulator_for
+from isletsim.results import Covariate, EffectDriver, Failure, Result
 from isletsim.solver import make_ahead
-from isletsim.study.covariates import traits_of, traits_row
-from isletsim.study.effect_drivers import carriers_of
+from isletsim.study.covariates import covariates_of, covariates_row
+from isletsim.study.effect_drivers import effect_drivers_of
 from isletsim.study.record import Columns, Work, columns_of, make_result
-from isletsim.study.subject import Ground, Lived, live
+from isletsim.study.subject import StudyContext, SubjectResult, simulate_subject
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from isletsim.study.load import Scenario
 
-__all__ = ["ground_of", "run_study"]
+__all__ = ["run_study", "study_context"]
 
 Progress = Callable[[int, int], None]
 PATIENCE = 0.1  # seconds between two looks at the progress
@@ -46,23 +46,23 @@ class _Gathered:
 
     values: NDArray[np.float64]
     columns: Columns
-    traits: tuple[Trait, ...]
+    covariates: tuple[Covariate, ...]
     people: NDArray[np.float64]
     failures: list[Failure] = field(default_factory=list)
     work: Work = field(default_factory=Work)
-    carriers: list[tuple[Carrier, ...]] = field(default_factory=list)
+    effect_drivers: list[tuple[EffectDriver, ...]] = field(default_factory=list)
 
-    def take(self, lived: Lived) -> None:
+    def take(self, subject_result: SubjectResult) -> None:
         """Put a subject's life in its place."""
-        for arm, rows in lived.rows.items():
-            mine = self.values[arm, lived.subject]
+        for arm, rows in subject_result.rows.items():
+            mine = self.values[arm, subject_result.subject]
             mine[: len(rows), self.columns.outputs] = rows
-            mine[:, self.columns.tests] = lived.found[arm]
-        self.people[lived.subject] = traits_row(self.traits, lived)
-        self.failures += lived.failures
-        self.work.redrawn += lived.redrawn
-        self.work.steps += lived.steps
-        self.work.days += lived.days
+            mine[:, self.columns.tests] = subject_result.found[arm]
+        self.people[subject_result.subject] = covariates_row(self.covariates, subject_result)
+        self.failures += subject_result.failures
+        self.work.redrawn += subject_result.redrawn
+        self.work.steps += subject_result.steps
+        self.work.days += subject_result.days
 
 
 def run_study(
@@ -72,35 +72,41 @@ def run_study(
     began = clock.perf_counter()
     macro = [DRIVER] if scenario.composition.clocks is not None else []
     make_ahead(1, *macro, LANES, 0)  # the reference patient alone, the cohort, virtual tests
-    plan, ground = scenario.plan, ground_of(scenario, rules)
+    plan, context = scenario.plan, study_context(scenario, rules)
     shape = (len(plan.arms), plan.cohort + 1, len(plan.save))
-    columns = columns_of(scenario, ground.liver)
-    traits = traits_of(scenario.patient, ground.draws)
+    columns = columns_of(scenario, context.simulator)
+    covariates = covariates_of(scenario.patient, context.draws)
     gathered = _Gathered(
         np.full((*shape, len(columns.variables)), np.nan),
         columns,
-        traits,
-        np.full((plan.cohort + 1, len(traits)), np.nan),
+        covariates,
+        np.full((plan.cohort + 1, len(covariates)), np.nan),
     )
 
     def result() -> Result:
         gathered.work.wall = clock.perf_counter() - began
         made = make_result(
-            scenario, ground.liver, columns, gathered.values, gathered.failures, gathered.work, gathered.carriers
+            scenario,
+            context.simulator,
+            columns,
+            gathered.values,
+            gathered.failures,
+            gathered.work,
+            gathered.effect_drivers,
         )
-        return replace(made, traits=traits, people=gathered.people, response=plan.response)
+        return replace(made, covariates=covariates, people=gathered.people, response=plan.response)
 
     try:
-        gathered.take(alone(live(ground, 0)))
+        gathered.take(alone(simulate_subject(context, 0)))
         if gathered.failures:
             told = dict.fromkeys(failure.message for failure in gathered.failures)
             raise RunError("\n".join(told), partial=result())
         if explain:
-            gathered.carriers = carriers_of(ground)
-        _cohort(ground, gathered, jobs or _cores(), progress)
+            gathered.effect_drivers = effect_drivers_of(context)
+        _cohort(context, gathered, jobs or _cores(), progress)
     except KeyboardInterrupt as stop:
-        lived = int(np.isfinite(gathered.values[:, 1:]).any(axis=(0, 2, 3)).sum())
-        message = f"interrupted: {lived} of {plan.cohort} people were lived, and the others are left out"
+        simulated = int(np.isfinite(gathered.values[:, 1:]).any(axis=(0, 2, 3)).sum())
+        message = f"interrupted: {simulated} of {plan.cohort} subjects were simulated, and the others are left out"
         made = result()
         warned = {**made.run, "warnings": [message, *(made.run.get("warnings") or ())]}
         stop.partial = replace(made, run=warned)  # type: ignore[attr-defined]
@@ -108,15 +114,17 @@ def run_study(
     return result()
 
 
-def ground_of(scenario: Scenario, rules: Rules, seen: Callable[[int, float, Finding], None] | None = None) -> Ground:
+def study_context(
+    scenario: Scenario, rules: Rules, seen: Callable[[int, float, Finding], None] | None = None
+) -> StudyContext:
     """What all subjects of a scenario share; `seen` is told of every virtual test."""
     plan = scenario.plan
-    return Ground(
+    return StudyContext(
         plan=plan,
         composition=scenario.composition,
         patient=scenario.patient,
         challenges=scenario.challenges,
-        liver=liver_for(scenario.composition, plan.tolerance, plan.method, rules),
+        simulator=simulator_for(scenario.composition, plan.tolerance, plan.method, rules),
         draws=collect(scenario.composition, scenario.patient),
         save=np.array(plan.save),
         seen=seen,
@@ -141,26 +149,26 @@ def _left_alone() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _cohort(ground: Ground, gathered: _Gathered, jobs: int, progress: Progress | None) -> None:
+def _cohort(context: StudyContext, gathered: _Gathered, jobs: int, progress: Progress | None) -> None:
     """The lives of all subjects, side by side in each thread."""
-    total, done = ground.plan.cohort, 0
+    total, done = context.plan.cohort, 0
     subjects, giving, taking, stop = iter(range(1, total + 1)), Lock(), Lock(), Event()
     width = max(1, min(WIDTH, -(-total // jobs)))
 
-    def lives() -> Iterator[Steps[Lived]]:
+    def lives() -> Iterator[Steps[SubjectResult]]:
         while True:
             with giving:
                 subject = next(subjects, 0)
             if subject == 0:
                 return
-            yield live(ground, subject)
+            yield simulate_subject(context, subject)
 
     def work() -> None:
         nonlocal done
         began = clock.perf_counter()
-        for lived in together(lives(), width, stop.is_set):
+        for subject_result in together(lives(), width, stop.is_set):
             with taking:
-                gathered.take(lived)
+                gathered.take(subject_result)
                 done += 1
         with taking:
             gathered.work.seconds += clock.perf_counter() - began

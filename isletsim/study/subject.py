@@ -12,11 +12,11 @@ import numpy as np
 from isletsim.challenge import Challenge, Finding, challenge
 from isletsim.cohort import Draws, draw
 from isletsim.composition import Composition
-from isletsim.dosing import Course, Dose, Stops, at_instants, infusion, stops_of
+from isletsim.dosing import Course, Dose, ScheduledEvents, at_instants, infusion, scheduled_events
 from isletsim.ensemble import Steps, abreast, alone
 from isletsim.errors import InputError, RunError
 from isletsim.model import failure_message
-from isletsim.multiscale.simulator import Liver, Pauses, Standing, Stretch, TwoClocks
+from isletsim.multiscale.simulator import MultiscaleSimulator, Pauses, Segment, SimulationState, Simulator
 from isletsim.patient import BoundPatient, Leg
 from isletsim.results import Failure
 from isletsim.scenario import ArmPlan, Plan
@@ -25,7 +25,7 @@ from isletsim.solver import Reason, Watch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Ground", "Lived", "live", "opening"]
+__all__ = ["StudyContext", "SubjectResult", "arm_start", "simulate_subject"]
 
 MOST_ATTEMPTS = 20  # draws of a subject whose history never arrives, or too soon
 MOST_REMEMBERED = 1000  # lists of what happens; subjects with dates of their own would fill the memory
@@ -33,17 +33,17 @@ BEFORE = -1.0  # day on which everything began that is carried over into a next 
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What all subjects of a run share; `stops` remembers what happens when, since most subjects live alike."""
+class StudyContext:
+    """What all subjects of a run share; `events` remembers what happens when, since most subjects live alike."""
 
     plan: Plan
     composition: Composition
     patient: BoundPatient
     challenges: tuple[Challenge, ...]
-    liver: Liver
+    simulator: Simulator
     draws: Draws
     save: NDArray[np.float64]
-    stops: dict[tuple[object, ...], Stops] = field(default_factory=dict)
+    events: dict[tuple[object, ...], ScheduledEvents] = field(default_factory=dict)
     seen: Callable[[int, float, Finding], None] | None = None  # told of every virtual test: arm, time, what it found
 
     @cached_property
@@ -58,7 +58,7 @@ class Ground:
 
 
 @dataclass
-class Lived:
+class SubjectResult:
     """What one subject's life gave: per arm the recorded rows and the reports of virtual tests, and the work done.
 
     `drawn` is what was drawn for it, `legs` how many days each leg of its history took.
@@ -74,10 +74,10 @@ class Lived:
     steps: int = 0
     days: int = 0
 
-    def add(self, stretch: Stretch) -> None:
+    def add(self, segment: Segment) -> None:
         """Count the work of a stretch."""
-        self.steps += stretch.steps
-        self.days += stretch.days
+        self.steps += segment.steps
+        self.days += segment.days
 
     def fail(self, arms: Iterable[ArmPlan], time: float, message: str) -> None:
         """Note that arms ended early."""
@@ -88,7 +88,7 @@ class Lived:
 class _Arrival:
     """Where a history ended: the life at t = 0, its parameters at birth, and the courses that go on."""
 
-    standing: Standing
+    current: SimulationState
     born: NDArray[np.float64]
     running: tuple[Course, ...]
 
@@ -97,34 +97,38 @@ class _Lost(Exception):
     """A history that failed."""
 
 
-def live(ground: Ground, subject: int) -> Steps[Lived]:
+def simulate_subject(context: StudyContext, subject: int) -> Steps[SubjectResult]:
     """A subject's whole life; what goes wrong in it is told in `failures`."""
-    lived = Lived(subject)
+    subject_result = SubjectResult(subject)
     who = "the reference patient" if subject == 0 else f"subject {subject}"
     try:
-        arrival = yield from _arrive(ground, lived, who)
+        arrival = yield from _arrive(context, subject_result, who)
     except _Lost as lost:
-        lived.fail(ground.plan.arms, 0.0, str(lost))
-        return lived
+        subject_result.fail(context.plan.arms, 0.0, str(lost))
+        return subject_result
     except (InputError, RunError) as wrong:
-        _note(ground.plan.arms, lived, who, wrong)
-        return lived
-    yield from abreast([_tried(ground, lived, number, arrival, who) for number in range(len(ground.plan.arms))])
-    return lived
+        _note(context.plan.arms, subject_result, who, wrong)
+        return subject_result
+    yield from abreast(
+        [_tried(context, subject_result, number, arrival, who) for number in range(len(context.plan.arms))]
+    )
+    return subject_result
 
 
-def _tried(ground: Ground, lived: Lived, number: int, arrival: _Arrival, who: str) -> Steps[None]:
+def _tried(
+    context: StudyContext, subject_result: SubjectResult, number: int, arrival: _Arrival, who: str
+) -> Steps[None]:
     try:
-        yield from _arm(ground, lived, number, arrival, who)
+        yield from _arm(context, subject_result, number, arrival, who)
     except (InputError, RunError) as wrong:
-        _note([ground.plan.arms[number]], lived, who, wrong)
+        _note([context.plan.arms[number]], subject_result, who, wrong)
 
 
-def _note(arms: Iterable[ArmPlan], lived: Lived, who: str, wrong: InputError | RunError) -> None:
+def _note(arms: Iterable[ArmPlan], subject_result: SubjectResult, who: str, wrong: InputError | RunError) -> None:
     """A drawn number may ask for what cannot be run; that is the end of this subject, not of the cohort."""
-    if lived.subject == 0 and isinstance(wrong, InputError):
+    if subject_result.subject == 0 and isinstance(wrong, InputError):
         raise wrong
-    lived.fail(arms, 0.0, f"{who}: {_said(wrong)}")
+    subject_result.fail(arms, 0.0, f"{who}: {_said(wrong)}")
 
 
 def _said(wrong: InputError | RunError) -> str:
@@ -135,17 +139,17 @@ def _said(wrong: InputError | RunError) -> str:
 # --- history ----------------------------------------------------------------------------------------------------------
 
 
-def _arrive(ground: Ground, lived: Lived, who: str) -> Steps[_Arrival]:
+def _arrive(context: StudyContext, subject_result: SubjectResult, who: str) -> Steps[_Arrival]:
     """The history of the first draw that arrives."""
-    plan, patient = ground.plan, ground.patient
+    plan, patient = context.plan, context.patient
     fixed = plan.parameters.keys() | plan.starts.keys()
-    for attempt in range(MOST_ATTEMPTS if lived.subject else 1):
-        drawn = draw(ground.draws, plan.seed, lived.subject, attempt, fixed)
-        arrival = yield from _history(ground, lived, drawn, who)
+    for attempt in range(MOST_ATTEMPTS if subject_result.subject else 1):
+        drawn = draw(context.draws, plan.seed, subject_result.subject, attempt, fixed)
+        arrival = yield from _history(context, subject_result, drawn, who)
         if arrival is not None:
-            lived.drawn = drawn
+            subject_result.drawn = drawn
             return arrival
-        lived.redrawn += 1 if lived.subject else 0
+        subject_result.redrawn += 1 if subject_result.subject else 0
     ends = " then ".join(_end(leg) for leg in patient.history if leg.watch)
     cure = "give it longer (within), or a patient who gets there."
     raise _Lost(f"{who}: the history never arrives ({ends}); {cure}")
@@ -157,50 +161,52 @@ def _end(leg: Leg) -> str:
     return f"{leg.watch.text}{sooner}" if leg.watch is not None else ""
 
 
-def _history(ground: Ground, lived: Lived, drawn: Mapping[str, float], who: str) -> Steps[_Arrival | None]:
+def _history(
+    context: StudyContext, subject_result: SubjectResult, drawn: Mapping[str, float], who: str
+) -> Steps[_Arrival | None]:
     """A life until t = 0; None where it never arrives."""
-    patient, plan, flat = ground.patient, ground.plan, ground.composition.flat
+    patient, plan, flat = context.patient, context.plan, context.composition.flat
     parameters = np.array(flat.values, dtype=np.float64)
     chosen = {name: setting.value for name, setting in patient.parameters.items()}
     starts = {name: setting.value for name, setting in patient.starts.items()}
     for name, value in {**chosen, **drawn, **plan.parameters}.items():
-        if name in ground.places:
-            parameters[ground.places[name]] = value
-    starts |= {name: value for name, value in drawn.items() if name not in ground.places} | dict(plan.starts)
-    standing = ground.liver.begin(parameters, starts, patient.day)
+        if name in context.places:
+            parameters[context.places[name]] = value
+    starts |= {name: value for name, value in drawn.items() if name not in context.places} | dict(plan.starts)
+    current = context.simulator.initial_state(parameters, starts, patient.day)
     born = parameters.copy()
     running: tuple[Course, ...] = ()
     present = set(plan.core)
-    lived.legs = ()
+    subject_result.legs = ()
     for number, leg in enumerate(patient.history):
         present |= set(leg.layers)
-        stretch = yield from _leg(ground, number, leg, standing, running, born, present)
-        lived.add(stretch)
-        if stretch.failed is not None:
+        segment = yield from _leg(context, number, leg, current, running, born, present)
+        subject_result.add(segment)
+        if segment.failed is not None:
             where = f"{who}, leg {number + 1} of the history"
-            raise _Lost(failure_message(ground.composition, stretch.failed, where, stretch.flat_states))
-        if leg.watch is not None and (stretch.reason is not Reason.WATCH or stretch.time < leg.earliest):
+            raise _Lost(failure_message(context.composition, segment.failed, where, segment.flat_states))
+        if leg.watch is not None and (segment.reason is not Reason.WATCH or segment.time < leg.earliest):
             return None
-        standing = stretch.standing
-        lived.legs += (stretch.time,)
-        running = _carried(ground.composition, leg.doses, (*running, *leg.courses), stretch.time)
-    return _Arrival(standing, born, running)
+        current = segment.current
+        subject_result.legs += (segment.time,)
+        running = _carried(context.composition, leg.doses, (*running, *leg.courses), segment.time)
+    return _Arrival(current, born, running)
 
 
 def _leg(
-    ground: Ground,
+    context: StudyContext,
     number: int,
     leg: Leg,
-    standing: Standing,
+    current: SimulationState,
     running: tuple[Course, ...],
     born: NDArray[np.float64],
     present: set[str],
-) -> Steps[Stretch]:
-    stops = _stops(ground, ("leg", number), leg.doses, (*running, *leg.courses), leg.visits, born, present)
+) -> Steps[Segment]:
+    events = _stops(context, ("leg", number), leg.doses, (*running, *leg.courses), leg.visits, born, present)
     watch = None
     if leg.watch is not None:
-        watch = Watch(ground.liver.outputs.index(leg.watch.output), leg.watch.level, leg.watch.direction)
-    return (yield from ground.liver.live(standing, leg.longest, np.empty(0), stops, watch))
+        watch = Watch(context.simulator.outputs.index(leg.watch.output), leg.watch.level, leg.watch.direction)
+    return (yield from context.simulator.simulate(current, leg.longest, np.empty(0), events, watch))
 
 
 def _carried(
@@ -213,31 +219,31 @@ def _carried(
 
 
 def _stops(
-    ground: Ground,
-    stretch: tuple[str, int],
+    context: StudyContext,
+    segment: tuple[str, int],
     doses: Iterable[Dose],
     courses: tuple[Course, ...],
     visits: Iterable[float],
     neutral: NDArray[np.float64],
     present: set[str],
-) -> Stops:
+) -> ScheduledEvents:
     """What happens in a stretch; `neutral` holds the levels of inputs that no course sets, `present` the files."""
-    inputs = {course.input for course in courses} - ground.flows
-    levels = {name: float(neutral[ground.places[name]]) for name in sorted(inputs)}
-    key = (*stretch, courses, *levels.items())
-    known = ground.stops.get(key)
+    inputs = {course.input for course in courses} - context.flows
+    levels = {name: float(neutral[context.places[name]]) for name in sorted(inputs)}
+    key = (*segment, courses, *levels.items())
+    known = context.events.get(key)
     if known is None:
-        absent = ground.composition.files.keys() - present
-        known = stops_of(ground.composition, doses, courses, visits, levels, absent=absent)
-        if len(ground.stops) < MOST_REMEMBERED:
-            ground.stops[key] = known
+        absent = context.composition.files.keys() - present
+        known = scheduled_events(context.composition, doses, courses, visits, levels, absent=absent)
+        if len(context.events) < MOST_REMEMBERED:
+            context.events[key] = known
     return known
 
 
 # --- arms -------------------------------------------------------------------------------------------------------------
 
 
-def opening(ground: Ground, number: int) -> tuple[Standing, Stops]:
+def arm_start(context: StudyContext, number: int) -> tuple[SimulationState, ScheduledEvents]:
     """Where the reference patient stands at t = 0 of an arm, before the first dose, and what happens from there.
 
     Raises
@@ -245,41 +251,41 @@ def opening(ground: Ground, number: int) -> tuple[Standing, Stops]:
     RunError : the history failed or never arrives.
     """
     try:
-        return _opening(ground, number, alone(_arrive(ground, Lived(0), "the reference patient")))
+        return _opening(context, number, alone(_arrive(context, SubjectResult(0), "the reference patient")))
     except _Lost as lost:
         raise RunError(str(lost)) from None
 
 
-def _opening(ground: Ground, number: int, arrival: _Arrival) -> tuple[Standing, Stops]:
-    plan, arm = ground.plan, ground.plan.arms[number]
-    born, parameters = arrival.born.copy(), arrival.standing.parameters.copy()
+def _opening(context: StudyContext, number: int, arrival: _Arrival) -> tuple[SimulationState, ScheduledEvents]:
+    plan, arm = context.plan, context.plan.arms[number]
+    born, parameters = arrival.born.copy(), arrival.current.parameters.copy()
     for name, value in arm.parameters.items():
-        born[ground.places[name]] = parameters[ground.places[name]] = value
+        born[context.places[name]] = parameters[context.places[name]] = value
     going = tuple(_stopped(course, arm) for course in arrival.running)
-    present = {*plan.core, *ground.patient.layers, *arm.layers}
-    stops = _stops(ground, ("arm", number), arm.doses, (*going, *arm.courses), plan.visits, born, present)
-    return replace(arrival.standing, parameters=parameters), stops
+    present = {*plan.core, *context.patient.layers, *arm.layers}
+    events = _stops(context, ("arm", number), arm.doses, (*going, *arm.courses), plan.visits, born, present)
+    return replace(arrival.current, parameters=parameters), events
 
 
-def _arm(ground: Ground, lived: Lived, number: int, arrival: _Arrival, who: str) -> Steps[None]:
-    plan, arm = ground.plan, ground.plan.arms[number]
-    standing, stops = _opening(ground, number, arrival)
+def _arm(context: StudyContext, subject_result: SubjectResult, number: int, arrival: _Arrival, who: str) -> Steps[None]:
+    plan, arm = context.plan, context.plan.arms[number]
+    current, events = _opening(context, number, arrival)
     tests = _Tests(
-        ground, number, np.full((len(plan.save), sum(len(test.reports) for test in ground.challenges)), np.nan)
+        context, number, np.full((len(plan.save), sum(len(test.reports) for test in context.challenges)), np.nan)
     )
-    stretch = yield from ground.liver.live(
-        standing,
+    segment = yield from context.simulator.simulate(
+        current,
         plan.until,
-        at_instants(ground.save, stops),
-        stops,
+        at_instants(context.save, events),
+        events,
         None,
         tests.pauses(),
     )
-    lived.add(stretch)
-    lived.rows[number], lived.found[number] = stretch.rows, tests.found
-    if stretch.failed is not None:
-        message = failure_message(ground.composition, stretch.failed, f"{who}, arm {arm.name}", stretch.flat_states)
-        lived.fail([arm], stretch.time, message)
+    subject_result.add(segment)
+    subject_result.rows[number], subject_result.found[number] = segment.rows, tests.found
+    if segment.failed is not None:
+        message = failure_message(context.composition, segment.failed, f"{who}, arm {arm.name}", segment.flat_states)
+        subject_result.fail([arm], segment.time, message)
 
 
 def _stopped(course: Course, arm: ArmPlan) -> Course:
@@ -291,7 +297,7 @@ def _stopped(course: Course, arm: ArmPlan) -> Course:
 class _Tests:
     """The virtual tests of one arm: each writes its reports into the row of its time."""
 
-    ground: Ground
+    context: StudyContext
     number: int
     found: NDArray[np.float64]
 
@@ -299,22 +305,22 @@ class _Tests:
         """The times to look at the life, and the look."""
         given: dict[float, list[tuple[int, Challenge]]] = {}
         column = 0
-        for test, (_, times) in zip(self.ground.challenges, self.ground.plan.challenges, strict=True):
+        for test, (_, times) in zip(self.context.challenges, self.context.plan.challenges, strict=True):
             for time in times:
                 given.setdefault(time, []).append((column, test))
             column += len(test.reports)
         return {time: self._look(time, tests) for time, tests in given.items()}
 
-    def _look(self, time: float, tests: list[tuple[int, Challenge]]) -> Callable[[Standing], Steps[None]]:
-        row = int(np.searchsorted(self.ground.save, time))
-        liver = self.ground.liver
-        assert isinstance(liver, TwoClocks)
+    def _look(self, time: float, tests: list[tuple[int, Challenge]]) -> Callable[[SimulationState], Steps[None]]:
+        row = int(np.searchsorted(self.context.save, time))
+        simulator = self.context.simulator
+        assert isinstance(simulator, MultiscaleSimulator)
 
-        def look(standing: Standing) -> Steps[None]:
+        def look(current: SimulationState) -> Steps[None]:
             for first, test in tests:
-                finding = yield from challenge(test, liver, standing, self.ground.composition)
+                finding = yield from challenge(test, simulator, current, self.context.composition)
                 self.found[row, first : first + len(finding.reports)] = list(finding.reports.values())
-                if self.ground.seen is not None:
-                    self.ground.seen(self.number, time, finding)
+                if self.context.seen is not None:
+                    self.context.seen(self.number, time, finding)
 
         return look

@@ -18,7 +18,7 @@ from isletsim.data_files import data_folder, find
 from isletsim.dosing import read_time
 from isletsim.errors import Fault, InputError, did_you_mean
 from isletsim.evidence import Evidence, Measured, Target, read_evidence
-from isletsim.language import Keys, Page, Tree, read_page
+from isletsim.language import KeyPath, TomlDocument, Tree, read_document
 from isletsim.units import Unit
 
 __all__ = ["COMPARES", "OVERS", "STANDINGS", "STATISTICS", "Check", "Checks", "Study", "read_checks"]
@@ -127,52 +127,52 @@ class Checks:
 @cache
 def read_checks(path: Path | None = None) -> Checks:
     """The checks of a file, those of the package when none is given; raises `InputError` with every fault."""
-    page = read_page(path or data_folder("seeds") / "checks.toml")
+    document = read_document(path or data_folder("seeds") / "checks.toml")
     evidence = read_evidence()
-    page.only(page.data, ("title", "about", "studies", "checks", "unexpressed"), ())
-    studies = _studies(page)
+    document.only(document.data, ("title", "about", "studies", "checks", "unexpressed"), ())
+    studies = _studies(document)
     found = []
-    for name in page.table(page.data, "checks", ()):
-        keys: Keys = ("checks", name)
-        table = page.table(page.data["checks"], name, ("checks",))
-        page.only(table, _KEYS, keys)
-        check = _check(page, name, table, keys, studies, evidence)
+    for name in document.table(document.data, "checks", ()):
+        keys: KeyPath = ("checks", name)
+        table = document.table(document.data["checks"], name, ("checks",))
+        document.only(table, _KEYS, keys)
+        check = _check(document, name, table, keys, studies, evidence)
         if check is not None:
-            _sound(page, check, keys)
+            _sound(document, check, keys)
             found.append(check)
-    unexpressed = _unexpressed(page, found, evidence)
-    page.finish()
+    unexpressed = _unexpressed(document, found, evidence)
+    document.finish()
     return Checks(studies, tuple(found), unexpressed)
 
 
-def _unexpressed(page: Page, checks: Iterable[Check], evidence: Evidence) -> dict[str, str]:
+def _unexpressed(document: TomlDocument, checks: Iterable[Check], evidence: Evidence) -> dict[str, str]:
     """Why targets have no check, by id."""
     spoken_of = {check.target.id for check in checks}
     found: dict[str, str] = {}
-    table = page.table(page.data, "unexpressed", ())
+    table = document.table(document.data, "unexpressed", ())
     for why in table:
-        for name in page.names(table, why, ("unexpressed",)):
+        for name in document.names(table, why, ("unexpressed",)):
             if name not in evidence.targets:
                 cure = did_you_mean(name, evidence.targets)
-                page.fault(("unexpressed", why), f'there is no target "{name}".', cure)
+                document.fault(("unexpressed", why), f'there is no target "{name}".', cure)
             elif name in spoken_of or name in found:
-                page.fault(("unexpressed", why), f"{name} has a check, or a reason already.")
+                document.fault(("unexpressed", why), f"{name} has a check, or a reason already.")
             found[name] = why
     return found
 
 
-def _studies(page: Page) -> dict[str, Study]:
+def _studies(document: TomlDocument) -> dict[str, Study]:
     found = {}
-    for name in page.table(page.data, "studies", ()):
-        keys: Keys = ("studies", name)
-        table = page.table(page.data["studies"], name, ("studies",))
-        page.only(table, _STUDY, keys)
-        standing = page.one_of(table, "standing", keys, STANDINGS)
+    for name in document.table(document.data, "studies", ()):
+        keys: KeyPath = ("studies", name)
+        table = document.table(document.data["studies"], name, ("studies",))
+        document.only(table, _STUDY, keys)
+        standing = document.one_of(table, "standing", keys, STANDINGS)
         if not standing:
-            page.fault(keys, "has no standing.", f"Write one of: {', '.join(STANDINGS)}.")
-        path = _path(page.word(table, "scenario", keys, name), page.word(table, "file", keys))
-        changes = tuple(f"{path}={value}" for path, value in dotted(page.table(table, "set", keys)))
-        found[name] = Study(name, page.word(table, "about", keys), standing, path, changes)
+            document.fault(keys, "has no standing.", f"Write one of: {', '.join(STANDINGS)}.")
+        path = _path(document.word(table, "scenario", keys, name), document.word(table, "file", keys))
+        changes = tuple(f"{path}={value}" for path, value in dotted(document.table(table, "set", keys)))
+        found[name] = Study(name, document.word(table, "about", keys), standing, path, changes)
     return found
 
 
@@ -188,95 +188,100 @@ def _path(scenario: str, file: str) -> Path | None:
 
 
 def _check(
-    page: Page, name: str, table: Mapping[str, Any], keys: Keys, studies: Mapping[str, Study], evidence: Evidence
+    document: TomlDocument,
+    name: str,
+    table: Mapping[str, Any],
+    keys: KeyPath,
+    studies: Mapping[str, Study],
+    evidence: Evidence,
 ) -> Check | None:
-    target = _named(page, table, "target", keys, evidence.targets)
-    study = _named(page, table, "scenario", keys, studies)
-    law = page.law(table.get("measure"), (*keys, "measure"))
-    if target is None or study is None or law is None:
+    target = _named(document, table, "target", keys, evidence.targets)
+    study = _named(document, table, "scenario", keys, studies)
+    equation = document.equation(table.get("measure"), (*keys, "measure"))
+    if target is None or study is None or equation is None:
         return None
-    measured = target.value(page.word(table, "value", keys))
+    measured = target.value(document.word(table, "value", keys))
     if measured is None:
         names = [each.name for each in target.values]
-        wanted = page.word(table, "value", keys)
+        wanted = document.word(table, "value", keys)
         cure = did_you_mean(wanted, names) or f"Values of {target.id}: {', '.join(names)}."
-        page.fault((*keys, "value"), f'{target.id} has no value "{wanted}".', cure)
+        document.fault((*keys, "value"), f'{target.id} has no value "{wanted}".', cure)
         return None
-    unit = page.unit(page.word(table, "unit", keys), (*keys, "unit")) if "unit" in table else None
-    against = page.word(table, "against", keys)
+    unit = document.unit(document.word(table, "unit", keys), (*keys, "unit")) if "unit" in table else None
+    against = document.word(table, "against", keys)
     elsewhere = against.rpartition(".")[0]
     beside = studies.get(elsewhere)
     if elsewhere and beside is None:
-        page.fault((*keys, "against"), f'there is no scenario "{elsewhere}".', did_you_mean(elsewhere, studies))
+        document.fault((*keys, "against"), f'there is no scenario "{elsewhere}".', did_you_mean(elsewhere, studies))
     return Check(
         name=name,
         target=target,
         value=measured,
         study=study,
-        arm=page.word(table, "arm", keys),
-        measure=law.tree,
-        text=law.text,
+        arm=document.word(table, "arm", keys),
+        measure=equation.tree,
+        text=equation.text,
         unit=unit,
-        of=page.word(table, "of", keys),
-        at=_time(page, table, "at", keys, 0.0),
-        since=_time(page, table, "since", keys, 0.0),
+        of=document.word(table, "of", keys),
+        at=_time(document, table, "at", keys, 0.0),
+        since=_time(document, table, "since", keys, 0.0),
         when=_when(table),
-        statistic=page.one_of(table, "statistic", keys, STATISTICS, "level"),
-        over=page.one_of(table, "over", keys, OVERS, "mean"),
+        statistic=document.one_of(table, "statistic", keys, STATISTICS, "level"),
+        over=document.one_of(table, "over", keys, OVERS, "mean"),
         against=against,
-        compare=page.one_of(table, "compare", keys, COMPARES, "difference" if "against" in table else ""),
-        within=_size(page, table, "within", keys),
-        least=_size(page, table, "least", keys),
-        because=page.word(table, "because", keys),
-        note=page.word(table, "note", keys),
-        missed=page.word(table, "missed", keys),
-        place=page.place(keys),
-        per=page.word(table, "per", keys),
-        fold=_size(page, table, "fold", keys) or math.nan,
+        compare=document.one_of(table, "compare", keys, COMPARES, "difference" if "against" in table else ""),
+        within=_size(document, table, "within", keys),
+        least=_size(document, table, "least", keys),
+        because=document.word(table, "because", keys),
+        note=document.word(table, "note", keys),
+        missed=document.word(table, "missed", keys),
+        place=document.place(keys),
+        per=document.word(table, "per", keys),
+        fold=_size(document, table, "fold", keys) or math.nan,
         beside=beside,
     )
 
 
-def _sound(page: Page, check: Check, keys: Keys) -> None:
+def _sound(document: TomlDocument, check: Check, keys: KeyPath) -> None:
     """Note what does not go together in a check."""
     if not check.arm:
-        page.fault(keys, "has no arm.", 'Write arm = "msc".')
+        document.fault(keys, "has no arm.", 'Write arm = "msc".')
     if check.compare and not check.against:
-        page.fault((*keys, "compare"), "has nothing to compare with.", 'Write against = "usual".')
+        document.fault((*keys, "compare"), "has nothing to compare with.", 'Write against = "usual".')
     if check.beside is not None and check.compare != "ratio":
         message = "two studies have other people, so nothing is taken patient by patient."
-        page.fault((*keys, "compare"), message, 'Write compare = "ratio".')
+        document.fault((*keys, "compare"), message, 'Write compare = "ratio".')
     if check.statistic != "level" and check.at <= check.since:
-        page.fault((*keys, "at"), "lies not after since.", 'Write at = "1 year".')
+        document.fault((*keys, "at"), "lies not after since.", 'Write at = "1 year".')
     associated = check.over == "association"
     if (associated or check.per) and not (associated and check.per and check.fold > 1 and not check.compare):
         cure = 'Write over = "association", per = "NAME", fold = 1.5, and no arm against.'
-        page.fault(keys, "is no whole association.", cure)
+        document.fault(keys, "is no whole association.", cure)
     if check.within is not None and check.value.spread is not None:
-        page.fault((*keys, "within"), "an interval was published; that one counts.")
+        document.fault((*keys, "within"), "an interval was published; that one counts.")
     if check.within is not None and not check.because:
-        page.fault(keys, "says within and not why.", 'Write because = "...".')
+        document.fault(keys, "says within and not why.", 'Write because = "...".')
     judged_by_direction = check.value.direction and check.value.spread is None and check.within is None
     if judged_by_direction and check.least is None:
-        page.fault(keys, "a direction needs the smallest change that counts.", "Write least = 0.05.")
+        document.fault(keys, "a direction needs the smallest change that counts.", "Write least = 0.05.")
     if check.value.number is None and not check.value.direction:
-        page.fault((*keys, "value"), "is in words; there is no number and no direction to hold a run against.")
+        document.fault((*keys, "value"), "is in words; there is no number and no direction to hold a run against.")
 
 
-def _named(page: Page, table: Mapping[str, Any], key: str, keys: Keys, known: Mapping[str, Any]) -> Any:
-    name = page.word(table, key, keys)
+def _named(document: TomlDocument, table: Mapping[str, Any], key: str, keys: KeyPath, known: Mapping[str, Any]) -> Any:
+    name = document.word(table, key, keys)
     if name in known:
         return known[name]
-    page.fault((*keys, key), f'there is no {key} "{name}".', did_you_mean(name, known))
+    document.fault((*keys, key), f'there is no {key} "{name}".', did_you_mean(name, known))
     return None
 
 
-def _time(page: Page, table: Mapping[str, Any], key: str, keys: Keys, default: float) -> float:
+def _time(document: TomlDocument, table: Mapping[str, Any], key: str, keys: KeyPath, default: float) -> float:
     if table.get(key) == "end":
         return math.inf
     if key not in table:
         return default
-    found = read_time(page, table[key], (*keys, key), whole=True)
+    found = read_time(document, table[key], (*keys, key), whole=True)
     return default if found is None else found
 
 
@@ -286,13 +291,13 @@ def _when(table: Mapping[str, Any]) -> str:
     return f"{since} to {at}" if since else at
 
 
-def _size(page: Page, table: Mapping[str, Any], key: str, keys: Keys) -> float | None:
+def _size(document: TomlDocument, table: Mapping[str, Any], key: str, keys: KeyPath) -> float | None:
     value = table.get(key)
     if value is None:
         return None
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
         return float(value)
-    page.fault((*keys, key), "expected a positive number, in the unit of the value.")
+    document.fault((*keys, key), "expected a positive number, in the unit of the value.")
     return None
 
 

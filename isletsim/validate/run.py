@@ -17,7 +17,7 @@ from isletsim.validate.verdict import Verdict, judge
 __all__ = ["Report", "Row", "RunFacts", "Score", "validate", "without_check"]
 
 Tell = Callable[[str, int, int], None]
-Live = Callable[[Study], "Result | Verdict"]
+Simulate = Callable[[Study], "Result | Verdict"]
 
 
 @dataclass(frozen=True)
@@ -133,14 +133,14 @@ def validate(
     """
     evidence, checks = read_evidence(), checks or read_checks()
     chosen = select(checks, evidence, wanted)
-    lived = _once(lambda study: _lived(study, jobs, patients, progress), [each.beside for each in chosen])
+    simulated = _once(lambda study: _simulated(study, jobs, patients, progress), [each.beside for each in chosen])
     rows: list[Row] = []
     runs: dict[str, RunFacts] = {}
     faults: list[Fault] = []
     for study in dict.fromkeys(check.study for check in chosen):
         mine = [check for check in chosen if check.study == study]
         try:
-            found, facts = _held(study, mine, lived)
+            found, facts = _held(study, mine, simulated)
         except InputError as wrong:
             faults.extend(wrong.faults)
             continue
@@ -167,31 +167,31 @@ def without_check(checks: Checks, targets: Iterable[Target]) -> Iterable[Target]
     return (target for target in targets if target.id not in spoken_of)
 
 
-def _held(study: Study, checks: Iterable[Check], lived: Live) -> tuple[list[Row], RunFacts | None]:
+def _held(study: Study, checks: Iterable[Check], simulated: Simulate) -> tuple[list[Row], RunFacts | None]:
     """A study held against its checks; what cannot be run says why."""
-    result = lived(study)
+    result = simulated(study)
     if isinstance(result, Verdict):
         return [Row(check, None, result, "") for check in checks], None
     rows: list[Row] = []
     faults: list[Fault] = []
     for check in checks:
-        beside = lived(check.beside) if check.beside is not None else None
+        beside = simulated(check.beside) if check.beside is not None else None
         if isinstance(beside, Verdict):
             rows.append(Row(check, None, beside, ""))
             continue
         try:
-            simulated = measure(check, result, beside)
+            value = measure(check, result, beside)
         except InputError as wrong:
             faults.extend(wrong.faults)
             continue
         grade = next(arm.grade for arm in result.arms if arm.name == check.arm)
-        rows.append(Row(check, simulated, judge(check, simulated), grade))
+        rows.append(Row(check, value, judge(check, value), grade))
     if faults:
         raise InputError(faults)
     return rows, _facts(result)
 
 
-def _lived(study: Study, jobs: int | None, patients: int | None, progress: Tell | None) -> Result | Verdict:
+def _simulated(study: Study, jobs: int | None, patients: int | None, progress: Tell | None) -> Result | Verdict:
     """What a study gave, or why it gave nothing; without a file there is nothing to run yet."""
     if study.path is None:
         return Verdict("not yet modelled", why=f"there is no scenario {study.name} yet")
@@ -209,18 +209,18 @@ def _lived(study: Study, jobs: int | None, patients: int | None, progress: Tell 
         return Verdict("failed", why=str(failure))
 
 
-def _once(live: Live, kept: Collection[Study | None]) -> Live:
+def _once(simulate: Simulate, kept: Collection[Study | None]) -> Simulate:
     """The same runs; those that are to be kept, since others are compared with them, are run once."""
     found: dict[Study, Result | Verdict] = {}
 
-    def lived(study: Study) -> Result | Verdict:
+    def simulated(study: Study) -> Result | Verdict:
         if study not in kept:
-            return live(study)
+            return simulate(study)
         if study not in found:
-            found[study] = live(study)
+            found[study] = simulate(study)
         return found[study]
 
-    return lived
+    return simulated
 
 
 def _facts(result: Result) -> RunFacts:

@@ -20,7 +20,7 @@ from isletsim.composition import superpose
 from isletsim.data_files import find, find_any
 from isletsim.data_files import listing as files_of
 from isletsim.errors import Fault, InputError, did_you_mean
-from isletsim.language import ModelFile, read_page
+from isletsim.language import ModelFile, read_document
 from isletsim.study import load_scenario
 
 __all__ = ["citations", "cite", "show_file", "show_model", "show_named", "show_source", "sources"]
@@ -46,7 +46,7 @@ def show_named(name: str, colour: bool | None = None) -> str:
 
 def show_file(kind: str, path: Path, colour: bool | None = None) -> str:
     """A model, patient, virtual test or scenario as text; `colour` as in `show_model`."""
-    keys = sources(kind, path) if kind == "scenario" else _keys(read_page(path).data)
+    keys = sources(kind, path) if kind == "scenario" else _keys(read_document(path).data)
     return _page(PAGES[kind](path, _ink(colour)), keys, colour)
 
 
@@ -101,16 +101,16 @@ def _hanging(text: str) -> list[str]:
 
 def citations(files: Iterable[ModelFile]) -> list[str]:
     """The keys of every source that model files name, in the order of first mention."""
-    return list(dict.fromkeys(key for file in files for key in _keys(file.page.data)))
+    return list(dict.fromkeys(key for file in files for key in _keys(file.document.data)))
 
 
 def sources(kind: str, path: Path) -> list[str]:
     """The keys of every source that a model, a patient, a virtual test or a scenario names, with all it needs."""
     if kind != "scenario":
         pages = [path] if kind == "model" else [path, *models_of(kind, path)]
-        return list(dict.fromkeys(key for each in pages for key in _keys(read_page(each).data)))
+        return list(dict.fromkeys(key for each in pages for key in _keys(read_document(each).data)))
     scenario = load_scenario(path)
-    named = [key for each in scenario.files for key in _keys(read_page(each).data)]
+    named = [key for each in scenario.files for key in _keys(read_document(each).data)]
     return list(dict.fromkeys([*named, METHODS[scenario.plan.method]]))
 
 

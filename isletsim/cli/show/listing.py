@@ -16,7 +16,7 @@ import click
 from isletsim.cli.show.typeset import Namer, inline, letters, number, powers, typeset
 from isletsim.composition import Composition
 from isletsim.flat import AMOUNT
-from isletsim.language import Entry, Law, ModelFile, Name, Number, Spread, Term, apply, signed_terms
+from isletsim.language import Entry, Equation, ModelFile, Name, Number, Spread, Term, apply, signed_terms
 from isletsim.units import Unit, convert, show
 
 __all__ = ["WIDTH", "Ink", "Shelf", "columns", "listing", "namer", "paragraph", "unit_label"]
@@ -55,8 +55,8 @@ class Shelf:
 
 def listing(shelf: Shelf, file: ModelFile) -> Iterator[str]:
     """The lines of one file, below its head."""
-    laws = (_states, _inputs, _balances, _rates, _quantities, _derived, _unknowns, _held)
-    for part in (*laws, _joined, _doses, _reports, _numbers):
+    equations = (_states, _inputs, _balances, _rates, _quantities, _derived, _unknowns, _held)
+    for part in (*equations, _joined, _doses, _reports, _numbers):
         lines = list(part(shelf, file))
         yield from ["", *lines] if lines else []
 
@@ -159,9 +159,9 @@ def _levels(shelf: Shelf, file: ModelFile, title: str, kind: str, head: str) -> 
     rows = []
     for entry in _kind(file, kind):
         start = _amount(entry.value, entry.unit)
-        if entry.law is not None:
+        if entry.equation is not None:
             unit = unit_label(entry.unit)
-            start = inline(entry.law.tree, namer(shelf, file)) + (f" [{unit}]" if unit else "")
+            start = inline(entry.equation.tree, namer(shelf, file)) + (f" [{unit}]" if unit else "")
         chain = f"{entry.classes} classes" if entry.classes else ""
         about = "; ".join(each for each in (_meaning(entry, file), chain, _range(entry)) if each)
         rows.append((entry.name, letters(entry.note.symbol), start, about))
@@ -177,9 +177,9 @@ def _balances(shelf: Shelf, file: ModelFile) -> Iterator[str]:
     for state, terms in file.balance.items():
         written = [(file, term) for term in terms]
         for other in shelf.files.values():
-            for target, law in other.adds:
+            for target, equation in other.adds:
                 if target == f"{file.name}.{state}":
-                    written += [(other, term) for term in signed_terms(other.page, law)]
+                    written += [(other, term) for term in signed_terms(other.document, equation)]
         index = "[k]" if _width(shelf, file, state) else ""
         letter = named(state)
         left = f"  d{' ' if letter == state and len(letter) > 1 else ''}{letter}{index}/dt = "
@@ -237,17 +237,17 @@ def _head(shelf: Shelf, file: ModelFile, entry: Entry, unit: str, more: str = ""
 
 def _equation(shelf: Shelf, file: ModelFile, entry: Entry) -> Iterator[str]:
     """The own law of a rate or quantity, and what other files of the stack make of it."""
-    assert entry.law is not None
-    yield from _marked("= ", entry.law, namer(shelf, file))
+    assert entry.equation is not None
+    yield from _marked("= ", entry.equation, namer(shelf, file))
     whole = f"{file.name}.{entry.name}"
     for other in shelf.files.values():
         for mark, contributions in (("+ ", other.adds), ("× ", other.scales)):
-            for law in (law for target, law in contributions if target == whole):
-                yield from _marked(mark, law, namer(shelf, other), f"   of {other.name}")
+            for equation in (equation for target, equation in contributions if target == whole):
+                yield from _marked(mark, equation, namer(shelf, other), f"   of {other.name}")
 
 
-def _marked(mark: str, law: Law, named: Namer, more: str = "") -> Iterator[str]:
-    box = typeset(law.tree, named, WIDTH - len(mark) - 6 - len(more), factor=mark == "× ")
+def _marked(mark: str, equation: Equation, named: Namer, more: str = "") -> Iterator[str]:
+    box = typeset(equation.tree, named, WIDTH - len(mark) - 6 - len(more), factor=mark == "× ")
     for index, line in enumerate(box.lines):
         level = index == box.level
         yield (" " * 6 + (mark if level else " " * len(mark)) + line + (more if level else "")).rstrip()
@@ -259,8 +259,8 @@ def _unknowns(shelf: Shelf, file: ModelFile) -> Iterator[str]:
         yield shelf.ink.heading("Solved for")
     for entry in entries:
         yield from _head(shelf, file, entry, unit_label(entry.unit), f"first guess {_amount(entry.value, entry.unit)}")
-        if entry.law is not None:
-            yield from _marked("0 = ", entry.law, namer(shelf, file))
+        if entry.equation is not None:
+            yield from _marked("0 = ", entry.equation, namer(shelf, file))
 
 
 def _held(shelf: Shelf, file: ModelFile) -> Iterator[str]:
@@ -270,8 +270,8 @@ def _held(shelf: Shelf, file: ModelFile) -> Iterator[str]:
     for entry in entries:
         when = "at each visit" if entry.at == "visit" else f"after each {entry.at}"
         yield from _head(shelf, file, entry, unit_label(entry.unit), f"starts at {_amount(entry.value, entry.unit)}")
-        if entry.law is not None:
-            yield from _marked("becomes ", entry.law, namer(shelf, file), f"   {when}")
+        if entry.equation is not None:
+            yield from _marked("becomes ", entry.equation, namer(shelf, file), f"   {when}")
 
 
 def _joined(shelf: Shelf, file: ModelFile) -> Iterator[str]:
@@ -279,10 +279,10 @@ def _joined(shelf: Shelf, file: ModelFile) -> Iterator[str]:
     if file.adds or file.scales:
         yield shelf.ink.heading("Acts on other files")
     for verb, mark, contributions in (("adds to", "+ ", file.adds), ("scales", "× ", file.scales)):
-        for target, law in contributions:
+        for target, equation in contributions:
             absent = "" if target.partition(".")[0] in shelf.files else "   (not in this stack)"
             yield f"  {verb} {shelf.ink.name(target)}{absent}"
-            yield from _marked(mark, law, named)
+            yield from _marked(mark, equation, named)
 
 
 def _doses(shelf: Shelf, file: ModelFile) -> Iterator[str]:
@@ -298,10 +298,10 @@ def _doses(shelf: Shelf, file: ModelFile) -> Iterator[str]:
         else:
             yield head
             yield from paragraph(port.about, 6)
-        for state, law in port.multiply.items():
-            yield f"      {named(state)} → {inline(apply('multiply', Name(state), law.tree), named)}"
-        for state, law in port.add.items():
-            given = Name(AMOUNT) if law.tree == Number(1.0) else apply("multiply", Name(AMOUNT), law.tree)
+        for state, equation in port.multiply.items():
+            yield f"      {named(state)} → {inline(apply('multiply', Name(state), equation.tree), named)}"
+        for state, equation in port.add.items():
+            given = Name(AMOUNT) if equation.tree == Number(1.0) else apply("multiply", Name(AMOUNT), equation.tree)
             yield f"      {named(state)} → {named(state)} + {inline(given, named)}"
 
 
@@ -310,7 +310,7 @@ def _reports(shelf: Shelf, file: ModelFile) -> Iterator[str]:
     rows = []
     for name, report in file.reports.items():
         label = unit_label(shelf.composition.reports[name].unit)
-        text = inline(report.law.tree, named)
+        text = inline(report.equation.tree, named)
         rows.append((name, label, f"{text}  ({report.about})" if report.about else text))
     if rows:
         yield shelf.ink.heading("Reports")

@@ -14,7 +14,7 @@ from isletsim.composition import superpose
 from isletsim.composition.model_library import read_stack
 from isletsim.data_files import find, kind_of
 from isletsim.evidence import read_flags
-from isletsim.language import ModelFile, Page
+from isletsim.language import ModelFile, TomlDocument
 from isletsim.patient import read_patient
 from isletsim.results.evidence_labels import in_words
 from isletsim.study import load_scenario
@@ -99,7 +99,7 @@ def _origin(source: str, assumed: str) -> str:
 def _patient(path: Path, ink: Ink) -> Iterator[str]:
     """Who somebody is: covariates, what is set and why, the days, and the history."""
     patient = read_patient(path)
-    page = patient.page
+    page = patient.document
     yield from _title(ink, patient.name, patient.title)
     yield from paragraph(patient.about)
     if patient.core:
@@ -130,7 +130,7 @@ def _leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 def _challenge(path: Path, ink: Ink) -> Iterator[str]:
     """What a virtual test gives, samples and reports."""
     test = read_challenge(path)
-    data = test.page.data
+    data = test.document.data
     yield from _title(ink, test.name, test.title)
     yield from paragraph(_origin(str(data.get("source", "")), str(data.get("assumed", ""))))
     yield from paragraph(test.about)
@@ -138,9 +138,9 @@ def _challenge(path: Path, ink: Ink) -> Iterator[str]:
         (key, _said(data[key])) for key in ("start", "length", "sample", "layers", "show") if key in data
     ]
     yield from _table(ink, "Course", ("what", "is"), course)
-    yield from _entries(ink, test.page, "doses", "Given")
-    yield from _entries(ink, test.page, "courses", "Held")
-    rows = [(name, _said(report)) for name, report in test.page.table(data, "reports", ()).items()]
+    yield from _entries(ink, test.document, "doses", "Given")
+    yield from _entries(ink, test.document, "courses", "Held")
+    rows = [(name, _said(report)) for name, report in test.document.table(data, "reports", ()).items()]
     yield from _table(ink, "Reports", ("name", "is"), rows)
     yield ""
 
@@ -165,7 +165,7 @@ def _table(ink: Ink, title: str, heads: Sequence[str], rows: Sequence[Sequence[s
         yield from ("", ink.heading(title), *columns(ink, heads, rows))
 
 
-def _entries(ink: Ink, page: Page, key: str, title: str) -> Iterator[str]:
+def _entries(ink: Ink, page: TomlDocument, key: str, title: str) -> Iterator[str]:
     """A list of tables, numbered, with what each says."""
     entries = [entry for entry in page.listing(page.data, key, ()) if isinstance(entry, dict)]
     if entries:

@@ -32,11 +32,11 @@ def thing_page(path: Path, name: str, ink: Ink) -> Iterator[str]:
     head = f"{whole}: a {entry.kind} of {file.title}"
     yield from (ink.heading(line) for line in (head, "━" * len(head)))
     balance = {state: terms for state, terms in file.balance.items() if name in (state, *(term.name for term in terms))}
-    law = [] if entry.law is None else sorted(names(entry.law.tree) - {"time"})
-    wanted = [name, *(each for each in law if "." not in each)]
+    equation = [] if entry.equation is None else sorted(names(entry.equation.tree) - {"time"})
+    wanted = [name, *(each for each in equation if "." not in each)]
     alone = {each: file.entries[each] for each in dict.fromkeys(wanted) if each in file.entries}
     yield from listing(shelf, replace(file, entries=alone, balance=balance, adds=(), scales=(), ports={}, reports={}))
-    borrowed = [(each, *_said(shelf, each)) for each in law if "." in each]
+    borrowed = [(each, *_said(shelf, each)) for each in equation if "." in each]
     if borrowed:
         yield from ("", ink.heading("Borrowed"), *columns(ink, ("name", "kind", "meaning"), borrowed))
     readers = list(_readers(whole))
@@ -81,5 +81,5 @@ def _readers(whole: str) -> Iterator[tuple[str, str, str]]:
     for file in _own():
         spelled = name if file.name == owner else whole
         for entry in file.entries.values():
-            if entry.law is not None and spelled in names(entry.law.tree):
+            if entry.equation is not None and spelled in names(entry.equation.tree):
                 yield f"{file.name}.{entry.name}", entry.kind, entry.note.about
