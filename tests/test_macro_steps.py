@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import surrogate_days
-from two_clock_models import CELLS, SUGAR, born, lived, liver_of
+from two_clock_models import CELLS, SUGAR, born, lived, simulator_of
 
 from isletsim.dosing import Dose, scheduled_events
 from isletsim.ensemble import Steps, alone, answer, together
@@ -24,7 +24,7 @@ GRAFTS = (Dose("cells.graft", 0.3, 50.0), Dose("cells.graft", -0.4, 51.0), Dose(
 
 @pytest.fixture
 def simulator(compose: Any) -> MultiscaleSimulator:
-    return liver_of(compose(sugar=SUGAR, cells=CELLS))
+    return simulator_of(compose(sugar=SUGAR, cells=CELLS))
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_lives_and_days_with_unknowns_go_through_the_same_machine(
         cells = cells.replace("memory / tolerated", "level / tolerated").replace(
             "[rates]", '[solve]\nlevel = { start = "20 mg", residual = "level - memory", about = "x" }\n[rates]'
         )
-    other = liver_of(compose(sugar=sugar, cells=cells))
+    other = simulator_of(compose(sugar=sugar, cells=cells))
     assert any((other.day_model if unknown_of == "day" else other.life_model).flat.algebraic)
     expected, found = lived(simulator, 60.0), lived(other, 60.0)
     assert found.reason is Reason.DONE

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from surrogate_days import straightened
-from two_clock_models import CELLS, REPORTS, SUGAR, born, column, lived, liver_of
+from two_clock_models import CELLS, REPORTS, SUGAR, born, column, lived, simulator_of
 
 from isletsim.codegen.evaluate_at import observe
 from isletsim.dosing import Course, Dose, scheduled_events
@@ -24,7 +24,7 @@ from isletsim.solver import Reason, Watch
 def sugar(compose: Any) -> Any:
     """A function that gives a liver with some rules."""
     composition = compose(sugar=SUGAR, cells=CELLS)
-    return lambda **rules: liver_of(composition, **rules)
+    return lambda **rules: simulator_of(composition, **rules)
 
 
 GRAFTS = (Dose("cells.graft", 0.3, 50.0), Dose("cells.graft", -0.4, 51.0), Dose("cells.graft", 0.2, 120.0))
@@ -73,7 +73,7 @@ def test_a_linear_life_is_that_of_the_coupled_equations(compose: Any, every_day:
     # periodic one, which does not lag, the masses were 0.004 off.
     from scipy.linalg import expm
 
-    simulator = liver_of(compose(fast=FAST.replace("50 1/day", f"{pace} 1/day"), slow=SLOW), every_day=every_day)
+    simulator = simulator_of(compose(fast=FAST.replace("50 1/day", f"{pace} 1/day"), slow=SLOW), every_day=every_day)
     current = simulator.initial_state(np.array(simulator.composition.flat.values), {}, ())
     rows = lived(simulator, 60.0, current=current).rows[:, column(simulator, "mass")]
     matrix = np.array([[-pace, pace, 0.0], [0.0, 0.0, -0.05], [1.0, 0.0, -1.0]])
@@ -244,7 +244,7 @@ seen = { value = "mean(fast.follower)", unit = "" }
 
 def test_a_day_on_which_something_begins_is_drawn_from_what_the_days_were(compose: Any) -> None:
     # A graft that only begins to grow moves nothing at once. The reference drew its first day level, through midday.
-    simulator = liver_of(compose(fast=FAST, slow=RAMP), every_day=True)
+    simulator = simulator_of(compose(fast=FAST, slow=RAMP), every_day=True)
     current = simulator.initial_state(np.array(simulator.composition.flat.values), {}, ())
     rows = lived(simulator, 12.0, (Dose("slow.start", 0.2, 10.0),), current=current).rows
     mass, seen = rows[:, column(simulator, "mass")], rows[:, column(simulator, "seen")]
@@ -276,7 +276,7 @@ def test_what_only_reports_read_is_right_within_a_step(compose: Any) -> None:
     seen += 'steep = { value = "at(fast.steep, morning)", unit = "" }\n'
     rows = []
     for every_day in (True, False):
-        simulator = liver_of(compose(fast=steep, slow=seen), every_day=every_day)
+        simulator = simulator_of(compose(fast=steep, slow=seen), every_day=every_day)
         current = simulator.initial_state(np.array(simulator.composition.flat.values), {}, ())
         stretch = lived(simulator, 100.0, (Dose("slow.start", 0.02, 10.0),), current=current)
         rows.append(stretch.rows[:, column(simulator, "steep")])
@@ -391,7 +391,7 @@ def test_the_work_is_counted(sugar: Any) -> None:
 def test_a_life_that_fails_tells_how_far_it_came(compose: Any) -> None:
     wild = CELLS.replace('birth    = "0.8 * speed"', 'birth    = "speed * mass * mass * mass"')
     for every_day in (False, True):
-        simulator = liver_of(compose(sugar=SUGAR, cells=wild), every_day=every_day)
+        simulator = simulator_of(compose(sugar=SUGAR, cells=wild), every_day=every_day)
         stretch = lived(simulator, 400.0, [Dose("cells.graft", 3.0, 10.0)])
         assert stretch.reason.failed
         assert stretch.failed is not None
@@ -402,7 +402,7 @@ def test_a_life_that_fails_tells_how_far_it_came(compose: Any) -> None:
 def test_a_life_that_fails_while_it_waits_for_something_ends_like_any_other(compose: Any) -> None:
     # A leg of a history keeps no records; what had been looked at until the failure was once written into none of them.
     wild = CELLS.replace('birth    = "0.8 * speed"', 'birth    = "speed * mass * mass * mass"')
-    simulator = liver_of(compose(sugar=SUGAR, cells=wild))
+    simulator = simulator_of(compose(sugar=SUGAR, cells=wild))
     doses, watch = [Dose("cells.graft", 3.0, 10.0)], Watch(column(simulator, "mean_day"), 1e9, 1)
     stretch = lived(simulator, 400.0, doses, watch=watch, save=np.empty(0))
     assert stretch.reason.failed
@@ -434,7 +434,7 @@ def test_a_summary_that_is_never_negative_stays_so_however_far_it_is_drawn_on() 
 
 
 def test_reports_of_what_cannot_be_negative_never_are(compose: Any) -> None:
-    simulator = liver_of(compose(sugar=SUGAR, cells=CELLS))
+    simulator = simulator_of(compose(sugar=SUGAR, cells=CELLS))
     rows = lived(simulator, 300.0, GRAFTS).rows
     for name in ("mean_day", "breakfast", "highest", "lowest", "in_range"):
         assert rows[:, column(simulator, name)].min() >= 0.0, name

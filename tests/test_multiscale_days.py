@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from two_clock_models import CELLS, MEALS, SUGAR, born, liver_of
+from two_clock_models import CELLS, MEALS, SUGAR, born, simulator_of
 
 from isletsim.codegen import compile_model
 from isletsim.codegen.evaluate_at import constant_values
@@ -129,7 +129,7 @@ def test_the_summaries_of_a_day_are_those_of_its_course(store: Any) -> None:
 
 
 def test_steps_of_one_length_and_steps_that_follow_the_error_agree(compose: Any) -> None:
-    simulator = liver_of(compose(sugar=SUGAR, cells=CELLS))
+    simulator = simulator_of(compose(sugar=SUGAR, cells=CELLS))
     stepper = born(simulator).slow.stepper
     parameters = stepper._reads(born(simulator).slow.parameters, np.array([1.0, 0.0]))
     pace = stepper.day.pace(parameters, stepper.midnight)
@@ -141,7 +141,7 @@ def test_steps_of_one_length_and_steps_that_follow_the_error_agree(compose: Any)
 
 
 def test_the_summaries_are_smooth_in_what_a_day_reads(compose: Any) -> None:
-    simulator = liver_of(compose(sugar=SUGAR, cells=CELLS))
+    simulator = simulator_of(compose(sugar=SUGAR, cells=CELLS))
     life = born(simulator).slow
     stepper = life.stepper
     pace = stepper.day.pace(stepper._reads(life.parameters, np.array([1.0, 0.0])), stepper.midnight)

@@ -170,7 +170,7 @@ def test_what_a_claim_names_is_there_or_awaited(evidence):
 
 
 def test_a_claim_whose_place_is_not_there_yet_is_shown_as_planned(evidence):
-    planned = [claim for claim in evidence.claims.values() if claim.current == "planned"]
+    planned = [claim for claim in evidence.claims.values() if claim.standing == "planned"]
     assert all(claim.awaits and claim.status in ("modelled", "predicted") for claim in planned)
     there = {name for kind in ("model", "patient", "scenario") for name, _ in listing(kind)}
     assert not {name for claim in planned for name in claim.awaits} & there

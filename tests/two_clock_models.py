@@ -88,7 +88,7 @@ MEALS = (Dose("sugar.meal", 30.0, 0.3), Dose("sugar.meal", 40.0, 0.5), Dose("sug
 REPORTS = ("mass", "memory", "given", "mean_day", "breakfast", "highest", "lowest", "in_range")
 
 
-def liver_of(composition: Composition, **rules: Any) -> MultiscaleSimulator:
+def simulator_of(composition: Composition, **rules: Any) -> MultiscaleSimulator:
     return MultiscaleSimulator(composition, 1e-6, Rules(**rules))
 
 
@@ -105,7 +105,7 @@ def lived(simulator: MultiscaleSimulator, until: float, doses: Any = (), courses
     """A life from its beginning, with a record at every midnight."""
     neutral = dict(zip(simulator.composition.flat.parameters, simulator.composition.flat.values, strict=True))
     stops = scheduled_events(simulator.composition, doses, courses, neutral=neutral)
-    current = more.pop("standing", None) or born(simulator)
+    current = more.pop("current", None) or born(simulator)
     return alone(simulator.simulate(current, until, more.pop("save", np.arange(0.0, until + 0.5)), stops, **more))
 
 
