@@ -23,8 +23,8 @@ from isletsim.language import (
     evaluate,
     names,
     parse,
-    stepper,
     substitute,
+    walk,
 )
 from isletsim.language.parser import DEEPEST, HIGHEST, LONGEST, TALLEST
 
@@ -39,7 +39,7 @@ def refusal(text: str) -> ExpressionError:
 
 def spans(text: str) -> dict[str, str]:
     """Every operator and name of an equation with the piece of text it points at."""
-    nodes = [node for node in stepper(parse(text)) if isinstance(node, Apply | Name)]
+    nodes = [node for node in walk(parse(text)) if isinstance(node, Apply | Name)]
     keys = [node.operator if isinstance(node, Apply) else node.name for node in nodes]
     return {key: text[slice(*(node.span or (0, 0)))] for key, node in zip(keys, nodes, strict=True)}
 

@@ -65,7 +65,7 @@ def word_of(path: Path) -> str:
 
 def imported(path: Path) -> Iterator[str]:
     """The words of the reading order that a source file imports, at its head or inside its functions."""
-    for node in ast.stepper(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno} imports relatively"
             parts = (node.module or "").split(".")
@@ -107,7 +107,7 @@ def test_no_module_is_too_long_to_be_read_at_once(path):
 @each_module
 def test_no_text_is_evaluated_as_code(path):
     forbidden = {"eval", "__import__"} | (set() if word_of(path) == "codegen" else {"exec", "compile"})
-    for node in ast.stepper(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
         assert called not in forbidden, f"{path}:{node.lineno} calls {called}"
 
