@@ -1,9 +1,10 @@
 """`python -m benchmarks.clocks`: the default scheme of two clocks against every day simulated.
 
 Every patient with two clocks, and the hard cases, ten years with a visit every three months. Both ways begin with the
-state in which the patient's history, lived once by the default scheme, ends; both simulate their first day anew. Rows a
-week apart are compared: HbA1c in points, fasting C-peptide and insulin dose relative to themselves plus a little (20
-pmol/L and 0.05 U/kg/day), so that what is next to nothing need not be right to a share of it.
+state in which the patient's history, simulated once by the default scheme, ends; both simulate their first day again.
+Rows a week apart are compared: HbA1c and time in range in points, severe lows per year, fasting C-peptide and insulin
+dose relative to themselves plus a little (20 pmol/L and 0.05 U/kg/day), so that values near zero need no relative
+accuracy.
 """
 
 from __future__ import annotations
@@ -43,11 +44,14 @@ __all__ = ["HARD", "Case", "Finding", "cases", "compared", "met", "table", "writ
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "clocks.md"
 MARKS = "<!-- written by python -m benchmarks.clocks -->\n", "<!-- end -->\n"
 YEARS = 10
-ALMOST = {"hba1c": None, "cpeptide_fasting": 0.02, "insulin_dose": 0.05}  # added to what a difference is relative to
+# Added to what a difference is relative to; None where the difference itself counts.
+ALMOST = {"hba1c": None, "cpeptide_fasting": 0.02, "insulin_dose": 0.05, "tir": None, "severe_lows": None}
 WANTED = {
     "hba1c": 0.01,
     "cpeptide_fasting": 0.003,
     "insulin_dose": 0.006,
+    "tir": 1.0,
+    "severe_lows": 0.05,
     "less": 20.0,
     "ms": 60.0,
     "hard_ms": 150.0,
@@ -241,6 +245,14 @@ def met(found: Sequence[Finding]) -> list[str]:
         ("largest error of HbA1c, in points", max(each.errors["hba1c"] for each in found), WANTED["hba1c"], True, "g"),
         ("of C-peptide", max(each.errors["cpeptide_fasting"] for each in found), WANTED["cpeptide_fasting"], True, "%"),
         ("of insulin dose", max(each.errors["insulin_dose"] for each in found), WANTED["insulin_dose"], True, "%"),
+        ("of time in range, in points", max(each.errors["tir"] for each in found), WANTED["tir"], True, "g"),
+        (
+            "of severe lows, per year",
+            max(each.errors["severe_lows"] for each in found),
+            WANTED["severe_lows"],
+            True,
+            "g",
+        ),
         ("least saving of work in days", min(each.less for each in found), WANTED["less"], False, "g"),
         ("median decade, ms", statistics.median(each.ms for each in found), WANTED["ms"], True, "g"),
         ("slowest hard case, ms", max((each.ms for each in hard), default=0.0), WANTED["hard_ms"], True, "g"),
@@ -263,15 +275,14 @@ def met(found: Sequence[Finding]) -> list[str]:
 
 def table(found: Sequence[Finding]) -> str:
     """The findings as a table of a document."""
-    head = (
-        "| case | HbA1c, points | C-peptide | dose | real days | work | every day | times less | ms | every day, ms |"
-    )
-    lines = [head, "|---|" + "---|" * 9]
+    head = "| case | HbA1c, points | C-peptide | dose | TIR, points | lows, /year | real days | work | every day | times less | ms | every day, ms |"
+    lines = [head, "|---|" + "---|" * 11]
     for each in sorted(found, key=lambda one: one.hard):
         errors = each.errors
         lines.append(
             f"| {'**' if each.hard else ''}{each.name}{'**' if each.hard else ''} | {errors['hba1c']:.4f} "
-            f"| {errors['cpeptide_fasting']:.2%} | {errors['insulin_dose']:.2%} | {each.days} | {each.cost} "
+            f"| {errors['cpeptide_fasting']:.2%} | {errors['insulin_dose']:.2%} | {errors['tir']:.3f} "
+            f"| {errors['severe_lows']:.4f} | {each.days} | {each.cost} "
             f"| {each.every_day} | {each.less:.0f} | {each.ms:.0f} | {each.every_day_ms:.0f} |"
         )
     return "\n".join(lines) + "\n"

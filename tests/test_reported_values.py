@@ -54,9 +54,6 @@ save = "1 week"
 [arms.msc]
 layers = ["msc"]
 doses = [{ into = "msc.infusion", amount = "1e6 cell/kg", at = "0 day", every = "4 week", times = 3 }]
-[cohort]
-size = 5
-seed = 20261120
 """
 
 
