@@ -33,7 +33,7 @@ from isletsim.multiscale.simulator import MultiscaleSimulator, Segment, Simulati
 from isletsim.patient import read_patient
 from isletsim.study import Scenario
 from isletsim.study.run import study_context
-from isletsim.study.subject import opening
+from isletsim.study.subject import arm_start
 from isletsim.units import convert
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _lived(
 ) -> tuple[Segment, float]:
     """A life from the end of the history, and the seconds of this process that it took."""
     context = study_context(case.scenario, rules)
-    current, stops = began or opening(context, case.arm)
+    current, stops = began or arm_start(context, case.arm)
     assert isinstance(context.simulator, MultiscaleSimulator)
     fresh = context.simulator.initial_state(current.parameters, {}, case.scenario.patient.day)
     fresh = replace(fresh, state=current.state)
@@ -204,7 +204,7 @@ def _values(case: Case, stretch: Segment) -> dict[str, NDArray[np.float64]]:
 
 def compared(case: Case, rounds: int = 1) -> Finding:
     """A case lived in both ways; the time of the default scheme is the best of some rounds."""
-    began = opening(study_context(case.scenario, Rules()), case.arm)
+    began = arm_start(study_context(case.scenario, Rules()), case.arm)
     runs = [_lived(case, Rules(), began) for _ in range(rounds + 1)]  # the first loads code
     every, seconds = _lived(case, Rules(every_day=True), began)
     stretch = runs[0][0]
@@ -275,7 +275,8 @@ def met(found: Sequence[Finding]) -> list[str]:
 
 def table(found: Sequence[Finding]) -> str:
     """The findings as a table of a document."""
-    head = "| case | HbA1c, points | C-peptide | dose | TIR, points | lows, /year | real days | work | every day | times less | ms | every day, ms |"
+    columns = "case | HbA1c, points | C-peptide | dose | TIR, points | lows, /year | real days | work | every day"
+    head = f"| {columns} | times less | ms | every day, ms |"
     lines = [head, "|---|" + "---|" * 11]
     for each in sorted(found, key=lambda one: one.hard):
         errors = each.errors

@@ -4,8 +4,8 @@ Every study with two clocks is run with a cohort. At every record of every subje
 
 - shares of time lie between 0 and 100 %, and time below, in and above range add to 100 %;
 - concentrations, masses and doses are not negative;
-- with ``--reference``, time in range, severe lows and fasting C-peptide are those of a run in which every day is simulated,
-  within 1 point, 0.05 a year and 1 % (plus 20 pmol/L).
+- with ``--reference``, time in range, severe lows and fasting C-peptide are those of a run in which every day is
+  simulated, within 1 point, 0.05 a year and 1 % (plus 20 pmol/L).
 
 The worst value of each kind is printed with its study, arm, subject and day. The exit status is 1 when one is missed.
 """
@@ -100,8 +100,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if each.kind not in worst or each.size > worst[each.kind].size:
                 worst[each.kind] = each
     for each in sorted(worst.values(), key=lambda one: -one.size):
-        verdict = "met" if each.met else "MISSED"
-        print(f"{verdict:6}  {each.kind}: {each.size:.3g} of what is allowed{f' ({each.place})' if each.size else ''}")
+        if each.size > 0:
+            print(
+                f"{'met' if each.met else 'MISSED':6}  {each.kind}: {each.size:.3g} of what is allowed ({each.place})"
+            )
+    print(f"{sum(each.met for each in worst.values())} of {len(worst)} kinds of values are as they should be")
     return 0 if all(each.met for each in worst.values()) else 1
 
 
