@@ -12,14 +12,17 @@ from isletsim.composition.model_library import read_stack
 from isletsim.data_files import data_folder
 from isletsim.data_files import listing as files_of
 from isletsim.errors import Fault, InputError, did_you_mean
-from isletsim.language import ModelFile, names
+from isletsim.language import ModelFile, names, read_model
 
 __all__ = ["holders", "thing_page"]
 
+APART = "day"  # a room whose models have the names of other rooms
+
 
 def holders(name: str) -> list[str]:
-    """The things of our own core and therapies that are called so, as FILE.THING."""
-    return [f"{file.name}.{name}" for file in _own() if name in file.entries]
+    """Return the entries of the package's own models that have this name, as FILE.ENTRY."""
+    own = [(label, read_model(path)) for label, path in files_of("model") if _is_own(path)]
+    return [f"{label}.{name}" for label, file in own if name in file.entries]
 
 
 def thing_page(path: Path, name: str, ink: Ink) -> Iterator[str]:
@@ -39,7 +42,7 @@ def thing_page(path: Path, name: str, ink: Ink) -> Iterator[str]:
     borrowed = [(each, *_said(shelf, each)) for each in equation if "." in each]
     if borrowed:
         yield from ("", ink.heading("Borrowed"), *columns(ink, ("name", "kind", "meaning"), borrowed))
-    readers = list(_readers(whole))
+    readers = list(_readers(whole, path))
     if readers:
         yield from ("", ink.heading("Read by"), *columns(ink, ("name", "kind", "meaning"), readers))
     yield ""
@@ -50,7 +53,7 @@ def _shelf(path: Path, ink: Ink) -> tuple[Shelf, ModelFile]:
     """The file among those it uses; where it is one of our own, also among all that act on it."""
     base = read_stack([path])
     file, known = base[0], {each.name for each in base}
-    acting = [each for each in _own() if each.name not in known and _acts_on(each, file.name)]
+    acting = [each for each in _own(path) if each.name not in known and _acts_on(each, file.name)]
     files = {each.name: each for each in [*base, *acting]} if _is_own(path) else {}
     return Shelf(files or {each.name: each for each in base}, superpose(base), ink), file
 
@@ -59,9 +62,14 @@ def _acts_on(file: ModelFile, other: str) -> bool:
     return any(target.partition(".")[0] == other for target, _ in (*file.adds, *file.scales))
 
 
-def _own() -> list[ModelFile]:
-    """Our own core and therapies, without the published models."""
-    return read_stack([path for _, path in files_of("model") if _is_own(path)], follow=False)
+def _own(beside: Path) -> list[ModelFile]:
+    """Return the package's own models that can stand in one stack with a file, without the published ones.
+
+    The models of the room `day` are another set than those of the other rooms, and share names with them.
+    """
+    paths = [path for _, path in files_of("model") if _is_own(path)]
+    alike = [path for path in paths if (path.parent.name == APART) == (beside.parent.name == APART)]
+    return read_stack(alike, follow=False)
 
 
 def _is_own(path: Path) -> bool:
@@ -75,10 +83,10 @@ def _said(shelf: Shelf, whole: str) -> tuple[str, str]:
     return entry.kind, entry.note.about
 
 
-def _readers(whole: str) -> Iterator[tuple[str, str, str]]:
+def _readers(whole: str, path: Path) -> Iterator[tuple[str, str, str]]:
     """Everything of our own files whose law reads a thing."""
     owner, _, name = whole.partition(".")
-    for file in _own():
+    for file in _own(path):
         spelled = name if file.name == owner else whole
         for entry in file.entries.values():
             if entry.equation is not None and spelled in names(entry.equation.tree):

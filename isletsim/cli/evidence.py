@@ -1,0 +1,60 @@
+"""The command that compares simulations with published measurements: validate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from isletsim.cli.group import DONE, FAILED, commands, make_folder, progress_line
+from isletsim.errors import Fault, InputError
+
+__all__ = ["validate"]
+
+
+@commands.command()
+@click.argument("wanted", nargs=-1, metavar="[TARGET|CLAIM|STUDY]...")
+@click.option("--json", "record", type=click.Path(path_type=Path), metavar="FILE", help="Write the verdicts here.")
+@click.option("--figure", type=click.Path(path_type=Path), metavar="DIR", help="Draw simulated against published.")
+@click.option("--patients", type=click.IntRange(min=0), help="Size of every cohort, instead of the studies' own.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Threads; all cores when not given.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def validate(
+    wanted: tuple[str, ...],
+    record: Path | None,
+    figure: Path | None,
+    patients: int | None,
+    jobs: int | None,
+    quiet: bool,
+) -> int:
+    """Hold the simulator against the evidence.
+
+    Runs every study that a published value is held against; of TARGET (T183), CLAIM (C099) or STUDY only what belongs
+    to it. Misses are results: the status is 0 unless a run failed.
+
+    \b
+    isletsim validate T183 T186
+    isletsim validate --json out/validation.json --figure out
+    """
+    from isletsim.validate import validate as hold
+    from isletsim.validate.report import write_report
+
+    tells: dict[str, Callable[[int, int], None] | None] = {}
+
+    def tell(study: str, done: int, total: int) -> None:
+        shown = tells.setdefault(study, progress_line(study, quiet))
+        if shown is not None:
+            shown(done, total)
+
+    make_folder("--figure", figure)
+    make_folder("--json", None if record is None else record.parent)
+    report = hold(wanted, jobs=jobs, patients=patients, progress=tell)
+    click.echo(report.table())
+    try:
+        written = write_report(report, record, figure)
+    except OSError as reason:
+        raise InputError(Fault("--json, --figure", f"This cannot be written: {reason}.")) from None
+    if written:
+        click.echo("wrote " + " ".join(str(path) for path in written), err=True)
+    return FAILED if any(row.verdict.outcome == "failed" for row in report.rows) else DONE
