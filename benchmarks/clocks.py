@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
 import tempfile
@@ -199,6 +200,7 @@ def _values(case: Case, stretch: Segment) -> dict[str, NDArray[np.float64]]:
     return {
         name: np.asarray(convert(stretch.rows[:, outputs.index(f"report.{name}")], reports[name].unit))
         for name in ALMOST
+        if f"report.{name}" in outputs
     }
 
 
@@ -210,7 +212,8 @@ def compared(case: Case, rounds: int = 1) -> Finding:
     stretch = runs[0][0]
     found, exact = _values(case, stretch), _values(case, every)
     errors, latest = {}, {}
-    for name, little in ALMOST.items():
+    for name in found:
+        little = ALMOST[name]
         difference = np.abs(found[name] - exact[name])
         shares = difference if little is None else difference / (exact[name] + little)
         errors[name] = float(shares.max())
@@ -241,18 +244,16 @@ def met(found: Sequence[Finding]) -> list[str]:
     """What was wanted, and whether it was met, one line each."""
     easy = [each for each in found if not each.hard]
     hard = [each for each in found if each.hard]
+    largest = {name: max(each.errors.get(name, 0.0) for each in found) for name in ALMOST}
+    errors = {
+        "hba1c": ("largest error of HbA1c, in points", "g"),
+        "cpeptide_fasting": ("of C-peptide", "%"),
+        "insulin_dose": ("of insulin dose", "%"),
+        "tir": ("of time in range, in points", "g"),
+        "severe_lows": ("of severe lows, per year", "g"),
+    }
     rows: list[tuple[str, float, float, bool, str]] = [
-        ("largest error of HbA1c, in points", max(each.errors["hba1c"] for each in found), WANTED["hba1c"], True, "g"),
-        ("of C-peptide", max(each.errors["cpeptide_fasting"] for each in found), WANTED["cpeptide_fasting"], True, "%"),
-        ("of insulin dose", max(each.errors["insulin_dose"] for each in found), WANTED["insulin_dose"], True, "%"),
-        ("of time in range, in points", max(each.errors["tir"] for each in found), WANTED["tir"], True, "g"),
-        (
-            "of severe lows, per year",
-            max(each.errors["severe_lows"] for each in found),
-            WANTED["severe_lows"],
-            True,
-            "g",
-        ),
+        *((what, largest[name], WANTED[name], True, kind) for name, (what, kind) in errors.items()),
         ("least saving of work in days", min(each.less for each in found), WANTED["less"], False, "g"),
         ("median decade, ms", statistics.median(each.ms for each in found), WANTED["ms"], True, "g"),
         ("slowest hard case, ms", max((each.ms for each in hard), default=0.0), WANTED["hard_ms"], True, "g"),
@@ -279,14 +280,14 @@ def table(found: Sequence[Finding]) -> str:
     head = f"| {columns} | times less | ms | every day, ms |"
     lines = [head, "|---|" + "---|" * 11]
     for each in sorted(found, key=lambda one: one.hard):
-        errors = each.errors
+        errors = {**dict.fromkeys(ALMOST, math.nan), **each.errors}
         lines.append(
             f"| {'**' if each.hard else ''}{each.name}{'**' if each.hard else ''} | {errors['hba1c']:.4f} "
             f"| {errors['cpeptide_fasting']:.2%} | {errors['insulin_dose']:.2%} | {errors['tir']:.3f} "
             f"| {errors['severe_lows']:.4f} | {each.days} | {each.cost} "
             f"| {each.every_day} | {each.less:.0f} | {each.ms:.0f} | {each.every_day_ms:.0f} |"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).replace("nan%", "").replace("nan", "") + "\n"
 
 
 def written(text: str, findings: Sequence[Finding]) -> str:
