@@ -20,6 +20,8 @@ __all__ = ["validate"]
 @click.option("--patients", type=click.IntRange(min=0), help="Size of every cohort, instead of the studies' own.")
 @click.option("--jobs", type=click.IntRange(min=1), help="Threads; all cores when not given.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@click.option("--experiments", is_flag=True, help="Direct physiological experiments (P031) instead of trials.")
+@click.option("--module", default="", metavar="NAME", help="Only experiments of this module (insulin).")
 def validate(
     wanted: tuple[str, ...],
     record: Path | None,
@@ -27,6 +29,8 @@ def validate(
     patients: int | None,
     jobs: int | None,
     quiet: bool,
+    experiments: bool,
+    module: str,
 ) -> int:
     """Hold the simulator against the evidence.
 
@@ -36,7 +40,10 @@ def validate(
     \b
     isletsim validate T183 T186
     isletsim validate --json out/validation.json --figure out
+    isletsim validate --experiments --module insulin
     """
+    if experiments or module:
+        return _experiments(wanted, module, record)
     from isletsim.validate import validate as hold
     from isletsim.validate.report import write_report
 
@@ -58,3 +65,22 @@ def validate(
     if written:
         click.echo("wrote " + " ".join(str(path) for path in written), err=True)
     return FAILED if any(row.verdict.outcome == "failed" for row in report.rows) else DONE
+
+
+def _experiments(wanted: tuple[str, ...], module: str, record: Path | None) -> int:
+    """Print the direct experiments; misses are results."""
+    import json
+
+    from isletsim.validate.experiments import validate_experiments
+    from isletsim.validate.experiments_report import experiments_record, experiments_table
+
+    make_folder("--json", None if record is None else record.parent)
+    report = validate_experiments(wanted, module)
+    click.echo(experiments_table(report))
+    if record is not None:
+        try:
+            record.write_text(json.dumps(experiments_record(report), indent=1) + "\n", encoding="utf-8")
+        except OSError as reason:
+            raise InputError(Fault("--json", f"This cannot be written: {reason}.")) from None
+        click.echo(f"wrote {record}", err=True)
+    return DONE

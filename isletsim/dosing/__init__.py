@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from isletsim.dosing.reading import Course, Dose, describe_dose, read_courses, read_doses, read_time
+from isletsim.dosing.levels import resolved, stepped, whole_names
+from isletsim.dosing.reading import describe_dose, read_courses, read_doses, read_time
+from isletsim.dosing.records import Course, Dose
 from isletsim.dosing.schedule import (
     ScheduledEvent,
     ScheduledEvents,
@@ -32,7 +34,10 @@ __all__ = [
     "read_doses",
     "read_dosing_table",
     "read_time",
+    "resolved",
     "scheduled_events",
+    "stepped",
     "to_schedule",
+    "whole_names",
     "without_given",
 ]

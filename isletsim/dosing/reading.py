@@ -9,42 +9,25 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from isletsim.composition import Composition, PortPlan
 from isletsim.composition.names import find_symbol
+from isletsim.dosing.levels import read_amount, stepped
+from isletsim.dosing.records import Course, Dose
 from isletsim.errors import InputError, did_you_mean
-from isletsim.language import KeyPath, TomlDocument
-from isletsim.units import DAY, PURE, on_grid, show, times, unit
+from isletsim.language import KeyPath, TomlDocument, Tree
+from isletsim.units import DAY, PURE, Dimension, on_grid, show, times, unit
 
 __all__ = ["Course", "Dose", "describe_dose", "read_courses", "read_doses", "read_time"]
 
 MOST_DOSES = 100_000
 LONGEST = 1e6  # days: beyond any lifetime
 SHORTEST_INFUSION = 1e-6  # days: a tenth of a second
+MINUTE = 1.0 / 1440.0  # days: a ramp is given in steps of a minute, as a pump gives it
 WHOLE = 1e-9  # days: what counts as a whole number of them
 _CLOCK = re.compile(r"(.*?)\s*(\d{1,2}):(\d{2})", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Dose:
-    """One instant (or, with `over`, one infusion) of one port; base units, days."""
-
-    port: str
-    amount: float
-    time: float
-    over: float = 0.0
-
-
-@dataclass(frozen=True)
-class Course:
-    """An input at a level from a time until a time (infinite: until the end)."""
-
-    input: str
-    level: float
-    start: float
-    stop: float = math.inf
 
 
 def describe_dose(dose: Dose, composition: Composition) -> str:
@@ -88,28 +71,39 @@ def read_time(document: TomlDocument, value: Any, keys: KeyPath, whole: bool) ->
 
 
 def read_doses(
-    document: TomlDocument, items: Any, keys: KeyPath, composition: Composition, whole: bool = True
+    document: TomlDocument,
+    items: Any,
+    keys: KeyPath,
+    composition: Composition,
+    whole: bool = True,
+    at_start: bool = False,
 ) -> list[Dose]:
-    """The explicit doses of a list of regimens; faults are noted on the page.
+    """The explicit doses of a list of regimens; faults are noted on the document.
 
     Parameters
     ----------
     whole : whether times are days and times of day, as in scenarios, or any time.
+    at_start : whether an amount may be an expression of the model, with its value at the start.
     """
     doses: list[Dose] = []
     for index, item in _tables(document, items, keys):
-        doses += _regimen(document, item, (*keys, index), composition, whole)
+        doses += _regimen(document, item, (*keys, index), composition, whole, at_start)
     return doses
 
 
 def _regimen(
-    document: TomlDocument, item: Mapping[str, Any], keys: KeyPath, composition: Composition, whole: bool
+    document: TomlDocument,
+    item: Mapping[str, Any],
+    keys: KeyPath,
+    composition: Composition,
+    whole: bool,
+    at_start: bool,
 ) -> list[Dose]:
     """One dose or a row of them; none after a fault."""
     noted = len(document.faults)
     document.only(item, ("into", "amount", "at", "every", "times", "over", "rate", "lag", "about"), keys)
     port = _port(document, item, keys, composition)
-    amount = _amount(document, item, keys, port) if port is not None else None
+    amount = _amount(document, item, keys, port, composition, at_start) if port is not None else None
     at = read_time(document, item.get("at", "0 day"), (*keys, "at"), whole)
     if at is not None and at < 0:
         document.fault((*keys, "at"), "a dose before the start.", "t = 0 is where the run begins.")
@@ -125,7 +119,7 @@ def _regimen(
     over = _over(document, item, keys, port, amount)
     if port is None or amount is None or at is None or every is None or lag is None or len(document.faults) > noted:
         return []
-    return [Dose(port.name, amount, on_grid(at + number * every + lag), over) for number in range(count)]
+    return [Dose(port.name, amount[0], on_grid(at + number * every + lag), over, amount[1]) for number in range(count)]
 
 
 def _tables(document: TomlDocument, items: Any, keys: KeyPath) -> list[tuple[int, Mapping[str, Any]]]:
@@ -158,24 +152,51 @@ def _port(document: TomlDocument, item: Mapping[str, Any], keys: KeyPath, compos
     return None
 
 
-def _amount(document: TomlDocument, item: Mapping[str, Any], keys: KeyPath, port: PortPlan) -> float | None:
-    """How much, base units; 1 for a port that only multiplies."""
+def _amount(
+    document: TomlDocument,
+    item: Mapping[str, Any],
+    keys: KeyPath,
+    port: PortPlan,
+    composition: Composition,
+    at_start: bool,
+) -> tuple[float, Tree | None] | None:
+    """How much, base units, and by what it is multiplied at the start; 1 for a port that only multiplies."""
     if port.add < 0:
         if "amount" in item:
             document.fault((*keys, "amount"), f"{port.name} only multiplies; it takes no amount.", "Leave it out.")
-        return 1.0
+        return 1.0, None
     if "amount" not in item:
         document.fault(keys, "does not say how much.", f'Write amount = "1 {port.unit.text}".')
         return None
-    found = document.quantity(item["amount"], (*keys, "amount"), port.unit.dimension)
-    if found is not None and found.value < 0:
+    found = _number(document, item["amount"], (*keys, "amount"), composition, port.unit.dimension, "", at_start)
+    if found is not None and found[0] < 0:
         document.fault((*keys, "amount"), "a dose is not negative.")
         return None
-    return found.value if found is not None else None
+    return found
+
+
+def _number(
+    document: TomlDocument,
+    value: Any,
+    keys: KeyPath,
+    composition: Composition,
+    like: Dimension,
+    of: str,
+    at_start: bool,
+) -> tuple[float, Tree | None] | None:
+    """A quantity, or with `at_start` an expression."""
+    if at_start:
+        return read_amount(document, value, keys, composition, like, of)
+    found = document.quantity(value, keys, like, of)
+    return None if found is None else (found.value, None)
 
 
 def _over(
-    document: TomlDocument, item: Mapping[str, Any], keys: KeyPath, port: PortPlan | None, amount: float | None
+    document: TomlDocument,
+    item: Mapping[str, Any],
+    keys: KeyPath,
+    port: PortPlan | None,
+    amount: tuple[float, Tree | None] | None,
 ) -> float:
     """Return how long an infusion lasts, from `over` or from amount over `rate`; 0 for a dose of one instant."""
     word = "rate" if "rate" in item else "over"
@@ -195,7 +216,10 @@ def _over(
         found = document.quantity(item["rate"], (*keys, "rate"), dimension)
         if found is None or amount is None:
             return 0.0
-        length = amount / found.value if found.value > 0 else math.inf
+        if amount[1] is not None:
+            document.fault((*keys, "rate"), "an amount that is worked out at the start goes with over.", "Write over.")
+            return 0.0
+        length = amount[0] / found.value if found.value > 0 else math.inf
     if length is None:
         return 0.0
     if not SHORTEST_INFUSION <= length <= LONGEST:
@@ -208,35 +232,78 @@ def _over(
 
 
 def read_courses(
-    document: TomlDocument, items: Any, keys: KeyPath, composition: Composition, whole: bool = True
+    document: TomlDocument,
+    items: Any,
+    keys: KeyPath,
+    composition: Composition,
+    whole: bool = True,
+    at_start: bool = False,
 ) -> list[Course]:
-    """The courses of a list; faults are noted on the page."""
-    found = [
-        _course(document, item, (*keys, index), composition, whole) for index, item in _tables(document, items, keys)
-    ]
-    return [course for course in found if course is not None]
+    """The courses of a list; faults are noted on the document. `whole` and `at_start` are those of `read_doses`."""
+    found: list[Course] = []
+    for index, item in _tables(document, items, keys):
+        found += _course(document, item, (*keys, index), composition, whole, at_start)
+    return found
 
 
 def _course(
-    document: TomlDocument, item: Mapping[str, Any], keys: KeyPath, composition: Composition, whole: bool
-) -> Course | None:
-    document.only(item, ("input", "level", "from", "until", "about"), keys)
+    document: TomlDocument,
+    item: Mapping[str, Any],
+    keys: KeyPath,
+    composition: Composition,
+    whole: bool,
+    at_start: bool,
+) -> list[Course]:
+    """One course, or the steps of one whose level changes; none after a fault."""
+    document.only(item, ("input", "level", "shape", "from", "until", "about"), keys)
     name = document.word(item, "input", keys)
     if not name or "level" not in item:
         document.fault(keys, "a course needs input and level.", 'Write { input = "file.name", level = "1" }.')
-        return None
+        return []
     try:
         symbol = find_symbol(composition, name, ("input",), document.place((*keys, "input")))
     except InputError as reason:
         document.faults.extend(reason.faults)
-        return None
-    level = document.quantity(item["level"], (*keys, "level"), symbol.unit.dimension or PURE, symbol.of)
+        return []
     start = read_time(document, item.get("from", "0 day"), (*keys, "from"), whole)
     stop = read_time(document, item["until"], (*keys, "until"), whole) if "until" in item else math.inf
-    if level is None or start is None or stop is None:
-        return None
+    like = symbol.unit.dimension or PURE
+    many = isinstance(item["level"], list)
+    shape = document.one_of(item, "shape", keys, ("step", "ramp"), "step")
+    if "shape" in item and not many:
+        document.fault((*keys, "shape"), "one level has no shape.", 'Write level = [["0 min", "1"], ["30 min", "2"]].')
+    points = [] if not many else _points(document, item["level"], (*keys, "level"), like, symbol.of, whole)
+    level = (
+        (0.0, None)
+        if many
+        else _number(document, item["level"], (*keys, "level"), composition, like, symbol.of, at_start)
+    )
+    if level is None or points is None or start is None or stop is None:
+        return []
     if start < 0:
         document.fault((*keys, "from"), "a course before the start.", "t = 0 is where the run begins.")
     elif stop <= start:
         document.fault(keys, "the course ends before it begins.")
-    return Course(symbol.name, level.value, start, stop)
+    if many:
+        return stepped(symbol.name, points, shape == "ramp", start, stop, 1.0 if whole else MINUTE)
+    return [Course(symbol.name, level[0], start, stop, level[1])]
+
+
+def _points(
+    document: TomlDocument, items: list[Any], keys: KeyPath, like: Dimension, of: str, whole: bool
+) -> list[tuple[float, float]] | None:
+    """Times and levels of a course, in order."""
+    noted, points = len(document.faults), []
+    for index, item in enumerate(items):
+        if not isinstance(item, list) or len(item) != 2:
+            document.fault((*keys, index), "expected a time and a level.", 'Write [["0 min", "1"], ["30 min", "2"]].')
+            continue
+        time = read_time(document, item[0], (*keys, index), whole)
+        level = document.quantity(item[1], (*keys, index), like, of)
+        if time is not None and level is not None:
+            points.append((time, level.value))
+    if len(document.faults) == noted and not points:
+        document.fault(keys, "has no levels.", 'Write level = [["0 min", "1"], ["30 min", "2"]].')
+    if any(later <= earlier for (earlier, _), (later, _) in pairwise(points)) or (points and points[0][0] < 0):
+        document.fault(keys, "the times do not go up from 0.", "They are counted from the beginning of the course.")
+    return points if len(document.faults) == noted else None

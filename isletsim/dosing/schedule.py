@@ -17,7 +17,7 @@ import numpy as np
 
 from isletsim.codegen.evaluate_at import constant_values
 from isletsim.composition import Composition
-from isletsim.dosing.reading import Course, Dose
+from isletsim.dosing.records import Course, Dose
 from isletsim.errors import Fault, InputError
 from isletsim.language import evaluate, names
 from isletsim.solver import Schedule

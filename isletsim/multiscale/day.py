@@ -6,6 +6,7 @@ summaries are smooth functions of what it reads, which the slopes between neighb
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -178,15 +179,28 @@ class Day:
         )
         return self._solved(parameters, start, end, np.empty(0), morning)
 
+    def repeated(self, begin: float, end: float) -> list[tuple[float, int, int, float]]:
+        """What every day brings between two times, counted from a midnight: time, kind, index, amount."""
+        entries = []
+        for place, time in enumerate(self.schedule.times.tolist()):
+            for at in range(int(self.schedule.first[place]), int(self.schedule.first[place + 1])):
+                what = int(self.schedule.kinds[at]), int(self.schedule.indices[at]), float(self.schedule.amounts[at])
+                entries += [(time + day, *what) for day in range(math.ceil(end) + 1) if begin <= time + day <= end]
+        return entries
+
     def test(
         self,
+        model: CompiledModel,
         parameters: NDArray[np.float64],
         start: NDArray[np.float64],
         times: NDArray[np.float64],
         schedule: Schedule,
     ) -> Outcome:
-        """A stretch of the day that begins at 0 and brings what the schedule says; outputs at the times given."""
-        return self._solved(parameters, start, float(times[-1]), times, schedule)
+        """A stretch from the first of the times on, with what the schedule says; outputs at the times.
+
+        Times are counted from a midnight. The model is the day's, or a part of it.
+        """
+        return self._solved(parameters, start, float(times[-1]), times, schedule, float(times[0]), model)
 
     def _begin(self, start: NDArray[np.float64]) -> NDArray[np.float64]:
         """All states at midnight: the integrals begin at zero."""
@@ -201,17 +215,19 @@ class Day:
         end: float,
         save: NDArray[np.float64],
         schedule: Schedule,
+        begin: float = 0.0,
+        model: CompiledModel | None = None,
     ) -> Outcome:
         return solve(
-            self.model,
-            self._begin(start),
+            model or self.model,
+            self._begin(start) if model is None else start,
             parameters,
-            span=(0.0, end),
+            span=(begin, end),
             save=save,
             schedule=schedule,
             rtol=self.tolerance,
             method=self._adaptive,  # type: ignore[arg-type]
-            keep_states=False,
+            keep_states=model is not None,
         )
 
 

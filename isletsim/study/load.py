@@ -187,5 +187,5 @@ def _recorded(
 ) -> tuple[str, ...]:
     """What has to be recorded besides reports, by whole names (a chain is recorded whole)."""
     names = {*plan.record, *(leg.watch.output for leg in patient.history if leg.watch is not None)}
-    names |= {name for test in tests for name in test.shown}
+    names |= {name for test in tests for name in test.recorded}
     return tuple(sorted({name.partition("[")[0] for name in names if not name.startswith("report.")}))

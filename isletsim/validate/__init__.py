@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isletsim.validate.checks import Check, Checks, Study, read_checks
+from isletsim.validate.experiments import ExperimentReport, validate_experiments
 from isletsim.validate.measure import Simulated, measure
 from isletsim.validate.run import Report, Row, Score, validate
 from isletsim.validate.verdict import Verdict, judge
@@ -10,6 +11,7 @@ from isletsim.validate.verdict import Verdict, judge
 __all__ = [
     "Check",
     "Checks",
+    "ExperimentReport",
     "Report",
     "Row",
     "Score",
@@ -20,4 +22,5 @@ __all__ = [
     "measure",
     "read_checks",
     "validate",
+    "validate_experiments",
 ]
