@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isletsim.challenge.module_alone import alone
+from isletsim.challenge.morning import Morning, known_values, morning_of, run_challenge
 from isletsim.challenge.records import Challenge, ChallengeReport, Crossing, Finding
 from isletsim.codegen import compile_model
 from isletsim.composition import Composition
@@ -16,7 +17,7 @@ from isletsim.dosing import Course, Dose, resolved
 from isletsim.ensemble import Steps
 from isletsim.errors import RunError
 from isletsim.language import Name, Tree, evaluate, names
-from isletsim.multiscale.simulator import Morning, MultiscaleSimulator, SimulationState
+from isletsim.multiscale.simulator import MultiscaleSimulator, SimulationState
 from isletsim.units import convert, on_grid
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ def challenge(
     first = None
     if test.replays is not None:
         first = yield from challenge(test.replays, simulator, current, composition)
-    morning = yield from simulator.morning(current, test.start)
-    known = simulator.known(morning)
+    morning = yield from morning_of(simulator, current, test.start)
+    known = known_values(simulator, morning)
     part = _part(test, simulator, composition, morning, known)
     times = _times(test)
     given = resolved([*test.doses, *_daily(test), *test.courses], known)
@@ -50,7 +51,7 @@ def challenge(
     courses: list[Course] = []
     for each in given:
         (doses if isinstance(each, Dose) else courses).append(each)  # type: ignore[arg-type]
-    outcome = simulator.run_challenge(morning, times, doses, courses, test.usual, _followed(test, first), part)
+    outcome = run_challenge(simulator, morning, times, doses, courses, test.usual, _followed(test, first), part)
     if outcome.reason.failed:
         minutes = 1440.0 * (outcome.time - test.start)
         reason = outcome.reason.name.lower().replace("_", " ")

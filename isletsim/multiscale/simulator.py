@@ -17,11 +17,9 @@ from isletsim.codegen import CompiledModel, compile_model
 from isletsim.codegen.evaluate_at import initial, observe
 from isletsim.composition import Composition
 from isletsim.composition.clocks import Clocks
-from isletsim.dosing import Course, Dose, ScheduledEvents, scheduled_events, to_schedule
+from isletsim.dosing import Dose, ScheduledEvents, to_schedule
 from isletsim.ensemble import Run, Steps
 from isletsim.errors import Fault, InputError
-from isletsim.flat import TIME
-from isletsim.language import evaluate
 from isletsim.model import breakpoints, constant_values
 from isletsim.multiscale.batch import Desk
 from isletsim.multiscale.daily_stepper import ClockCounts, DailyStepper, Rules, SlowState
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "Morning",
     "MultiscaleSimulator",
     "Segment",
     "SimulationState",
@@ -48,7 +45,6 @@ MOST_PROTOCOLS = 1000  # days that are remembered, since most subjects live alik
 # A life between real days is held to so many tolerances: with the default that moves HbA1c by 1e-5 points in ten years,
 # where the days between are held to 1e-2.
 LOOSER = 10.0
-PARAMETER = 2  # the kind of an entry of a schedule that sets a parameter
 LOOK = 90.0  # days between the looks at a condition where every look costs a simulated day
 
 
@@ -76,17 +72,6 @@ class Segment:
     days: int = 0
     failed: Outcome | None = None
     flat_states: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Morning:
-    """Where a test begins: a patient's day, its parameters and its state at a time of day, and the years it is of."""
-
-    day: Day
-    parameters: NDArray[np.float64]
-    state: NDArray[np.float64]
-    start: float
-    slow: SlowState | None = None
 
 
 class Simulator(Protocol):
@@ -344,70 +329,6 @@ class MultiscaleSimulator:
             return (yield from self._through(slow, stepper, until, save, rows, agenda, watch, pauses or {}))
         except DayFailed as failure:
             return self._stretch(slow, 0.0, rows[:0], failure.outcome.reason, stepper.counts, failure.outcome, day=True)
-
-    def morning(self, current: SimulationState, start: float) -> Steps[Morning]:
-        """A day like today until a time of day, at which a test may begin; raises `DayFailed`."""
-        slow = current.slow
-        assert slow is not None
-        assert slow.stepper is not None
-        stepper = slow.stepper.again()
-        if slow.base is None:
-            slow = yield from stepper.opened(slow, 0.0)
-        parameters, midnight = yield from stepper.today(slow)
-        morning = stepper.day.until(parameters, midnight, start)
-        if morning.reason.failed:
-            raise DayFailed(morning)
-        return Morning(stepper.day, morning.parameters, morning.state, start, slow)
-
-    def known(self, morning: Morning) -> dict[str, float]:
-        """The value of every name of the composition that has one at that time of the day, base units."""
-        day = self._clocks.day
-        known = constant_values(day, morning.parameters)
-        if morning.slow is not None:
-            names = self._clocks.life.outputs
-            slow = observe(self.life_model, 0.0, morning.slow.state, morning.slow.parameters)
-            known = {**dict(zip(names, slow.tolist(), strict=True)), **known}
-            known |= dict(zip(self._clocks.life.states, morning.slow.state.tolist(), strict=False))
-        known |= dict(zip(day.states, morning.state.tolist(), strict=False))
-        known[TIME] = morning.start
-        for name, tree in day.expressions:
-            known[name] = evaluate(tree, known)
-        return known
-
-    def run_challenge(
-        self,
-        morning: Morning,
-        times: NDArray[np.float64],
-        doses: Sequence[Dose],
-        courses: Sequence[Course],
-        usual: bool,
-        followed: Sequence[tuple[str, float, float]] = (),
-        part: tuple[CompiledModel, Morning] | None = None,
-    ) -> Outcome:
-        """What a test gives from a morning on, instead of or besides what the day brings.
-
-        Parameters
-        ----------
-        times : when to look, counted from the start of the test, as are doses and courses.
-        usual : whether what every day brings goes on.
-        followed : name of a parameter, time and level of the steps of curves that it follows.
-        part : a part of the day's model with its own morning, in place of the whole.
-        """
-        model, begun = part or (self.day_model, morning)
-        start, end = morning.start, morning.start + float(times[-1])
-        places = {name: place for place, name in enumerate(model.flat.parameters)}
-        neutral = {course.input: float(begun.parameters[places[course.input]]) for course in courses}
-        events = scheduled_events(self.composition, doses, courses, neutral=neutral)
-        inner = self._clocks.day_actions
-        entries = [
-            (start + event.time, event.kind, inner[event.index] if event.kind == 1 else event.index, event.amount)
-            for event in events.entries
-        ]
-        entries += [(start + time, PARAMETER, places[name], level) for name, time, level in followed]
-        if usual:
-            entries += morning.day.repeated(start, end)
-        entries += [(time, 0, 0, 0.0) for time in breakpoints(model, begun.parameters, start, end)]
-        return morning.day.test(model, begun.parameters, begun.state, start + times, schedule_of(entries))
 
     def _through(
         self,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from isletsim.challenge import Challenge, ChallengeFile, Finding, bind_challenge, challenge, read_challenge
+from isletsim.challenge.morning import known_values, morning_of
 from isletsim.composition.model_library import compose_stack
 from isletsim.data_files import find
 from isletsim.dosing import Course, ScheduledEvents, read_courses, read_doses, read_time, resolved
@@ -351,7 +352,7 @@ class _Bench:
         simulator = context.simulator
         assert isinstance(simulator, MultiscaleSimulator)
         current, _ = arm_start(context, 0)
-        known = simulator.known(alone(simulator.morning(current, 0.0)))
+        known = known_values(simulator, alone(morning_of(simulator, current, 0.0)))
         arm = context.plan.arms[0]
         given = tuple(each for each in resolved(courses, known) if isinstance(each, Course))
         arm = replace(arm, name=preparation, courses=(*arm.courses, *given), doses=(*arm.doses, *doses))
