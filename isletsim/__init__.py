@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from isletsim.api import load_model
     from isletsim.errors import InputError, RunError
+    from isletsim.explorer import explore
     from isletsim.study import load_scenario
 
-__all__ = ["InputError", "RunError", "__version__", "load_model", "load_scenario"]
+__all__ = ["InputError", "RunError", "__version__", "explore", "load_model", "load_scenario"]
 
 __version__ = "0.1.0"
 
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "InputError": "isletsim.errors",
     "RunError": "isletsim.errors",
+    "explore": "isletsim.explorer",
     "load_model": "isletsim.api",
     "load_scenario": "isletsim.study",
 }

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from isletsim.bibliography import read
 from isletsim.cli.show import citations, cite, show_file, show_model, show_named, show_source, sources
-from isletsim.cli.show.typeset import inline, letters, number, powers, typeset
 from isletsim.data_files import find, listing
 from isletsim.errors import InputError
 from isletsim.language import Apply, Name, Number, evaluate, parse, read_model
+from isletsim.typesetting import inline, letters, number, powers, typeset
 
 WIDTH = 100
 

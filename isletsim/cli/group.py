@@ -28,6 +28,7 @@ def commands() -> None:
 
     \b
     isletsim run t2d_msc -o out       a study: table, figures and data into out/
+    isletsim explore                  a page with sliders, in the browser
     isletsim list                     what there is to run and to show
     isletsim show topp2000            the equations of a model, its units and sources
     isletsim check my/scenario.toml   what is wrong with a file, and how to mend it

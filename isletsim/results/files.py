@@ -11,7 +11,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-__all__ = ["COLUMNS", "columns", "run_record", "write", "write_figure"]
+__all__ = ["COLUMNS", "columns", "files_of", "run_record", "write", "write_figure"]
 
 COLUMNS = ("scenario", "arm", "subject", "time_day", "variable", "value", "unit")
 KEEP = ("summary", "full")
@@ -45,17 +45,27 @@ def write(result: Result, folder: str | Path, figures: bool = True, keep: str = 
     paths : the files written, results.csv first.
     """
     place = Path(folder)
-    texts: dict[Path, Iterable[bytes]] = {
-        place / "results.csv": _csv(result, keep),
-        place / "summary.json": [_json(summarise(result))],
-        place / "run.json": [_json(run_record(result))],
+    return _publish({place / name: pieces for name, pieces in _contents(result, figures, keep).items()})
+
+
+def files_of(result: Result, figures: bool = True, keep: str = "summary") -> dict[str, bytes]:
+    """Return the files that `write` would write, by their path in the folder."""
+    return {str(name): b"".join(pieces) for name, pieces in _contents(result, figures, keep).items()}
+
+
+def _contents(result: Result, figures: bool, keep: str) -> dict[PurePosixPath, Iterable[bytes]]:
+    texts: dict[PurePosixPath, Iterable[bytes]] = {
+        PurePosixPath("results.csv"): _csv(result, keep),
+        PurePosixPath("summary.json"): [_json(summarise(result))],
+        PurePosixPath("run.json"): [_json(run_record(result))],
     }
     if figures:
         from isletsim.figures import draw
         from isletsim.results.figure import sheet
 
-        texts |= _pictures(draw(sheet(result)), result.scenario, place / "figures")
-    return _publish(texts)
+        pictures = _pictures(draw(sheet(result)), result.scenario, Path("figures"))
+        texts |= {PurePosixPath(path.as_posix()): pieces for path, pieces in pictures.items()}
+    return texts
 
 
 def write_figure(picture: Figure, name: str, folder: str | Path) -> list[Path]:

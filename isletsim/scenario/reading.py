@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from isletsim.composition.names import dotted
 from isletsim.errors import Fault, InputError, did_you_mean
 from isletsim.language import TomlDocument, read_document
 
 __all__ = ["ScenarioFile", "read_scenario", "scenario_of"]
 
-_KEYS = "title about note core patient until save method tolerance control visits arms cohort figures record"
+_KEYS = "title about note core patient until save method tolerance control visits set arms cohort figures record"
 KEYS = (*_KEYS.split(), "challenges", "response")
 ARM = ("about", "layers", "doses", "courses", "stop", "set", "assumed", "note")
 
@@ -47,6 +48,7 @@ def scenario_of(document: TomlDocument, overrides: Iterable[str] = ()) -> Scenar
     """The scenario that a page holds, whoever wrote it; its faults stay noted on the page."""
     settings = _override(document.data, overrides)
     data, path = document.data, document.path
+    settings = {**_own_settings(document), **settings}
     document.only(data, KEYS, ())
     title = document.word(data, "title", ())
     if not title:
@@ -71,6 +73,17 @@ def scenario_of(document: TomlDocument, overrides: Iterable[str] = ()) -> Scenar
         overrides=settings,
         document=document,
     )
+
+
+def _own_settings(document: TomlDocument) -> dict[str, str]:
+    """Return the numbers that the scenario's own `[set]` gives every arm, history included; texts as of ``--set``."""
+    settings = {}
+    for name, value in dotted(document.table(document.data, "set", ())):
+        if isinstance(value, str) or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+            settings[name] = str(value)
+        else:
+            document.fault(("set", name), "expected a quantity.", 'Write "file.name" = "0.5".')
+    return settings
 
 
 # --- overrides --------------------------------------------------------------------------------------------------------

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from isletsim.study.load import Scenario, load_scenario
+from isletsim.study.load import Scenario, load_scenario, prepared_scenario
 
-__all__ = ["Scenario", "load_scenario"]
+__all__ = ["Scenario", "load_scenario", "prepared_scenario"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ from isletsim.solver import Reason, Watch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["StudyContext", "SubjectResult", "arm_start", "simulate_subject"]
+__all__ = ["Arrival", "StudyContext", "SubjectResult", "arm_start", "arrive", "simulate_arms", "simulate_subject"]
 
 MOST_ATTEMPTS = 20  # draws of a subject whose history never arrives, or too soon
 MOST_REMEMBERED = 1000  # lists of what happens; subjects with dates of their own would fill the memory
@@ -85,7 +85,7 @@ class SubjectResult:
 
 
 @dataclass(frozen=True)
-class _Arrival:
+class Arrival:
     """Where a history ended: the life at t = 0, its parameters at birth, and the courses that go on."""
 
     current: SimulationState
@@ -116,7 +116,7 @@ def simulate_subject(context: StudyContext, subject: int) -> Steps[SubjectResult
 
 
 def _tried(
-    context: StudyContext, subject_result: SubjectResult, number: int, arrival: _Arrival, who: str
+    context: StudyContext, subject_result: SubjectResult, number: int, arrival: Arrival, who: str
 ) -> Steps[None]:
     try:
         yield from _arm(context, subject_result, number, arrival, who)
@@ -139,7 +139,7 @@ def _said(wrong: InputError | RunError) -> str:
 # --- history ----------------------------------------------------------------------------------------------------------
 
 
-def _arrive(context: StudyContext, subject_result: SubjectResult, who: str) -> Steps[_Arrival]:
+def _arrive(context: StudyContext, subject_result: SubjectResult, who: str) -> Steps[Arrival]:
     """The history of the first draw that arrives."""
     plan, patient = context.plan, context.patient
     fixed = plan.parameters.keys() | plan.starts.keys()
@@ -163,7 +163,7 @@ def _end(leg: Leg) -> str:
 
 def _history(
     context: StudyContext, subject_result: SubjectResult, drawn: Mapping[str, float], who: str
-) -> Steps[_Arrival | None]:
+) -> Steps[Arrival | None]:
     """A life until t = 0; None where it never arrives."""
     patient, plan, flat = context.patient, context.plan, context.composition.flat
     parameters = np.array(flat.values, dtype=np.float64)
@@ -190,7 +190,7 @@ def _history(
         current = segment.current
         subject_result.legs += (segment.time,)
         running = _carried(context.composition, leg.doses, (*running, *leg.courses), segment.time)
-    return _Arrival(current, born, running)
+    return Arrival(current, born, running)
 
 
 def _leg(
@@ -250,13 +250,32 @@ def arm_start(context: StudyContext, number: int) -> tuple[SimulationState, Sche
     ------
     RunError : the history failed or never arrives.
     """
+    return _opening(context, number, arrive(context))
+
+
+def arrive(context: StudyContext) -> Arrival:
+    """Simulate the history of the reference patient.
+
+    Raises
+    ------
+    RunError : the history failed or never arrives.
+    """
     try:
-        return _opening(context, number, alone(_arrive(context, SubjectResult(0), "the reference patient")))
+        return alone(_arrive(context, SubjectResult(0), "the reference patient"))
     except _Lost as lost:
         raise RunError(str(lost)) from None
 
 
-def _opening(context: StudyContext, number: int, arrival: _Arrival) -> tuple[SimulationState, ScheduledEvents]:
+def simulate_arms(context: StudyContext, numbers: Sequence[int], arrival: Arrival) -> list[SubjectResult]:
+    """Simulate some arms of the reference patient, in one batch, from where the history ended."""
+    results = [SubjectResult(0) for _ in numbers]
+    who = "the reference patient"
+    pairs = zip(results, numbers, strict=True)
+    alone(abreast([_tried(context, result, number, arrival, who) for result, number in pairs]))
+    return results
+
+
+def _opening(context: StudyContext, number: int, arrival: Arrival) -> tuple[SimulationState, ScheduledEvents]:
     plan, arm = context.plan, context.plan.arms[number]
     born, parameters = arrival.born.copy(), arrival.current.parameters.copy()
     for name, value in arm.parameters.items():
@@ -267,7 +286,7 @@ def _opening(context: StudyContext, number: int, arrival: _Arrival) -> tuple[Sim
     return replace(arrival.current, parameters=parameters), events
 
 
-def _arm(context: StudyContext, subject_result: SubjectResult, number: int, arrival: _Arrival, who: str) -> Steps[None]:
+def _arm(context: StudyContext, subject_result: SubjectResult, number: int, arrival: Arrival, who: str) -> Steps[None]:
     plan, arm = context.plan, context.plan.arms[number]
     current, events = _opening(context, number, arrival)
     tests = _Tests(

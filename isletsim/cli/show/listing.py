@@ -7,19 +7,18 @@ scale it by stands beside it.
 from __future__ import annotations
 
 import textwrap
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import click
 
-from isletsim.cli.show.typeset import Namer, inline, letters, number, powers, typeset
 from isletsim.composition import Composition
 from isletsim.flat import AMOUNT
 from isletsim.language import Entry, Equation, ModelFile, Name, Number, Spread, Term, apply, signed_terms
+from isletsim.typesetting import Namer, inline, letters, number, powers, symbol_namer, typeset
 from isletsim.units import Unit, convert, show
 
-__all__ = ["WIDTH", "Ink", "Shelf", "columns", "listing", "namer", "paragraph", "unit_label"]
+__all__ = ["WIDTH", "Ink", "Shelf", "columns", "listing", "paragraph", "unit_label"]
 
 WIDTH = 100  # columns of a page
 NARROW = 26  # a last column narrower than this moves to lines of its own
@@ -108,19 +107,6 @@ def _amount(value: float | None, unit: Unit | None) -> str:
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
-def namer(shelf: Shelf, file: ModelFile) -> Namer:
-    """How names are printed in the equations of a file: by symbol, unless two things would look alike."""
-    letter = {name: letters(entry.note.symbol) for name, entry in file.entries.items() if entry.note.symbol}
-    for other, borrowed in file.uses.items():
-        entries = shelf.files[other].entries if other in shelf.files else {}
-        for name in borrowed:
-            if name in entries and entries[name].note.symbol:
-                letter[f"{other}.{name}"] = letters(entries[name].note.symbol)
-    seen = Counter(letter.values()) + Counter(list(file.entries))
-    unique = {name: text for name, text in letter.items() if seen[text] == 1 + (name == text)} | {"time": "t"}
-    return lambda name: unique.get(name, name)
-
-
 def _width(shelf: Shelf, file: ModelFile, name: str) -> int:
     """How many classes a name has."""
     known = shelf.composition.symbols
@@ -161,7 +147,7 @@ def _levels(shelf: Shelf, file: ModelFile, title: str, kind: str, head: str) -> 
         start = _amount(entry.value, entry.unit)
         if entry.equation is not None:
             unit = unit_label(entry.unit)
-            start = inline(entry.equation.tree, namer(shelf, file)) + (f" [{unit}]" if unit else "")
+            start = inline(entry.equation.tree, symbol_namer(shelf.files, file)) + (f" [{unit}]" if unit else "")
         chain = f"{entry.classes} classes" if entry.classes else ""
         about = "; ".join(each for each in (_meaning(entry, file), chain, _range(entry)) if each)
         rows.append((entry.name, letters(entry.note.symbol), start, about))
@@ -171,7 +157,7 @@ def _levels(shelf: Shelf, file: ModelFile, title: str, kind: str, head: str) -> 
 
 
 def _balances(shelf: Shelf, file: ModelFile) -> Iterator[str]:
-    named = namer(shelf, file)
+    named = symbol_namer(shelf.files, file)
     if file.balance:
         yield shelf.ink.heading("Balances")
     for state, terms in file.balance.items():
@@ -190,10 +176,10 @@ def _balances(shelf: Shelf, file: ModelFile) -> Iterator[str]:
 
 
 def _signed(shelf: Shelf, file: ModelFile, term: Term, chain: bool, foreign: bool) -> str:
-    text = namer(shelf, file)(term.name)
+    text = symbol_namer(shelf.files, file)(term.name)
     width = _width(shelf, file, term.name)
     if term.boundary is not None:
-        first = "" if term.boundary == "0" else f" (k = 1: {namer(shelf, file)(term.boundary)})"
+        first = "" if term.boundary == "0" else f" (k = 1: {symbol_namer(shelf.files, file)(term.boundary)})"
         text += f"[k−1]{first}"
     elif term.last and width:
         text += f"[{width}]"
@@ -238,12 +224,12 @@ def _head(shelf: Shelf, file: ModelFile, entry: Entry, unit: str, more: str = ""
 def _equation(shelf: Shelf, file: ModelFile, entry: Entry) -> Iterator[str]:
     """The own law of a rate or quantity, and what other files of the stack make of it."""
     assert entry.equation is not None
-    yield from _marked("= ", entry.equation, namer(shelf, file))
+    yield from _marked("= ", entry.equation, symbol_namer(shelf.files, file))
     whole = f"{file.name}.{entry.name}"
     for other in shelf.files.values():
         for mark, contributions in (("+ ", other.adds), ("× ", other.scales)):
             for equation in (equation for target, equation in contributions if target == whole):
-                yield from _marked(mark, equation, namer(shelf, other), f"   of {other.name}")
+                yield from _marked(mark, equation, symbol_namer(shelf.files, other), f"   of {other.name}")
 
 
 def _marked(mark: str, equation: Equation, named: Namer, more: str = "") -> Iterator[str]:
@@ -260,7 +246,7 @@ def _unknowns(shelf: Shelf, file: ModelFile) -> Iterator[str]:
     for entry in entries:
         yield from _head(shelf, file, entry, unit_label(entry.unit), f"first guess {_amount(entry.value, entry.unit)}")
         if entry.equation is not None:
-            yield from _marked("0 = ", entry.equation, namer(shelf, file))
+            yield from _marked("0 = ", entry.equation, symbol_namer(shelf.files, file))
 
 
 def _held(shelf: Shelf, file: ModelFile) -> Iterator[str]:
@@ -271,11 +257,11 @@ def _held(shelf: Shelf, file: ModelFile) -> Iterator[str]:
         when = "at each visit" if entry.at == "visit" else f"after each {entry.at}"
         yield from _head(shelf, file, entry, unit_label(entry.unit), f"starts at {_amount(entry.value, entry.unit)}")
         if entry.equation is not None:
-            yield from _marked("becomes ", entry.equation, namer(shelf, file), f"   {when}")
+            yield from _marked("becomes ", entry.equation, symbol_namer(shelf.files, file), f"   {when}")
 
 
 def _joined(shelf: Shelf, file: ModelFile) -> Iterator[str]:
-    named = namer(shelf, file)
+    named = symbol_namer(shelf.files, file)
     if file.adds or file.scales:
         yield shelf.ink.heading("Acts on other files")
     for verb, mark, contributions in (("adds to", "+ ", file.adds), ("scales", "× ", file.scales)):
@@ -286,7 +272,7 @@ def _joined(shelf: Shelf, file: ModelFile) -> Iterator[str]:
 
 
 def _doses(shelf: Shelf, file: ModelFile) -> Iterator[str]:
-    named = namer(shelf, file)
+    named = symbol_namer(shelf.files, file)
     if file.ports:
         yield shelf.ink.heading("Doses")
     for port in file.ports.values():
@@ -306,7 +292,7 @@ def _doses(shelf: Shelf, file: ModelFile) -> Iterator[str]:
 
 
 def _reports(shelf: Shelf, file: ModelFile) -> Iterator[str]:
-    named = namer(shelf, file)
+    named = symbol_namer(shelf.files, file)
     rows = []
     for name, report in file.reports.items():
         label = unit_label(shelf.composition.reports[name].unit)

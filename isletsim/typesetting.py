@@ -5,12 +5,13 @@ A `Box` is a piece of typeset text: lines of characters and the line that stands
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from isletsim.language import Apply, Name, Number, Table, Tree, apply
+from isletsim.language import Apply, ModelFile, Name, Number, Table, Tree, apply
 
-__all__ = ["Box", "beside", "inline", "letters", "number", "powers", "typeset"]
+__all__ = ["Box", "beside", "inline", "letters", "number", "powers", "symbol_namer", "typeset"]
 
 Namer = Callable[[str], str]
 
@@ -45,6 +46,24 @@ def letters(symbol: str) -> str:
         small = _lowered(part) if len(part) <= _SMALL else part
         shown += small if shown and part and small != part and not shown.endswith("_") else f"_{_GREEK.get(part, part)}"
     return shown
+
+
+def symbol_namer(files: Mapping[str, ModelFile], file: ModelFile) -> Namer:
+    """Return how names are printed in the equations of a file: by symbol, unless two of them would look alike.
+
+    Parameters
+    ----------
+    files : the stack, by name; borrowed names are printed by their own symbols.
+    """
+    letter = {name: letters(entry.note.symbol) for name, entry in file.entries.items() if entry.note.symbol}
+    for other, borrowed in file.uses.items():
+        entries = files[other].entries if other in files else {}
+        for name in borrowed:
+            if name in entries and entries[name].note.symbol:
+                letter[f"{other}.{name}"] = letters(entries[name].note.symbol)
+    seen = Counter(letter.values()) + Counter(list(file.entries))
+    unique = {name: text for name, text in letter.items() if seen[text] == 1 + (name == text)} | {"time": "t"}
+    return lambda name: unique.get(name, name)
 
 
 def _lowered(text: str) -> str:
