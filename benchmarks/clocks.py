@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 import sys
 import tempfile
@@ -163,10 +162,11 @@ NEW_TYPE_1 = "new_onset_t1d"  # these are hard cases and patients in one
 
 
 def cases(years: float = YEARS) -> Iterator[Case]:
-    """Every patient with two clocks, and the hard cases."""
+    """Every patient with two clocks and an HbA1c, and the hard cases."""
     for name, path in listing("patient"):
         core = read_patient(path).core
-        if core and compose_stack(core).clocks is not None:
+        stack = compose_stack(core) if core else None
+        if stack is not None and stack.clocks is not None and "hba1c" in stack.reports:
             scenario = _of(str(path), years)
             yield Case(name, scenario.patient.title, scenario, hard=name.startswith(NEW_TYPE_1))
     for hard in HARD.values():
@@ -200,7 +200,6 @@ def _values(case: Case, stretch: Segment) -> dict[str, NDArray[np.float64]]:
     return {
         name: np.asarray(convert(stretch.rows[:, outputs.index(f"report.{name}")], reports[name].unit))
         for name in ALMOST
-        if f"report.{name}" in outputs
     }
 
 
@@ -212,8 +211,7 @@ def compared(case: Case, rounds: int = 1) -> Finding:
     stretch = runs[0][0]
     found, exact = _values(case, stretch), _values(case, every)
     errors, latest = {}, {}
-    for name in found:
-        little = ALMOST[name]
+    for name, little in ALMOST.items():
         difference = np.abs(found[name] - exact[name])
         shares = difference if little is None else difference / (exact[name] + little)
         errors[name] = float(shares.max())
@@ -244,7 +242,7 @@ def met(found: Sequence[Finding]) -> list[str]:
     """What was wanted, and whether it was met, one line each."""
     easy = [each for each in found if not each.hard]
     hard = [each for each in found if each.hard]
-    largest = {name: max(each.errors.get(name, 0.0) for each in found) for name in ALMOST}
+    largest = {name: max(each.errors[name] for each in found) for name in ALMOST}
     errors = {
         "hba1c": ("largest error of HbA1c, in points", "g"),
         "cpeptide_fasting": ("of C-peptide", "%"),
@@ -280,14 +278,14 @@ def table(found: Sequence[Finding]) -> str:
     head = f"| {columns} | times less | ms | every day, ms |"
     lines = [head, "|---|" + "---|" * 11]
     for each in sorted(found, key=lambda one: one.hard):
-        errors = {**dict.fromkeys(ALMOST, math.nan), **each.errors}
+        errors = each.errors
         lines.append(
             f"| {'**' if each.hard else ''}{each.name}{'**' if each.hard else ''} | {errors['hba1c']:.4f} "
             f"| {errors['cpeptide_fasting']:.2%} | {errors['insulin_dose']:.2%} | {errors['tir']:.3f} "
             f"| {errors['severe_lows']:.4f} | {each.days} | {each.cost} "
             f"| {each.every_day} | {each.less:.0f} | {each.ms:.0f} | {each.every_day_ms:.0f} |"
         )
-    return "\n".join(lines).replace("nan%", "").replace("nan", "") + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def written(text: str, findings: Sequence[Finding]) -> str:

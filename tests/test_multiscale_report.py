@@ -43,7 +43,7 @@ def test_two_years_with_a_graft_come_near_every_day():
 
 def finding(**changes: float) -> Finding:
     """What was found for somebody."""
-    errors = {"hba1c": 0.001, "cpeptide_fasting": 0.001, "insulin_dose": 0.001} | changes
+    errors = dict.fromkeys(ALMOST, 0.001) | changes
     days = {"days": 80, "batches": 4, "cost": 60, "every_day": 3655, "ms": 30.0, "every_day_ms": 1000.0}
     return Finding("somebody", "", hard=False, errors=errors, latest=dict.fromkeys(errors, 0.0), **days)
 
