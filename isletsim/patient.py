@@ -18,7 +18,16 @@ from isletsim.dosing import Course, Dose, read_courses, read_doses, read_time
 from isletsim.errors import InputError
 from isletsim.language import KeyPath, Note, Spread, TomlDocument, read_document
 
-__all__ = ["BoundPatient", "Correlation", "Leg", "PatientFile", "Setting", "Watch", "bind_patient", "read_patient"]
+__all__ = [
+    "BoundPatient",
+    "Correlation",
+    "EndCondition",
+    "Leg",
+    "PatientFile",
+    "Setting",
+    "bind_patient",
+    "read_patient",
+]
 
 LONGEST_HISTORY = 120 * 365.25
 _CONDITION = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(>=|<=|>|<)\s*(.+?)\s*")
@@ -48,7 +57,7 @@ class Correlation:
 
 
 @dataclass(frozen=True)
-class Watch:
+class EndCondition:
     """The end of a leg: an output of the flat model reaches a level from below (+1) or above (-1)."""
 
     output: str
@@ -70,7 +79,7 @@ class Leg:
     doses: tuple[Dose, ...]
     longest: float  # days: `for`, or `within`
     visits: tuple[float, ...]
-    watch: Watch | None
+    watch: EndCondition | None
     earliest: float = 0.0
 
 
@@ -306,7 +315,7 @@ def _visits(document: TomlDocument, leg: Mapping[str, Any], keys: KeyPath, longe
     return tuple(number * every for number in range(1, int(longest / every) + 1))
 
 
-def read_watch(document: TomlDocument, text: Any, keys: KeyPath, composition: Composition) -> Watch | None:
+def read_watch(document: TomlDocument, text: Any, keys: KeyPath, composition: Composition) -> EndCondition | None:
     """A condition on an output, such as ``hba1c >= 7.5 %``."""
     match = _CONDITION.fullmatch(text) if isinstance(text, str) else None
     if match is None:
@@ -322,7 +331,7 @@ def read_watch(document: TomlDocument, text: Any, keys: KeyPath, composition: Co
     if symbol.kind in _FIXED or symbol.classes:
         document.fault(keys, f'"{name}" is not one number that changes in time.')
         return None
-    return Watch(symbol.name, found.value, 1 if ">" in relation else -1, str(text)) if found else None
+    return EndCondition(symbol.name, found.value, 1 if ">" in relation else -1, str(text)) if found else None
 
 
 NO_PATIENT = BoundPatient("", "", {}, {}, {}, (), ())

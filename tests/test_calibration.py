@@ -11,7 +11,7 @@ import isletsim.calibration.__main__ as script
 from isletsim.calibration import as_page, fit, kept_result, observe, own_table, read_calibration, write_into, writing
 from isletsim.calibration.fit import misfit
 from isletsim.calibration.observe import patched
-from isletsim.calibration.records import Study
+from isletsim.calibration.records import FitStudy
 from isletsim.calibration.report import explained, merge
 from isletsim.cohort import collect
 from isletsim.data_files import find
@@ -116,7 +116,7 @@ def test_a_fit_sees_the_ranges_that_the_files_will_give():
 
 
 def test_only_arms_that_rows_name_are_run_and_say_the_same():
-    study, bench = Study("t2d_weight_loss", (("until", "2 month"),)), observe.FitTarget()
+    study, bench = FitStudy("t2d_weight_loss", (("until", "2 month"),)), observe.FitTarget()
     every, one = bench.run(study, {}, 0), bench.run(study, {}, 0, {"thorough"})
     assert [each.name for each in one.arms] == ["thorough"]
     assert len(every.arms) > 1

@@ -22,7 +22,7 @@ from isletsim.sbml import load_sbml
 from isletsim.sbml.antimony import antimony_text
 from isletsim.sbml.archive import sedml_text, write_archive
 from isletsim.sbml.dimension_inference import Simplifier
-from isletsim.sbml.exchange import Exchange, Variable
+from isletsim.sbml.exchange import Exchange, ExchangeVariable
 from isletsim.sbml.export_scenario import export_arm, export_model
 from isletsim.sbml.to_exchange import exchange_of
 from isletsim.sbml.to_toml import model_file
@@ -239,12 +239,14 @@ def curve(text: str, x: np.ndarray, tmp_path) -> np.ndarray:
     simplifier = Simplifier({"x": PURE, "half": PURE, "y": PURE}, lambda: f"piece_{next(taken)}")
     tree = text if not isinstance(text, str) else parse(text)
     law = simplifier.simple(tree, PURE)
-    pieces = [Variable(each.id, each.id, "expression", each.dimension, rule=each.tree) for each in simplifier.bound]
+    pieces = [
+        ExchangeVariable(each.id, each.id, "expression", each.dimension, rule=each.tree) for each in simplifier.bound
+    ]
     measures = [
-        Variable("half", "half", "parameter", PURE, 2.0, fixed=True),
-        Variable("x", "x", "state", PURE, float(x[0]), rule=apply("divide", Number(1.0), Number(1.0))),
+        ExchangeVariable("half", "half", "parameter", PURE, 2.0, fixed=True),
+        ExchangeVariable("x", "x", "state", PURE, float(x[0]), rule=apply("divide", Number(1.0), Number(1.0))),
         *pieces,
-        Variable("y", "y", "expression", PURE, rule=law),
+        ExchangeVariable("y", "y", "expression", PURE, rule=law),
     ]
     exchange = Exchange("test", "test", (), tuple(measures), ())
     got = load_sbml(write(tmp_path, sbml_text(exchange))).simulate(float(x[-1] - x[0]), save=x - x[0], rtol=1e-10)

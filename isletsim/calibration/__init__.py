@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from isletsim.calibration.fit import fit
 from isletsim.calibration.reading import own_table, read_calibration
-from isletsim.calibration.records import Comparison, Free, Group, Outcome, Reached
+from isletsim.calibration.records import Comparison, FitOutcome, Free, Group, Reached
 from isletsim.calibration.report import as_data, as_page, kept_result, merge, result_file
 from isletsim.calibration.writing import changes, write_into
 
 __all__ = [
     "Comparison",
+    "FitOutcome",
     "Free",
     "Group",
-    "Outcome",
     "Reached",
     "as_data",
     "as_page",

@@ -16,7 +16,7 @@ import numpy as np
 
 from isletsim.calibration.observe import FitTarget
 from isletsim.calibration.reading import printed
-from isletsim.calibration.records import Comparison, Free, Group, Outcome, Reached
+from isletsim.calibration.records import Comparison, FitOutcome, Free, Group, Reached
 from isletsim.errors import RunError
 from isletsim.units import quantity
 
@@ -33,7 +33,7 @@ UNLIVED = 100.0  # the residuals of numbers with which the reference patient doe
 Found = Mapping[Comparison, float]
 
 
-def fit(group: Group, cohort: int | None = None, keep: bool = False, tell: Callable[[str], None] = print) -> Outcome:
+def fit(group: Group, cohort: int | None = None, keep: bool = False, tell: Callable[[str], None] = print) -> FitOutcome:
     """The numbers of a group that agree best with its rows.
 
     Parameters
@@ -54,7 +54,7 @@ def fit(group: Group, cohort: int | None = None, keep: bool = False, tell: Calla
         last = _reached(bench, group, values, size)
         tell(f"{group.name}: round {number + 1}, misfit {misfit(first):.4g} to {misfit(last):.4g}, {bench.runs} runs")
     rows = tuple(Reached(each, first[each], last[each]) for each in group.comparisons)
-    return Outcome(group, values, errors, rows, bench.runs, size, _assumed(bench, group))
+    return FitOutcome(group, values, errors, rows, bench.runs, size, _assumed(bench, group))
 
 
 def _asks_people(group: Group) -> bool:

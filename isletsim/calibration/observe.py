@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isletsim.calibration.records import Comparison, Study, spread_key, widened
+from isletsim.calibration.records import Comparison, FitStudy, spread_key, widened
 from isletsim.data_files import data_folder
 from isletsim.errors import Fault, InputError, RunError
 from isletsim.language import Note, Spread
@@ -32,7 +32,7 @@ YEAR = 365.25
 class FitTarget:
     """Scenarios that are loaded once and run with other numbers again and again; `runs` counts them."""
 
-    scenarios: dict[Study, Scenario] = field(default_factory=dict)
+    scenarios: dict[FitStudy, Scenario] = field(default_factory=dict)
     runs: int = 0
 
     def observe(
@@ -55,7 +55,7 @@ class FitTarget:
                     found[each] = statistic(each, result, cohort > 0)
         return found
 
-    def run(self, study: Study, values: Mapping[str, float], cohort: int, arms: Collection[str] = ()) -> Result:
+    def run(self, study: FitStudy, values: Mapping[str, float], cohort: int, arms: Collection[str] = ()) -> Result:
         """A scenario with these numbers; only these arms of it, if it has them."""
         scenario = self.scenario(study)
         asked = tuple(each for each in scenario.plan.arms if each.name in arms) or scenario.plan.arms
@@ -64,7 +64,7 @@ class FitTarget:
         patient = patched(scenario.patient, values, scenario.composition.symbols)
         return replace(scenario, plan=plan, patient=patient).run(explain=False)
 
-    def scenario(self, study: Study) -> Scenario:
+    def scenario(self, study: FitStudy) -> Scenario:
         """A scenario, loaded once; a name with an ending is a file beside the evidence."""
         if study not in self.scenarios:
             held = study.scenario.endswith(".toml")

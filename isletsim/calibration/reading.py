@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from isletsim.calibration.records import PEOPLE, STATISTICS, Comparison, Free, Group, Study
+from isletsim.calibration.records import PEOPLE, STATISTICS, Comparison, FitStudy, Free, Group
 from isletsim.composition.model_library import compose_stack
 from isletsim.data_files import data_folder, find
 from isletsim.dosing import read_time
@@ -169,7 +169,7 @@ def _row(document: TomlDocument, keys: KeyPath, row: Mapping[str, Any], evidence
     return Comparison(
         target=target or f"issue {row['issue']}",
         label=f"{described}: {name}" if name else described,
-        study=Study(row["scenario"], tuple(sorted((key, str(value)) for key, value in changed.items()))),
+        study=FitStudy(row["scenario"], tuple(sorted((key, str(value)) for key, value in changed.items()))),
         arm=row["arm"],
         against=document.word(row, "against", keys),
         variable=row["variable"],

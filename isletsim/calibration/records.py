@@ -12,11 +12,11 @@ __all__ = [
     "PEOPLE",
     "STATISTICS",
     "Comparison",
+    "FitOutcome",
+    "FitStudy",
     "Free",
     "Group",
-    "Outcome",
     "Reached",
-    "Study",
     "spread_key",
     "widened",
 ]
@@ -68,7 +68,7 @@ class Free:
 
 
 @dataclass(frozen=True)
-class Study:
+class FitStudy:
     """What is run for a comparison: a scenario, and what of it is changed."""
 
     scenario: str
@@ -89,7 +89,7 @@ class Comparison:
 
     target: str
     label: str
-    study: Study
+    study: FitStudy
     arm: str
     against: str
     variable: str
@@ -135,7 +135,7 @@ class Reached:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FitOutcome:
     """What the fit of a group gave: values and relative standard errors by key, rows, and the work done."""
 
     group: Group

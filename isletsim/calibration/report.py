@@ -10,7 +10,7 @@ from typing import Any
 
 from isletsim.calibration.fit import misfit
 from isletsim.calibration.reading import by_hand, printed
-from isletsim.calibration.records import Comparison, Group, Outcome, Reached
+from isletsim.calibration.records import Comparison, FitOutcome, Group, Reached
 from isletsim.data_files import data_folder
 from isletsim.units import convert, quantity
 
@@ -31,7 +31,7 @@ def kept_result(path: Path | None = None) -> dict[str, Any]:
     return dict(json.loads(wanted.read_text(encoding="utf-8"))) if wanted.exists() else {"groups": {}}
 
 
-def merge(kept: Mapping[str, Any], outcomes: Iterable[Outcome]) -> dict[str, Any]:
+def merge(kept: Mapping[str, Any], outcomes: Iterable[FitOutcome]) -> dict[str, Any]:
     """A kept result with groups that were fitted anew, or only measured anew."""
     groups = dict(kept.get("groups", {}))
     for each in outcomes:
@@ -83,7 +83,7 @@ def explained(kept: Mapping[str, Any], groups: Iterable[Group]) -> dict[str, Any
     return {"groups": found}
 
 
-def as_data(outcome: Outcome) -> dict[str, Any]:
+def as_data(outcome: FitOutcome) -> dict[str, Any]:
     """An outcome as plain data, numbers rounded so that it does not depend on the last bits."""
     before = {row.comparison: row.before for row in outcome.rows if row.comparison.weight > 0}
     after = {row.comparison: row.after for row in outcome.rows if row.comparison.weight > 0}

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from isletsim.calibration.reading import printed
-from isletsim.calibration.records import Free, Outcome, widened
+from isletsim.calibration.records import FitOutcome, Free, widened
 from isletsim.data_files import find
 from isletsim.errors import Fault, InputError
 from isletsim.language import KeyPath, read_document
@@ -24,7 +24,7 @@ _ASSUMED = re.compile(r'(\bassumed\s*=\s*)"([^"]*)"')
 _FITTED = re.compile(rf";? ?fitted to [^;]*{re.escape(BY)}")
 
 
-def changes(outcome: Outcome) -> list[tuple[Path, KeyPath, str, str]]:
+def changes(outcome: FitOutcome) -> list[tuple[Path, KeyPath, str, str]]:
     """What would change: file, key, the line as it is, and as it would be."""
     rows = dict.fromkeys(row.comparison.target for row in outcome.rows if row.comparison.weight > 0)
     if all(math.isnan(error) for error in outcome.errors.values()):
@@ -39,7 +39,7 @@ def changes(outcome: Outcome) -> list[tuple[Path, KeyPath, str, str]]:
     return [(*place, old, new) for place, (old, new) in found.items() if old != new]
 
 
-def write_into(outcome: Outcome) -> list[Path]:
+def write_into(outcome: FitOutcome) -> list[Path]:
     """Put the numbers of an outcome into their files; the files that changed."""
     written = []
     for path, keys, old, new in changes(outcome):

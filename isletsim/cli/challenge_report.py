@@ -25,7 +25,7 @@ from isletsim.study.record import LABELS
 from isletsim.study.run import study_context
 from isletsim.study.subject import simulate_subject
 
-__all__ = ["Seen", "draw_seen", "examine", "told"]
+__all__ = ["Examination", "draw_seen", "examine", "told"]
 
 COLUMNS = 14  # rows of the printed course, at most, besides the moments that reports look at
 SPACINGS = (1, 2, 5, 10, 15, 20, 30, 60, 120)  # minutes between rows
@@ -33,7 +33,7 @@ LONGEST_TITLE = 22  # letters above a panel
 
 
 @dataclass(frozen=True)
-class Seen:
+class Examination:
     """What a test found in one arm of a study (of a patient alone: in that patient), and the unit of every curve."""
 
     study: str
@@ -43,7 +43,7 @@ class Seen:
     units: dict[str, str]
 
 
-def examine(wanted: str, test: str, at: str = "0 day") -> list[Seen]:
+def examine(wanted: str, test: str, at: str = "0 day") -> list[Examination]:
     """Give a test to a patient, or to the reference patient of every arm of a scenario.
 
     Parameters
@@ -79,11 +79,11 @@ def examine(wanted: str, test: str, at: str = "0 day") -> list[Seen]:
     data["cohort"] = {"size": 0}
     data.pop("figures", None)
     scenario = prepared_scenario(scenario_of(TomlDocument(path, document.shown, data, document.text, document.lines)))
-    seen: list[Seen] = []
+    seen: list[Examination] = []
 
     def note(arm: int, day: float, finding: Finding) -> None:
         units = {symbol.name: LABELS.get(unit.text, unit.text) for symbol, unit in finding.challenge.shown}
-        seen.append(Seen(path.stem, scenario.plan.arms[arm].name, day, finding, units))
+        seen.append(Examination(path.stem, scenario.plan.arms[arm].name, day, finding, units))
 
     subject_result = alone(simulate_subject(study_context(scenario, Rules(), note), 0))
     if subject_result.failures:
@@ -92,7 +92,7 @@ def examine(wanted: str, test: str, at: str = "0 day") -> list[Seen]:
     return sorted(seen, key=lambda each: arms.index(each.arm))
 
 
-def told(seen: Sequence[Seen]) -> str:
+def told(seen: Sequence[Examination]) -> str:
     """What the tests found, as text."""
     lines = []
     for each in seen:
@@ -105,7 +105,7 @@ def told(seen: Sequence[Seen]) -> str:
     return "\n".join([*lines, NOTICE])
 
 
-def _course(seen: Seen) -> list[str]:
+def _course(seen: Examination) -> list[str]:
     """The curves as a table: round minutes, and those that a report looks at, so that no peak of a report is missed."""
     minutes, courses = seen.finding.minutes, seen.finding.courses
     spacing = next((each for each in SPACINGS if minutes[-1] / each < COLUMNS), SPACINGS[-1])
@@ -127,7 +127,7 @@ def _decimals(values: Any) -> int:
     return min(6, max(0, 2 - math.floor(math.log10(largest)))) if largest > 0 else 0
 
 
-def draw_seen(seen: Sequence[Seen], folder: str | Path) -> list[Path]:
+def draw_seen(seen: Sequence[Examination], folder: str | Path) -> list[Path]:
     """The curves of the tests as a figure, png and svg."""
     from isletsim.figures import Curve, FigureSpec, Panel, draw
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from isletsim.codegen.numpy_reference import Reference
+    from isletsim.codegen.numpy_reference import NumpyReference
     from isletsim.codegen.program import Program
 
 __all__ = [
@@ -207,7 +207,7 @@ def _scalar(flat: FlatModel) -> Program:
     return with_reciprocals(assemble(flat))
 
 
-def reference(flat: FlatModel) -> Reference:
+def reference(flat: FlatModel) -> NumpyReference:
     """The functions of a flat model in plain NumPy."""
     from isletsim.codegen.numpy_reference import reference as made
 

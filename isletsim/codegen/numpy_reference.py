@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Reference", "reference"]
+__all__ = ["NumpyReference", "reference"]
 
 
 @dataclass(frozen=True)
-class Reference:
+class NumpyReference:
     """The same functions in plain NumPy, with the signatures of docs/engine.md (arrays instead of pointers).
 
     `dense` gives the Jacobian as a square array. `factor` and `solve` are None where none was made.
@@ -44,7 +44,7 @@ class Reference:
     kinks: int
 
 
-def reference(flat: FlatModel) -> Reference:
+def reference(flat: FlatModel) -> NumpyReference:
     """The equations of a flat model as NumPy functions, made from our own generated source."""
     import numpy as np
 
@@ -74,7 +74,7 @@ def reference(flat: FlatModel) -> Reference:
         matrix[rows, columns] = entries[: len(rows)]
         return matrix
 
-    return Reference(
+    return NumpyReference(
         flat=flat,
         source=source,
         prepare=quiet("prepare"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Plan", "elimination_order", "matching", "pattern_of", "plan_of"]
+__all__ = ["EliminationPlan", "elimination_order", "matching", "pattern_of", "plan_of"]
 
 MOST_PRODUCTS = 40_000  # beyond this many products in straight-line code the solver's own dense path is used
 LANES = 8  # numbers that the loops over the block take at once
@@ -19,7 +19,7 @@ Pattern = list[set[int]]  # the columns of every row
 
 
 @dataclass(frozen=True)
-class Plan:
+class EliminationPlan:
     """How W will be eliminated.
 
     `pivots` are (row, column) in order; the first `sparse` of them are straight-line code, the others form the dense
@@ -109,7 +109,7 @@ def elimination_order(pattern: Pattern, columns_of: Sequence[int]) -> tuple[list
     return order, costs
 
 
-def plan_of(rows: Sequence[int], columns: Sequence[int], algebraic: Sequence[bool]) -> Plan | None:
+def plan_of(rows: Sequence[int], columns: Sequence[int], algebraic: Sequence[bool]) -> EliminationPlan | None:
     """The plan of least work; None when no order works or the straight-line part is too long.
 
     A product in straight-line code counts 2 (it must be compiled, too), one in the block's loops 1/4, and every row of
@@ -129,4 +129,4 @@ def plan_of(rows: Sequence[int], columns: Sequence[int], algebraic: Sequence[boo
     _, sparse, products = min(work)
     if products > MOST_PRODUCTS:
         return None
-    return Plan(tuple((row, columns_of[row]) for row in order), sparse, products)
+    return EliminationPlan(tuple((row, columns_of[row]) for row in order), sparse, products)

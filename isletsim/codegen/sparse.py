@@ -1,4 +1,4 @@
-"""Sparse LU of W = d * M - J as instructions, in the order of a `Plan`.
+"""Sparse LU of W = d * M - J as instructions, in the order of a `EliminationPlan`.
 
 The instructions work on A = J - d * M = -W, which needs no negation of J: with the stored reciprocals -1 / pivot of A
 and the stored multipliers, elimination and both substitutions are additions of products only. Elimination goes row by
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from isletsim.codegen.dense_block import SMALLEST_PIVOT
-from isletsim.codegen.ordering import Plan, plan_of
+from isletsim.codegen.ordering import EliminationPlan, plan_of
 from isletsim.codegen.routine import Routine, Step
 from isletsim.codegen.tape import STATE, Tape
 
@@ -98,7 +98,9 @@ class _Part:
             line[row] = tape.sub(line.get(row, tape.zero), tape.scalar("d", STATE))
         return line
 
-    def eliminate(self, line: dict[int, int], plan: Plan, upper: Sequence[tuple[int, Lines]], index: int) -> Lines:
+    def eliminate(
+        self, line: dict[int, int], plan: EliminationPlan, upper: Sequence[tuple[int, Lines]], index: int
+    ) -> Lines:
         """Subtract the earlier pivots' rows from a line; the multipliers are kept."""
         tape, kept = self.tape, []
         for earlier in range(min(index, plan.sparse)):
@@ -146,7 +148,7 @@ def _sound(tape: Tape, pivot: int, pivot_column: int, line: dict[int, int], size
     return tape.both(enough, tape.less(size, tape.number(float("inf"))))
 
 
-def _solution(plan: Plan, multipliers: Sequence[Lines], upper: Sequence[tuple[int, Lines]]) -> Routine:
+def _solution(plan: EliminationPlan, multipliers: Sequence[Lines], upper: Sequence[tuple[int, Lines]]) -> Routine:
     """Forward and backward substitution: everything is read from b before anything is stored there."""
     tape = Tape()
     side: list[int] = []

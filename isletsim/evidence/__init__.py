@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from isletsim.evidence.intervals import Interval, exact_share, interval
 from isletsim.evidence.reading import read_evidence, read_flags
-from isletsim.evidence.records import Claim, Evidence, Flag, Measured, Spread, Target, concerning
+from isletsim.evidence.records import Claim, Evidence, Flag, Measured, MeasuredSpread, Target, concerning
 
 __all__ = [
     "Claim",
@@ -16,7 +16,7 @@ __all__ = [
     "Flag",
     "Interval",
     "Measured",
-    "Spread",
+    "MeasuredSpread",
     "Target",
     "concerning",
     "exact_share",

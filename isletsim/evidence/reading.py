@@ -25,8 +25,8 @@ from isletsim.evidence.records import (
     Flag,
     Grading,
     Measured,
+    MeasuredSpread,
     SourceDocument,
-    Spread,
     Target,
 )
 from isletsim.language import KeyPath, TomlDocument, read_document
@@ -229,7 +229,9 @@ def _number(document: TomlDocument, table: Mapping[str, Any], keys: KeyPath) -> 
     return float(f"{convert(found.value, found.unit):.12g}"), found.unit
 
 
-def _spread(document: TomlDocument, table: Mapping[str, Any], keys: KeyPath, number: float | None) -> Spread | None:
+def _spread(
+    document: TomlDocument, table: Mapping[str, Any], keys: KeyPath, number: float | None
+) -> MeasuredSpread | None:
     kinds = [kind for kind in SPREADS if kind in table]
     if not kinds:
         return None
@@ -246,7 +248,7 @@ def _spread(document: TomlDocument, table: Mapping[str, Any], keys: KeyPath, num
     if wrong:
         document.fault((*keys, kind), wrong)
         return None
-    return Spread(kind, numbers)
+    return MeasuredSpread(kind, numbers)
 
 
 def _unsound(kind: str, numbers: tuple[float, ...], number: float) -> str:

@@ -22,8 +22,8 @@ __all__ = [
     "Flag",
     "Grading",
     "Measured",
+    "MeasuredSpread",
     "SourceDocument",
-    "Spread",
     "Target",
     "concerning",
 ]
@@ -40,7 +40,7 @@ STATUSES = ("modelled", "predicted", "contested", "out_of_scope", "not_modelled"
 
 
 @dataclass(frozen=True)
-class Spread:
+class MeasuredSpread:
     """How sure a value is: two ends (ci, iqr, range), one size (se, sd), or two counts (count), in the value's unit."""
 
     kind: str
@@ -54,7 +54,7 @@ class Measured:
     name: str
     number: float | None
     unit: Unit | None
-    spread: Spread | None
+    spread: MeasuredSpread | None
     direction: str
     says: str
     probability: str

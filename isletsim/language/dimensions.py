@@ -40,11 +40,11 @@ def dimension_of(tree: Tree, of_name: Callable[[str], Dimension], text: str) -> 
     ------
     Mismatch : at the first piece that does not fit.
     """
-    return _Reader(of_name, text).visit(tree)
+    return _DimensionReader(of_name, text).visit(tree)
 
 
 @dataclass(frozen=True)
-class _Reader:
+class _DimensionReader:
     """One walk over one tree; a method for every dimension rule of `OPERATORS`."""
 
     of_name: Callable[[str], Dimension]

@@ -49,7 +49,7 @@ class SlowState:
     time: float = 0.0
 
 
-class Seen(NamedTuple):
+class RealDay(NamedTuple):
     """A real day: its summaries, the midnight at its end, and how far it is from closing, in tolerances."""
 
     s: NDArray[np.float64]
@@ -96,7 +96,7 @@ class DailyStepper:
 
     def _real(
         self, slow: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]
-    ) -> Steps[Seen]:
+    ) -> Steps[RealDay]:
         """One real day."""
         seen, _ = yield from self._settled(slow, base, v, x, 1, 1)
         return seen
@@ -109,13 +109,13 @@ class DailyStepper:
         x: NDArray[np.float64],
         least: int,
         most: int,
-    ) -> Steps[tuple[Seen, NDArray[np.float64]]]:
+    ) -> Steps[tuple[RealDay, NDArray[np.float64]]]:
         """Real days until one closes: the last of them, and the midnight at its beginning."""
         errand = yield from self._done(self.desk.settling(self.day, slow, base, v, x, least, most))
         if errand.failed is not None:
             raise DayFailed(errand.failed)
         s, x, dawn, gap = self.desk.seen(errand)
-        return Seen(s, x, gap), dawn
+        return RealDay(s, x, gap), dawn
 
     def _paced(self, slow: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]) -> Base:
         """The base with a pace that suits days that read v; looked at again only where they have become others."""
@@ -133,7 +133,7 @@ class DailyStepper:
         return self._reads(slow.parameters, v), seen.x
 
     def _moved(
-        self, slow: SlowState, v: NDArray[np.float64], seen: Seen, dawn: NDArray[np.float64]
+        self, slow: SlowState, v: NDArray[np.float64], seen: RealDay, dawn: NDArray[np.float64]
     ) -> Steps[SlowState]:
         """The life with its base at a new real day: slopes are fresh where it came as a surprise, else bent."""
         base, known = slow.base, slow.known

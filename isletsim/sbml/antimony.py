@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isletsim.errors import Fault, InputError
-from isletsim.sbml.exchange import CLOCK, Exchange, TimedEvent, Variable, number_of
+from isletsim.sbml.exchange import CLOCK, Exchange, ExchangeVariable, TimedEvent, number_of
 from isletsim.sbml.infix import formula
 from isletsim.sbml.writing import BASE_UNITS, SBO_TERMS, unit_identifier
 from isletsim.units import PURE, Dimension
@@ -52,7 +52,7 @@ _CHAPTERS = (
 )
 
 
-def _measure(each: Variable) -> list[str]:
+def _measure(each: ExchangeVariable) -> list[str]:
     kind = "const" if each.fixed else "var"
     begin = "" if each.value is None else f" = {number_of(each.value)}"
     if each.initial is not None:
@@ -64,7 +64,7 @@ def _measure(each: Variable) -> list[str]:
     return [*made, f"  {each.id} has {unit_identifier(each.dimension)};"]
 
 
-def _notes(each: Variable) -> list[str]:
+def _notes(each: ExchangeVariable) -> list[str]:
     made = [f'  {each.id} is "{_line(each.name)}";'] if each.name != each.id else []
     made.append(f"  {each.id}.sboTerm = {int(SBO_TERMS[each.kind].rpartition(':')[2])};")
     return made + [f'  {each.id} description "{link}";' for link in each.sources]

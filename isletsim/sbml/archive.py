@@ -9,7 +9,7 @@ from xml.sax.saxutils import quoteattr
 
 from isletsim.errors import InputError
 from isletsim.sbml.antimony import antimony_text
-from isletsim.sbml.exchange import Exchange, Variable, number_of
+from isletsim.sbml.exchange import Exchange, ExchangeVariable, number_of
 from isletsim.sbml.writing import CORE, MATHML, sbml_text
 
 __all__ = ["sedml_text", "write_archive"]
@@ -54,7 +54,7 @@ def sedml_text(exchange: Exchange, until: float, records: int, source: str = "mo
     return "\n".join(lines) + "\n"
 
 
-def _is_report(each: Variable) -> bool:
+def _is_report(each: ExchangeVariable) -> bool:
     return each.name.startswith("report.")
 
 
@@ -71,7 +71,7 @@ def _generator(identifier: str) -> str:
     )
 
 
-def _plot(each: Variable) -> str:
+def _plot(each: ExchangeVariable) -> str:
     title = each.name.removeprefix("report.")
     data = f'xDataReference="data_time" yDataReference="data_{each.id}"'
     curve = f'<curve id="curve_{each.id}" logX="false" logY="false" {data}/>'

@@ -26,7 +26,7 @@ from isletsim.sbml.writing import sbml_text
 from isletsim.study import load_scenario
 
 if TYPE_CHECKING:
-    from isletsim.sbml.suite import Verdict
+    from isletsim.sbml.suite import CaseVerdict
 
 __all__ = ["export_file", "import_file", "judge_folder", "run_file", "table", "write_run"]
 
@@ -144,7 +144,7 @@ def judge_folder(
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[str, bool]:
     """Return the verdicts on a folder of cases as text, and whether none is wrong."""
-    verdicts: list[Verdict] = run_suite(folder, write, jobs or os.cpu_count() or 1, progress)
+    verdicts: list[CaseVerdict] = run_suite(folder, write, jobs or os.cpu_count() or 1, progress)
     if report is not None:
         write_json(verdicts, report)
     if page is not None:

@@ -13,7 +13,7 @@ from isletsim.errors import Fault, InputError
 from isletsim.flat import TIME
 from isletsim.language import Apply, Name, Number, Tree, apply, names
 from isletsim.sbml.algebra import ordered
-from isletsim.sbml.exchange import CLOCK, Exchange, Variable
+from isletsim.sbml.exchange import CLOCK, Exchange, ExchangeVariable
 from isletsim.units import times
 
 __all__ = ["without_algebra"]
@@ -41,7 +41,7 @@ def without_algebra(exchange: Exchange, consistent: Mapping[str, float]) -> Exch
     }
     rates[TIME] = ONE
     laws = {each.id: each.rule for each in exchange.variables if each.kind == "expression" and each.rule is not None}
-    added: list[Variable] = []
+    added: list[ExchangeVariable] = []
     for unknown in unknowns:
         assert unknown.rule is not None
         others = {each.id for each in unknowns} - {unknown.id}
@@ -58,7 +58,7 @@ def without_algebra(exchange: Exchange, consistent: Mapping[str, float]) -> Exch
             for name, tree in made.made.items():
                 base = by_id[made.source[name]]
                 unit = times(base.dimension, dimension, -1.0)
-                added.append(Variable(name, f"change of {base.name}", "expression", unit, rule=tree))
+                added.append(ExchangeVariable(name, f"change of {base.name}", "expression", unit, rule=tree))
         rate = apply("negate", apply("divide", change, slope))
         state = replace(unknown, kind="state", value=consistent[unknown.id], initial=None, rule=rate)
         by_id[unknown.id] = state
@@ -66,7 +66,7 @@ def without_algebra(exchange: Exchange, consistent: Mapping[str, float]) -> Exch
     return replace(exchange, variables=_in_order([*kept, *added]))
 
 
-def _in_order(variables: list[Variable]) -> tuple[Variable, ...]:
+def _in_order(variables: list[ExchangeVariable]) -> tuple[ExchangeVariable, ...]:
     laws = {each.id: each.rule for each in variables if each.kind == "expression" and each.rule is not None}
     by_id = {each.id: each for each in variables}
     rest = [each for each in variables if each.kind != "expression"]

@@ -14,17 +14,16 @@ from isletsim.flat import TIME, Event, FlatModel
 from isletsim.language import Apply, Name, Number, Tree, apply, walk
 from isletsim.sbml.algebra import dependents, linear, needed
 from isletsim.sbml.flattened import Flattened
-from isletsim.sbml.records import Event as WrittenEvent
-from isletsim.sbml.records import flat_name
+from isletsim.sbml.records import SbmlEvent, flat_name
 
-__all__ = ["Break", "EventPlan", "PlannedEvent", "Target", "plan_events"]
+__all__ = ["Break", "EventPlan", "EventTarget", "PlannedEvent", "plan_events"]
 
 NEVER = -1
 COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})
 
 
 @dataclass(frozen=True)
-class Target:
+class EventTarget:
     """State that an assignment sets; `size` is the probe index of the factor from concentration to amount."""
 
     state: int
@@ -42,7 +41,7 @@ class PlannedEvent:
     initially: bool
     persistent: bool
     at_trigger: bool
-    targets: tuple[Target, ...]
+    targets: tuple[EventTarget, ...]
     values: tuple[int, ...]
 
 
@@ -167,7 +166,7 @@ def _probe_model(flat: FlatModel, probe: _Probe) -> FlatModel:
     )
 
 
-def _planned_event(flattened: Flattened, event: WrittenEvent, probe: _Probe, place: Mapping[str, int]) -> PlannedEvent:
+def _planned_event(flattened: Flattened, event: SbmlEvent, probe: _Probe, place: Mapping[str, int]) -> PlannedEvent:
     targets = [_target(flattened, event, flat_name(variable), probe, place) for variable, _ in event.assignments]
     return PlannedEvent(
         name=event.id,
@@ -182,18 +181,18 @@ def _planned_event(flattened: Flattened, event: WrittenEvent, probe: _Probe, pla
     )
 
 
-def _target(flattened: Flattened, event: WrittenEvent, name: str, probe: _Probe, place: Mapping[str, int]) -> Target:
+def _target(flattened: Flattened, event: SbmlEvent, name: str, probe: _Probe, place: Mapping[str, int]) -> EventTarget:
     pool = flattened.pools.get(name)
     if pool is not None and not pool.is_amount and pool.amount:
-        return Target(place[flattened.fast.get(pool.amount, pool.amount)], probe.add(Name(pool.compartment)))
+        return EventTarget(place[flattened.fast.get(pool.amount, pool.amount)], probe.add(Name(pool.compartment)))
     state = flattened.fast.get(name, name)
     if state not in place:
         message = "This quantity is constant, or a rule determines it; an event cannot set it."
         raise InputError(Fault(f"event {event.id}, assignment of {name}", message))
-    return Target(place[state])
+    return EventTarget(place[state])
 
 
-def _check_equalities(flattened: Flattened, event: WrittenEvent, definitions: Mapping[str, Tree]) -> None:
+def _check_equalities(flattened: Flattened, event: SbmlEvent, definitions: Mapping[str, Tree]) -> None:
     """Refuse equality of continuous quantities; only `time == number` has a well-defined instant."""
     trees = [event.trigger, *(definitions[name] for name in needed(definitions, event.trigger) if name in definitions)]
     for node in (node for tree in trees for node in walk(tree)):

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from isletsim.language import Tree
 from isletsim.units import Dimension
 
-__all__ = ["CLOCK", "Exchange", "TimedEvent", "Variable", "number_of"]
+__all__ = ["CLOCK", "Exchange", "ExchangeVariable", "TimedEvent", "number_of"]
 
 CLOCK: Dimension = (("[time]", 1.0),)
 
 
 @dataclass(frozen=True)
-class Variable:
+class ExchangeVariable:
     """Variable of an exchange model: identifier, display name, initial value and rule.
 
     Attributes
@@ -65,7 +65,7 @@ class Exchange:
     id: str
     title: str
     notes: tuple[str, ...]
-    variables: tuple[Variable, ...]
+    variables: tuple[ExchangeVariable, ...]
     events: tuple[TimedEvent, ...]
     sources: tuple[str, ...] = ()
 

@@ -16,12 +16,12 @@ from isletsim.sbml.records import (
     Compartment,
     Constraint,
     Document,
-    Event,
     Parameter,
     Reaction,
-    Reference,
     Rule,
+    SbmlEvent,
     Species,
+    SpeciesReference,
     UnitPart,
 )
 
@@ -46,10 +46,10 @@ def read_document(path: Path) -> Document:
     ------
     InputError : all faults and unsupported parts, by name and place.
     """
-    return _Reader(open_document(path), path).read()
+    return _DocumentReader(open_document(path), path).read()
 
 
-class _Reader:
+class _DocumentReader:
     """Reader of one document; faults are collected and raised together."""
 
     def __init__(self, document: Any, path: Path) -> None:
@@ -71,7 +71,7 @@ class _Reader:
         parameters = [self._parameter(each) for each in _each(model, "Parameters", "Parameter")]
         reactions = tuple(self._reaction(each) for each in _each(model, "Reactions", "Reaction"))
         self._read_rules()
-        written = enumerate(_each(model, "Events", "Event"), start=1)
+        written = enumerate(_each(model, "Events", "SbmlEvent"), start=1)
         events = tuple(filter(None, (self._event(each, number) for number, each in written)))
         constraints = tuple(filter(None, map(self._constraint, _each(model, "Constraints", "Constraint"))))
         if self.faults:
@@ -212,7 +212,7 @@ class _Reader:
             reversible=each.getReversible(),
         )
 
-    def _reference(self, each: Any, sign: int, place: str) -> Reference:
+    def _reference(self, each: Any, sign: int, place: str) -> SpeciesReference:
         species, name = each.getSpecies(), each.getId()
         math_element = each.getStoichiometryMath() if self.level == 2 else None
         if math_element is not None and math_element.isSetMath():
@@ -221,15 +221,15 @@ class _Reader:
                 # The identifier means the stoichiometry wherever it stands.
                 self.stoichiometries.append(Parameter(name, None, False))  # noqa: FBT003
                 self.rules.append(Rule("assignment", name, tree or Number(math.nan), place))
-            return Reference(species, sign, tree or Number(math.nan))
+            return SpeciesReference(species, sign, tree or Number(math.nan))
         value: float | None = each.getStoichiometry() if each.isSetStoichiometry() or self.level == 2 else None
         if self.level == 2 and each.getDenominator() != 1:
             value = each.getStoichiometry() / each.getDenominator()
         if not name:
-            return Reference(species, sign, Number(math.nan if value is None else value))
+            return SpeciesReference(species, sign, Number(math.nan if value is None else value))
         constant = each.getConstant() if self.level > 2 else False
         self.stoichiometries.append(Parameter(name, value, constant))
-        return Reference(species, sign, self.translator.name(name))
+        return SpeciesReference(species, sign, self.translator.name(name))
 
     def _read_rules(self) -> None:
         for each in _each(self.model, "InitialAssignments", "InitialAssignment"):
@@ -246,7 +246,7 @@ class _Reader:
             line = element.getLine()
             self.rules.append(Rule(kind, variable, tree, f"{self.path}:{line}, {place}" if line else place))
 
-    def _event(self, each: Any, number: int) -> Event | None:
+    def _event(self, each: Any, number: int) -> SbmlEvent | None:
         name = each.getId() or f"number {number}"
         place = f"event {name}"
         self._note(each)
@@ -259,7 +259,7 @@ class _Reader:
             if tree is not None:
                 assignments.append((assignment.getVariable(), tree))
         levels = self.level > 2
-        return Event(
+        return SbmlEvent(
             id=name,
             trigger=trigger,
             initially=each.getTrigger().getInitialValue() if levels else True,

@@ -15,12 +15,12 @@ __all__ = [
     "Compartment",
     "Constraint",
     "Document",
-    "Event",
     "Parameter",
     "Reaction",
-    "Reference",
     "Rule",
+    "SbmlEvent",
     "Species",
+    "SpeciesReference",
     "UnitPart",
     "flat_name",
     "rate_name",
@@ -76,7 +76,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Reference:
+class SpeciesReference:
     """Species reference of a reaction, with sign and stoichiometry."""
 
     species: str
@@ -89,7 +89,7 @@ class Reaction:
     """Reaction; `law` is the rate of its extent, None without mathematics."""
 
     id: str
-    references: tuple[Reference, ...]
+    references: tuple[SpeciesReference, ...]
     law: Tree | None
     fast: bool = False
     reversible: bool = False
@@ -106,7 +106,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Event:
+class SbmlEvent:
     """Event, executed when its trigger becomes true."""
 
     id: str
@@ -146,7 +146,7 @@ class Document:
     parameters: tuple[Parameter, ...]
     reactions: tuple[Reaction, ...]
     rules: tuple[Rule, ...]
-    events: tuple[Event, ...]
+    events: tuple[SbmlEvent, ...]
     constraints: tuple[Constraint, ...] = ()
     factor: str = ""
     time_unit: tuple[UnitPart, ...] = ()

@@ -24,7 +24,7 @@ from isletsim.sbml.model import SbmlModel, SbmlTrajectory, load_sbml
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Case", "Verdict", "find_cases", "judge", "run_suite", "summary", "support_page", "write_json"]
+__all__ = ["Case", "CaseVerdict", "find_cases", "judge", "run_suite", "summary", "support_page", "write_json"]
 
 RELATIVE = 1e-10  # tolerances of the solver: far below what a case asks for
 MARGIN = 1e-5  # the absolute one, as a share of the case's own
@@ -48,7 +48,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CaseVerdict:
     """Verdict on a case; `reason` names what was refused, or the first value that is off."""
 
     case: str
@@ -113,7 +113,7 @@ def _listed(text: str) -> tuple[str, ...]:
 # --- one case ---------------------------------------------------------------------------------------------------------
 
 
-def judge(case: Case, write: Path | None = None) -> Verdict:
+def judge(case: Case, write: Path | None = None) -> CaseVerdict:
     """Run one case and return its verdict.
 
     `write` is a folder for the computed values (`NAME.csv`).
@@ -123,13 +123,13 @@ def judge(case: Case, write: Path | None = None) -> Verdict:
         trajectory = _simulate(case, load_sbml(case.model))
         found = np.column_stack([_wanted(case, trajectory, name) for name in case.variables])
     except InputError as refusal:
-        return Verdict(case.name, "refused", _first(refusal))
+        return CaseVerdict(case.name, "refused", _first(refusal))
     except RunError as failure:
-        return Verdict(case.name, "refused", str(failure))
+        return CaseVerdict(case.name, "refused", str(failure))
     if write is not None:
         _write_results(write / f"{case.name}.csv", case.variables, trajectory.time, found)
     off = _off(case, expected, found)
-    return Verdict(case.name, "wrong", off) if off else Verdict(case.name, "pass")
+    return CaseVerdict(case.name, "wrong", off) if off else CaseVerdict(case.name, "pass")
 
 
 def _first(refusal: InputError) -> str:
@@ -191,7 +191,7 @@ def run_suite(
     write: Path | None = None,
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> list[Verdict]:
+) -> list[CaseVerdict]:
     """Return the verdict on every case of a folder; tags come from its `index.json`."""
     cases = find_cases(folder)
     tags = _tags(folder)
@@ -201,7 +201,7 @@ def run_suite(
     for done, verdict in enumerate(_judged(cases, write, jobs), start=1):
         known = tags.get(verdict.case, {})
         verdicts.append(
-            Verdict(
+            CaseVerdict(
                 verdict.case, verdict.verdict, verdict.reason, tuple(known.get("tags", ())), str(known.get("level", ""))
             )
         )
@@ -210,7 +210,7 @@ def run_suite(
     return verdicts
 
 
-def _judged(cases: Sequence[Case], write: Path | None, jobs: int) -> Iterable[Verdict]:
+def _judged(cases: Sequence[Case], write: Path | None, jobs: int) -> Iterable[CaseVerdict]:
     if jobs <= 1:
         yield from (judge(case, write) for case in cases)
         return
@@ -226,7 +226,7 @@ def _tags(folder: Path) -> Mapping[str, Mapping[str, Sequence[str]]]:
     return known
 
 
-def summary(verdicts: Sequence[Verdict]) -> str:
+def summary(verdicts: Sequence[CaseVerdict]) -> str:
     """The counts, and one line for every case that did not pass."""
     lines = [f"{each.case}  {each.verdict:<8} {each.reason}".rstrip() for each in verdicts if each.verdict != "pass"]
     total = len(verdicts)
@@ -235,13 +235,13 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     return "\n".join([*lines, f"{total} cases: {shares}"])
 
 
-def write_json(verdicts: Sequence[Verdict], path: Path) -> None:
+def write_json(verdicts: Sequence[CaseVerdict], path: Path) -> None:
     """The verdicts as JSON, case by case."""
     data = {each.case: {key: value for key, value in asdict(each).items() if key != "case"} for each in verdicts}
     path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 
-def support_page(verdicts: Sequence[Verdict]) -> str:
+def support_page(verdicts: Sequence[CaseVerdict]) -> str:
     """Return a Markdown page of the supported parts of SBML, tag by tag."""
     total = len(verdicts)
     passed = sum(each.verdict == "pass" for each in verdicts)

@@ -14,7 +14,7 @@ from isletsim.flat import AMOUNT, TIME, FlatModel
 from isletsim.language import Name, Number, Tree, apply, names
 from isletsim.sbml.algebra import renamed
 from isletsim.sbml.dimension_inference import Simplifier
-from isletsim.sbml.exchange import CLOCK, Exchange, TimedEvent, Variable
+from isletsim.sbml.exchange import CLOCK, Exchange, ExchangeVariable, TimedEvent
 from isletsim.sbml.merging import Daily, Merged
 from isletsim.units import PURE, Dimension, times
 
@@ -101,7 +101,10 @@ class _Maker:
         variables = [*self._parameters(changed), *doses, *self._constants(simplifier)]
         variables += self._expressions(simplifier)
         variables += self._states(simplifier, start)
-        pieces = [Variable(each.id, each.id, "expression", each.dimension, rule=each.tree) for each in simplifier.bound]
+        pieces = [
+            ExchangeVariable(each.id, each.id, "expression", each.dimension, rule=each.tree)
+            for each in simplifier.bound
+        ]
         return Exchange(
             id=_spelled(name) or "model",
             title=title or name,
@@ -155,7 +158,7 @@ class _Maker:
 
     # --- variables ---
 
-    def _parameters(self, changed: set[str]) -> list[Variable]:
+    def _parameters(self, changed: set[str]) -> list[ExchangeVariable]:
         flat = self.flat
         made = []
         for name, value in zip(flat.parameters, flat.values, strict=True):
@@ -164,13 +167,13 @@ class _Maker:
             number = float(self.given.get(name, value))
             fixed = id_ not in changed
             made.append(
-                Variable(
+                ExchangeVariable(
                     id_, name, "parameter", self.dimensions[id_], number, fixed=fixed, about=about, sources=sources
                 )
             )
         return made
 
-    def _constants(self, simplifier: Simplifier) -> list[Variable]:
+    def _constants(self, simplifier: Simplifier) -> list[ExchangeVariable]:
         flat = self.flat
         made = []
         for name, tree in flat.constants:
@@ -178,22 +181,24 @@ class _Maker:
             dimension = self.dimensions[self.ids[name]]
             law = self._tree(tree, dimension, simplifier)
             made.append(
-                Variable(
+                ExchangeVariable(
                     self.ids[name], name, "constant", dimension, initial=law, fixed=True, about=about, sources=sources
                 )
             )
         return made
 
-    def _expressions(self, simplifier: Simplifier) -> list[Variable]:
+    def _expressions(self, simplifier: Simplifier) -> list[ExchangeVariable]:
         made = []
         for name, tree in self.flat.expressions:
             about, sources = self._note(name)
             dimension = self.dimensions[self.ids[name]]
             law = self._tree(tree, dimension, simplifier)
-            made.append(Variable(self.ids[name], name, "expression", dimension, rule=law, about=about, sources=sources))
+            made.append(
+                ExchangeVariable(self.ids[name], name, "expression", dimension, rule=law, about=about, sources=sources)
+            )
         return made
 
-    def _states(self, simplifier: Simplifier, start: NDArray[np.float64] | None) -> list[Variable]:
+    def _states(self, simplifier: Simplifier, start: NDArray[np.float64] | None) -> list[ExchangeVariable]:
         flat = self.flat
         made = []
         for index, (name, law, free, begin) in enumerate(
@@ -208,7 +213,7 @@ class _Maker:
             )
             expected = residual if free else times(dimension, CLOCK, -1.0)
             made.append(
-                Variable(
+                ExchangeVariable(
                     id=id_,
                     name=name,
                     kind="unknown" if free else "state",
@@ -235,11 +240,11 @@ class _Maker:
 
     def _timed_events(
         self, stops: list[ScheduledEvent], simplifier: Simplifier
-    ) -> tuple[list[TimedEvent], list[Variable]]:
+    ) -> tuple[list[TimedEvent], list[ExchangeVariable]]:
         """Every dose, course and visit as one thing that happens, in the order of the schedule."""
         flat = self.flat
         made: list[TimedEvent] = []
-        doses: dict[tuple[str, float], Variable] = {}
+        doses: dict[tuple[str, float], ExchangeVariable] = {}
         for index, stop in enumerate(stops):
             if stop.kind == _ACTION:
                 action = flat.actions[stop.index]
@@ -258,14 +263,14 @@ class _Maker:
             made.append(TimedEvent(id_, f"{said} at day {stop.time:g}", stop.time, len(stops) - index, listed))
         return made, list(doses.values())
 
-    def _repeated(self, daily: list[Daily], simplifier: Simplifier) -> tuple[list[TimedEvent], list[Variable]]:
+    def _repeated(self, daily: list[Daily], simplifier: Simplifier) -> tuple[list[TimedEvent], list[ExchangeVariable]]:
         """What happens every day: an event that winds its own clock."""
         made: list[TimedEvent] = []
-        clocks: list[Variable] = []
+        clocks: list[ExchangeVariable] = []
         for each in daily:
             clock = self._identifier(f"next {each.name}")
             self.dimensions[clock] = CLOCK
-            clocks.append(Variable(clock, f"next time of {each.name}", "parameter", CLOCK, each.first))
+            clocks.append(ExchangeVariable(clock, f"next time of {each.name}", "parameter", CLOCK, each.first))
             listed = [
                 (self.ids[target], self._tree(tree, self.dimensions[self.ids[target]], simplifier))
                 for target, tree in each.assignments
@@ -275,7 +280,7 @@ class _Maker:
             made.append(TimedEvent(id_, each.name, each.first, each.rank, tuple(listed), each.every, clock))
         return made, clocks
 
-    def _dose(self, action: str, amount: float, doses: dict[tuple[str, float], Variable]) -> str:
+    def _dose(self, action: str, amount: float, doses: dict[tuple[str, float], ExchangeVariable]) -> str:
         """The parameter that holds an amount; the same for the same amount into the same port."""
         port = action.rpartition(":")[0]
         if port not in self.composition.ports or not action.endswith(":add"):
@@ -285,7 +290,7 @@ class _Maker:
             dimension = self.composition.ports[port].unit.dimension
             self.dimensions[id_] = dimension
             said = f"amount given into {port}"
-            doses[port, amount] = Variable(id_, said, "parameter", dimension, amount, fixed=True)
+            doses[port, amount] = ExchangeVariable(id_, said, "parameter", dimension, amount, fixed=True)
         return doses[port, amount].id
 
     def _given(self, tree: Tree, target: str, amount: str, simplifier: Simplifier) -> Tree:
@@ -312,7 +317,7 @@ def _links(keys: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _in_order(variables: list[Variable]) -> list[Variable]:
+def _in_order(variables: list[ExchangeVariable]) -> list[ExchangeVariable]:
     """Parameters, constants, states, then expressions, each after those it needs."""
     from isletsim.sbml.algebra import ordered
 

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 from isletsim.flat import TIME
 from isletsim.language import Apply, Name, Number, Tree
 from isletsim.sbml.dimension_inference import Dimensions
-from isletsim.sbml.exchange import CLOCK, Exchange, TimedEvent, Variable, number_of
+from isletsim.sbml.exchange import CLOCK, Exchange, ExchangeVariable, TimedEvent, number_of
 from isletsim.units import PURE, Dimension, times
 
 __all__ = ["BASE_UNITS", "CORE", "MATHML", "SBO_TERMS", "sbml_text", "unit_identifier"]
@@ -138,7 +138,7 @@ class _Writer:
         identifier = unit_identifier(dimension)
         return f'<unitDefinition id="{identifier}"><listOfUnits>{"".join(parts)}</listOfUnits></unitDefinition>'
 
-    def _parameter(self, each: Variable) -> str:
+    def _parameter(self, each: ExchangeVariable) -> str:
         value = "" if each.value is None else f' value="{_attribute(each.value)}"'
         term = SBO_TERMS[each.kind]
         if each.kind == "state" and any(name == "[length]" and power < 0 for name, power in each.dimension):
@@ -154,14 +154,14 @@ class _Writer:
         )
         return f"{head}>{inside}</parameter>" if inside else f"{head}/>"
 
-    def _initial(self, each: Variable) -> str:
+    def _initial(self, each: ExchangeVariable) -> str:
         assert each.initial is not None
         return (
             f"<initialAssignment symbol={quoteattr(each.id)}>{self._math(each.initial, each.dimension)}"
             "</initialAssignment>"
         )
 
-    def _rule(self, each: Variable) -> str:
+    def _rule(self, each: ExchangeVariable) -> str:
         assert each.rule is not None
         if each.kind == "unknown":
             known = self.dimensions.of(each.rule)

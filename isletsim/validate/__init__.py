@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from isletsim.validate.checks import Check, Checks, Study, read_checks
+from isletsim.validate.checks import Check, Checks, ValidationStudy, read_checks
 from isletsim.validate.experiments import ExperimentReport, validate_experiments
 from isletsim.validate.measure import Simulated, measure
-from isletsim.validate.run import Report, Row, Score, validate
+from isletsim.validate.run import Row, Score, ValidationReport, validate
 from isletsim.validate.verdict import Verdict, judge
 
 __all__ = [
     "Check",
     "Checks",
     "ExperimentReport",
-    "Report",
     "Row",
     "Score",
     "Simulated",
-    "Study",
+    "ValidationReport",
+    "ValidationStudy",
     "Verdict",
     "judge",
     "measure",

@@ -21,7 +21,7 @@ from isletsim.evidence import Evidence, Measured, Target, read_evidence
 from isletsim.language import KeyPath, TomlDocument, Tree, read_document
 from isletsim.units import Unit
 
-__all__ = ["COMPARES", "OVERS", "STANDINGS", "STATISTICS", "Check", "Checks", "Study", "read_checks"]
+__all__ = ["COMPARES", "OVERS", "STANDINGS", "STATISTICS", "Check", "Checks", "ValidationStudy", "read_checks"]
 
 # What is made of one subject's course between `since` and `at`.
 STATISTICS = (
@@ -50,7 +50,7 @@ _STUDY = ("about", "standing", "file", "scenario", "set")
 
 
 @dataclass(frozen=True)
-class Study:
+class ValidationStudy:
     """A scenario that targets are held against; `path` is None where it is not there yet.
 
     Attributes
@@ -82,7 +82,7 @@ class Check:
     name: str
     target: Target
     value: Measured
-    study: Study
+    study: ValidationStudy
     arm: str
     measure: Tree
     text: str
@@ -103,7 +103,7 @@ class Check:
     place: str = field(repr=False)
     per: str = ""
     fold: float = math.nan
-    beside: Study | None = None
+    beside: ValidationStudy | None = None
 
     @property
     def other_arm(self) -> str:
@@ -119,7 +119,7 @@ class Check:
 class Checks:
     """All checks, the studies they are made in, and why targets without a check have none."""
 
-    studies: Mapping[str, Study]
+    studies: Mapping[str, ValidationStudy]
     checks: tuple[Check, ...]
     unexpressed: Mapping[str, str]
 
@@ -161,7 +161,7 @@ def _unexpressed(document: TomlDocument, checks: Iterable[Check], evidence: Evid
     return found
 
 
-def _studies(document: TomlDocument) -> dict[str, Study]:
+def _studies(document: TomlDocument) -> dict[str, ValidationStudy]:
     found = {}
     for name in document.table(document.data, "studies", ()):
         keys: KeyPath = ("studies", name)
@@ -172,7 +172,7 @@ def _studies(document: TomlDocument) -> dict[str, Study]:
             document.fault(keys, "has no standing.", f"Write one of: {', '.join(STANDINGS)}.")
         path = _path(document.word(table, "scenario", keys, name), document.word(table, "file", keys))
         changes = tuple(f"{path}={value}" for path, value in dotted(document.table(table, "set", keys)))
-        found[name] = Study(name, document.word(table, "about", keys), standing, path, changes)
+        found[name] = ValidationStudy(name, document.word(table, "about", keys), standing, path, changes)
     return found
 
 
@@ -192,7 +192,7 @@ def _check(
     name: str,
     table: Mapping[str, Any],
     keys: KeyPath,
-    studies: Mapping[str, Study],
+    studies: Mapping[str, ValidationStudy],
     evidence: Evidence,
 ) -> Check | None:
     target = _named(document, table, "target", keys, evidence.targets)

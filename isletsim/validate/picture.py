@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from isletsim.results.record import NOTICE
 from isletsim.validate.report import label
-from isletsim.validate.run import Report, Row
+from isletsim.validate.run import Row, ValidationReport
 from isletsim.validate.verdict import published_interval
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def draw_report(report: Report) -> Figure:
+def draw_report(report: ValidationReport) -> Figure:
     """The figure of a report; rows without two numbers are not on it."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -177,7 +177,7 @@ def _strip(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set_xlabel("simulated less published", color=GREY)
 
 
-def _frame(figure: Figure, report: Report, width: float, height: float) -> None:
+def _frame(figure: Figure, report: ValidationReport, width: float, height: float) -> None:
     """Title, what the marks mean, the score and the notice."""
     from matplotlib.lines import Line2D
 

@@ -14,9 +14,9 @@ from isletsim.results.files import write_figure
 from isletsim.results.record import NOTICE
 from isletsim.results.summary import rounded
 from isletsim.units import Unit
-from isletsim.validate.checks import Check, Study
+from isletsim.validate.checks import Check, ValidationStudy
 from isletsim.validate.measure import Simulated
-from isletsim.validate.run import Report, Row, RunFacts, Score
+from isletsim.validate.run import Row, RunFacts, Score, ValidationReport
 from isletsim.validate.verdict import Verdict, published_interval
 
 __all__ = ["label", "render_report", "report_record", "write_report"]
@@ -41,7 +41,7 @@ def label(unit: Unit | None) -> str:
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
-def render_report(report: Report, width: int) -> str:
+def render_report(report: ValidationReport, width: int) -> str:
     """All rows by study, what is not expressed yet, the claims, and the score."""
     lines: list[str] = []
     for name in report.asked:
@@ -56,7 +56,7 @@ def render_report(report: Report, width: int) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _head(study: Study, facts: RunFacts | None, width: int) -> list[str]:
+def _head(study: ValidationStudy, facts: RunFacts | None, width: int) -> list[str]:
     parts = [f"{study.name} ({STANDING_WORDS[study.standing]})", study.about]
     if facts is not None:
         parts.append(f"cohort of {facts.cohort}" if facts.cohort else "one patient")
@@ -147,7 +147,7 @@ def _number(value: float) -> str:
     return f"{value:.{0 if size >= 100 else 1 if size >= 20 else digits}f}"
 
 
-def _claim_text(report: Report, name: str, width: int) -> list[str]:
+def _claim_text(report: ValidationReport, name: str, width: int) -> list[str]:
     """A claim that was asked for: who makes it, what becomes of it, and what users must know with it."""
     claim = report.evidence.claims[name]
     said_by = ", ".join(document.replace("_", " ") for document in claim.said_by)
@@ -159,7 +159,7 @@ def _claim_text(report: Report, name: str, width: int) -> list[str]:
     return [*lines, ""]
 
 
-def _unexpressed(report: Report, width: int) -> list[str]:
+def _unexpressed(report: ValidationReport, width: int) -> list[str]:
     """The rows that no check speaks of, by why."""
     by_reason: dict[str, list[str]] = {}
     for target in report.unchecked:
@@ -171,7 +171,7 @@ def _unexpressed(report: Report, width: int) -> list[str]:
     return lines
 
 
-def _missed(report: Report, width: int) -> list[str]:
+def _missed(report: ValidationReport, width: int) -> list[str]:
     """The rows outside of their interval, by why they are."""
     by_reason: dict[str, list[str]] = {}
     for row in report.rows:
@@ -185,7 +185,7 @@ def _missed(report: Report, width: int) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _claims(report: Report, width: int) -> list[str]:
+def _claims(report: ValidationReport, width: int) -> list[str]:
     standings: dict[str, list[str]] = {}
     for claim in report.evidence.claims.values():
         standings.setdefault(claim.standing, []).append(claim.id)
@@ -210,7 +210,7 @@ def _score(scores: Iterable[Score]) -> list[str]:
     return lines
 
 
-def write_report(report: Report, record: Path | None, figure: Path | None) -> list[Path]:
+def write_report(report: ValidationReport, record: Path | None, figure: Path | None) -> list[Path]:
     """Write the report as JSON into a file and as a picture into a folder, where asked for."""
     written = []
     if record is not None:
@@ -226,7 +226,7 @@ def write_report(report: Report, record: Path | None, figure: Path | None) -> li
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
 
-def report_record(report: Report) -> dict[str, Any]:
+def report_record(report: ValidationReport) -> dict[str, Any]:
     """What goes into a JSON file: score, rows, runs, rows without a check, claims."""
     from isletsim import __version__
 
@@ -248,7 +248,7 @@ def report_record(report: Report) -> dict[str, Any]:
     }
 
 
-def _claims_of(report: Report) -> Iterator[str]:
+def _claims_of(report: ValidationReport) -> Iterator[str]:
     touched = {claim for row in report.rows for claim in report.evidence.claims_by_target.get(row.check.target.id, ())}
     touched |= set(report.asked)
     return (name for name in report.evidence.claims if report.whole or name in touched)
@@ -309,7 +309,7 @@ def _simulated_record(simulated: Simulated | None) -> Mapping[str, Any] | None:
     }
 
 
-def _claim_record(report: Report, name: str) -> dict[str, Any]:
+def _claim_record(report: ValidationReport, name: str) -> dict[str, Any]:
     claim = report.evidence.claims[name]
     rows = [row for row in report.rows if row.check.target.id in claim.targets]
     return {

@@ -10,14 +10,14 @@ from isletsim.errors import Fault, InputError, RunError
 from isletsim.evidence import Evidence, Target, read_evidence
 from isletsim.results import Result
 from isletsim.study import load_scenario
-from isletsim.validate.checks import Check, Checks, Study, read_checks, select
+from isletsim.validate.checks import Check, Checks, ValidationStudy, read_checks, select
 from isletsim.validate.measure import Simulated, measure
 from isletsim.validate.verdict import Verdict, judge
 
-__all__ = ["Report", "Row", "RunFacts", "Score", "validate", "without_check"]
+__all__ = ["Row", "RunFacts", "Score", "ValidationReport", "validate", "without_check"]
 
 Tell = Callable[[str, int, int], None]
-Simulate = Callable[[Study], "Result | Verdict"]
+Simulate = Callable[[ValidationStudy], "Result | Verdict"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Report:
+class ValidationReport:
     """The verdicts on all checks that were asked for, and the evidence they stand on.
 
     Attributes
@@ -80,7 +80,7 @@ class Report:
     rows: tuple[Row, ...]
     runs: Mapping[str, RunFacts]
     evidence: Evidence = field(repr=False)
-    studies: Mapping[str, Study] = field(repr=False)
+    studies: Mapping[str, ValidationStudy] = field(repr=False)
     unexpressed: Mapping[str, str] = field(repr=False)
     unchecked: tuple[Target, ...] = ()
     asked: tuple[str, ...] = ()
@@ -121,7 +121,7 @@ def validate(
     patients: int | None = None,
     progress: Tell | None = None,
     checks: Checks | None = None,
-) -> Report:
+) -> ValidationReport:
     """Hold the simulator against the evidence.
 
     Parameters
@@ -149,7 +149,7 @@ def validate(
             runs[study.name] = facts
     if faults:
         raise InputError(faults)
-    return Report(
+    return ValidationReport(
         rows=tuple(rows),
         runs=runs,
         evidence=evidence,
@@ -167,7 +167,7 @@ def without_check(checks: Checks, targets: Iterable[Target]) -> Iterable[Target]
     return (target for target in targets if target.id not in spoken_of)
 
 
-def _held(study: Study, checks: Iterable[Check], simulated: Simulate) -> tuple[list[Row], RunFacts | None]:
+def _held(study: ValidationStudy, checks: Iterable[Check], simulated: Simulate) -> tuple[list[Row], RunFacts | None]:
     """A study held against its checks; what cannot be run says why."""
     result = simulated(study)
     if isinstance(result, Verdict):
@@ -191,7 +191,9 @@ def _held(study: Study, checks: Iterable[Check], simulated: Simulate) -> tuple[l
     return rows, _facts(result)
 
 
-def _simulated(study: Study, jobs: int | None, patients: int | None, progress: Tell | None) -> Result | Verdict:
+def _simulated(
+    study: ValidationStudy, jobs: int | None, patients: int | None, progress: Tell | None
+) -> Result | Verdict:
     """What a study gave, or why it gave nothing; without a file there is nothing to run yet."""
     if study.path is None:
         return Verdict("not yet modelled", why=f"there is no scenario {study.name} yet")
@@ -209,11 +211,11 @@ def _simulated(study: Study, jobs: int | None, patients: int | None, progress: T
         return Verdict("failed", why=str(failure))
 
 
-def _once(simulate: Simulate, kept: Collection[Study | None]) -> Simulate:
+def _once(simulate: Simulate, kept: Collection[ValidationStudy | None]) -> Simulate:
     """The same runs; those that are to be kept, since others are compared with them, are run once."""
-    found: dict[Study, Result | Verdict] = {}
+    found: dict[ValidationStudy, Result | Verdict] = {}
 
-    def simulated(study: Study) -> Result | Verdict:
+    def simulated(study: ValidationStudy) -> Result | Verdict:
         if study not in kept:
             return simulate(study)
         if study not in found:
