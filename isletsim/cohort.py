@@ -20,6 +20,7 @@ from isletsim.composition import Composition, Symbol
 from isletsim.errors import Fault, InputError
 from isletsim.language import Spread
 from isletsim.patient import BoundPatient, Setting
+from isletsim.statistics import NORMAL_95
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Draws", "Varying", "collect", "draw", "score", "spread_value"]
 
-NORMAL_95 = 1.959963984540054  # half the width of a 95 % range in standard deviations
 PURPOSES = ("varies", "uncertain")  # between people, and of the value itself
 BITS = 52  # of a uniform number; half a step more is still below 1
 

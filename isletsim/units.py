@@ -39,6 +39,7 @@ __all__ = [
     "through",
     "times",
     "unit",
+    "unit_label",
 ]
 
 Dimension = tuple[tuple[str, float], ...]  # sorted (pint's dimension name, exponent), no zero exponents
@@ -324,3 +325,12 @@ def on_grid(time: float) -> float:
 
 
 DAY = Unit("day", 1.0, 0.0, TIME)
+
+
+LABELS = {"percent_NGSP": "%", "percent": "%", "mmol_per_mol_IFCC": "mmol/mol"}
+_LABELLED = re.compile(r"\b(?:" + "|".join(LABELS) + r")\b")
+
+
+def unit_label(text: str) -> str:
+    """Return a unit text as people write it: "%" for `percent_NGSP`."""
+    return _LABELLED.sub(lambda found: LABELS[found[0]], text)

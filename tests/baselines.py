@@ -15,7 +15,8 @@ import numpy as np
 from isletsim import load_scenario
 from isletsim.data_files import listing
 from isletsim.results import Result
-from isletsim.results.summary import clinical, marks
+from isletsim.results.summary import marks
+from isletsim.results.variables import clinical
 
 FOLDER = Path(__file__).resolve().parent / "baselines"
 SUBJECTS = 2  # of the cohort, where a study has one

@@ -26,6 +26,8 @@ READING_ORDER = [
     "data_files",
     "bibliography",
     "units",
+    "machine",
+    "statistics",
     "language",
     "flat",
     "typesetting",
@@ -54,7 +56,7 @@ READING_ORDER = [
 ]
 FACE = {"__init__", "__main__"}  # the door of the package stands outside of the row
 HEAVY = {"numba", "llvmlite", "scipy", "pint", "matplotlib", "numpy"}
-LONGEST_MODULE = 500
+LONGEST_MODULE = 450
 
 modules = sorted(PACKAGE.rglob("*.py"))
 each_module = pytest.mark.parametrize("path", modules, ids=[str(path.relative_to(PACKAGE)) for path in modules])
@@ -99,6 +101,31 @@ def test_no_function_of_a_package_has_the_name_of_a_module_in_it(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     assert not functions & {other.stem for other in path.parent.glob("*.py")}
+
+
+def imported_modules(path: Path) -> set[Path]:
+    """The source files of the package that a source file imports, at its head, for types, or inside its functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("isletsim."):
+            room = REPOSITORY.joinpath(*(node.module or "").split("."))
+            for alias in node.names:
+                candidates = [room / f"{alias.name}.py", room / alias.name / "__init__.py", room / "__init__.py"]
+                candidates.append(room.with_suffix(".py"))
+                found.add(next(each for each in candidates if each in modules))
+    return found - {path}
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    waiting = {path: imported_modules(path) for path in modules}
+    while free := [path for path, needed in waiting.items() if not needed & waiting.keys()]:
+        for path in free:
+            del waiting[path]
+    assert not waiting, f"a circle is among {sorted(str(path.relative_to(PACKAGE)) for path in waiting)}"
+
+
+def test_the_normal_point_of_95_percent_is_written_once():
+    assert [path.name for path in modules if "1.95" + "99" in path.read_text(encoding="utf-8")] == ["statistics.py"]
 
 
 @each_module

@@ -12,7 +12,8 @@ from scipy import stats
 from isletsim.errors import InputError
 from isletsim.results import FigureRequest, Variable, render_table, summarise, write
 from isletsim.results.files import COLUMNS, columns
-from isletsim.results.summary import marks, quantiles, student
+from isletsim.results.summary import marks
+from isletsim.statistics import quantiles, student
 
 
 def read_lines(path):

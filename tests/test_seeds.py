@@ -8,8 +8,9 @@ import pytest
 from isletsim.bibliography import everything, read
 from isletsim.data_files import data_folder, find, listing
 from isletsim.errors import InputError
-from isletsim.evidence import concerning, exact_share, interval, read_evidence, read_flags
+from isletsim.evidence import concerning, interval, read_evidence, read_flags
 from isletsim.language import names
+from isletsim.statistics import exact_share
 from isletsim.study import load_scenario
 from isletsim.validate import read_checks
 from isletsim.validate.run import without_check

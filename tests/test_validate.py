@@ -13,7 +13,7 @@ from example_result import alone, example
 from isletsim.cli.commands import commands
 from isletsim.errors import InputError
 from isletsim.evidence import read_evidence
-from isletsim.results.summary import student
+from isletsim.statistics import student
 from isletsim.units import unit
 from isletsim.validate import Simulated, judge, measure, read_checks, validate
 from isletsim.validate.checks import STATISTICS

@@ -15,11 +15,11 @@ from isletsim.dosing import read_time
 from isletsim.errors import Fault, InputError, did_you_mean
 from isletsim.evidence import Evidence, Measured, interval, read_evidence
 from isletsim.language import KeyPath, TomlDocument, read_document
+from isletsim.statistics import NORMAL_95
 from isletsim.units import Unit, convert, quantity
 
 __all__ = ["own_table", "read_calibration"]
 
-NORMAL = 1.959963984540054
 QUARTILE = 0.674489750196082
 FREE = ("patients", "bounds", "spread", "note")
 ROW = (
@@ -227,9 +227,9 @@ def _agreement(
         if not isinstance(half, (int, float)) or half <= 0:
             document.fault(keys, "no spread was published.", "Write tolerance = ..., in the unit of the value.")
             half = 1.0
-        return half / NORMAL, measured.number - half, measured.number + half
+        return half / NORMAL_95, measured.number - half, measured.number + half
     half = (ends.high - ends.low) / 2
-    scale = {"sd": 1.0, "iqr": QUARTILE}.get(measured.spread.kind, NORMAL)
+    scale = {"sd": 1.0, "iqr": QUARTILE}.get(measured.spread.kind, NORMAL_95)
     return half / scale, ends.low, ends.high
 
 
@@ -245,7 +245,7 @@ def _asked(
     if low is None or high is None or not low.value < high.value:
         document.fault((*keys, "within"), "the range does not rise.")
         return None
-    return (low.value + high.value) / 2, (high.value - low.value) / (2 * NORMAL), low.value, high.value, low.unit
+    return (low.value + high.value) / 2, (high.value - low.value) / (2 * NORMAL_95), low.value, high.value, low.unit
 
 
 def _times(document: TomlDocument, keys: KeyPath, row: Mapping[str, Any], statistic: str) -> tuple[float, ...]:

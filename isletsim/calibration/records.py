@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from isletsim.statistics import NORMAL_95
 from isletsim.units import Unit
 
 __all__ = [
@@ -64,7 +65,7 @@ class Free:
     @property
     def prior_width(self) -> float:
         """The standard deviation of its logarithm, if the bounds are a 95 % range."""
-        return math.log(self.high / self.low) / (2 * 1.959963984540054)
+        return math.log(self.high / self.low) / (2 * NORMAL_95)
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from isletsim.results.files import write_figure
 from isletsim.results.record import NOTICE
 from isletsim.scenario import scenario_of
 from isletsim.study.load import prepared_scenario
-from isletsim.study.record import LABELS
 from isletsim.study.run import study_context
 from isletsim.study.subject import simulate_subject
+from isletsim.units import unit_label
 
 __all__ = ["Examination", "draw_seen", "examine", "told"]
 
@@ -82,7 +82,7 @@ def examine(wanted: str, test: str, at: str = "0 day") -> list[Examination]:
     seen: list[Examination] = []
 
     def note(arm: int, day: float, finding: Finding) -> None:
-        units = {symbol.name: LABELS.get(unit.text, unit.text) for symbol, unit in finding.challenge.shown}
+        units = {symbol.name: unit_label(unit.text) for symbol, unit in finding.challenge.shown}
         seen.append(Examination(path.stem, scenario.plan.arms[arm].name, day, finding, units))
 
     subject_result = alone(simulate_subject(study_context(scenario, Rules(), note), 0))
@@ -99,7 +99,7 @@ def told(seen: Sequence[Examination]) -> str:
         test = each.finding.challenge
         lines += [f"{test.title}  ({each.arm}, day {each.day:g})", "", *_course(each), ""]
         for report in test.reports:
-            unit = LABELS.get(report.unit.text, report.unit.text)
+            unit = unit_label(report.unit.text)
             lines.append(f"{report.name:24} {each.finding.reports[report.name]:10.4g} {unit:12} {report.about}")
         lines.append("")
     return "\n".join([*lines, NOTICE])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 import time
@@ -12,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from isletsim import cache
 from isletsim.data_files import KINDS, listing
+from isletsim.machine import cores
 
 __all__ = ["report", "self_check"]
 
@@ -36,15 +36,6 @@ def report() -> Iterator[Finding]:
     yield "data", ", ".join(counts), bool(listing("model"))
     yield "compiled", _compiled(), True
     yield self_check()
-
-
-def cores() -> int:
-    """The cores this process may use."""
-    if sys.version_info >= (3, 13):
-        return os.process_cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def self_check() -> Finding:

@@ -7,7 +7,6 @@ a model that lanes cannot do at all (algebraic unknowns, events, kinks) is solve
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -18,6 +17,7 @@ import numpy as np
 
 from isletsim.codegen import CompiledModel, LaneFunctions, compile_lanes
 from isletsim.ensemble.lanes import Answers, Asked, clock_of, heads_of, in_lanes
+from isletsim.machine import cores
 from isletsim.solver import Reason, Schedule, Watch, solve
 from isletsim.solver import lane_frame as at
 
@@ -130,7 +130,7 @@ def solve_many(
     ensemble = _ensemble(
         model, starts, parameters, span, save, schedules, rtol, atol, keep, watch, levels, method, step, maximum_steps
     )
-    jobs = min(jobs or os.cpu_count() or 1, max(1, ensemble.subjects))
+    jobs = min(jobs or cores(), max(1, ensemble.subjects))
     functions = compile_lanes(model) if method != "explicit" else None
     if functions is None:
         ensemble.outcome.scalar[:] = True

@@ -6,7 +6,7 @@ picks what concerns a run.
 
 from __future__ import annotations
 
-from isletsim.evidence.intervals import Interval, exact_share, interval
+from isletsim.evidence.intervals import Interval, interval
 from isletsim.evidence.reading import read_evidence, read_flags
 from isletsim.evidence.records import Claim, Evidence, Flag, Measured, MeasuredSpread, Target, concerning
 
@@ -19,7 +19,6 @@ __all__ = [
     "MeasuredSpread",
     "Target",
     "concerning",
-    "exact_share",
     "interval",
     "read_evidence",
     "read_flags",

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from isletsim.evidence.records import Measured
+from isletsim.statistics import NORMAL_95, exact_share
 
-__all__ = ["CONFIDENCE", "Interval", "exact_share", "interval"]
+__all__ = ["Interval", "interval"]
 
-CONFIDENCE = 0.95
-NORMAL = 1.959963984540054  # the two-sided 95 % point
 KINDS = {
     "ci": "95 % CI",
     "se": "1.96 SE",
@@ -40,19 +39,9 @@ def interval(measured: Measured) -> Interval | None:
         return None
     kind = KINDS[spread.kind]
     if spread.kind in ("se", "sd"):
-        half = spread.numbers[0] * (NORMAL if spread.kind == "se" else 1.0)
+        half = spread.numbers[0] * (NORMAL_95 if spread.kind == "se" else 1.0)
         return Interval(number - half, number + half, kind)
     if spread.kind == "count":
         low, high = exact_share(spread.numbers[0], spread.numbers[1])
         return Interval(low / measured.unit.factor, high / measured.unit.factor, kind)
     return Interval(spread.numbers[0], spread.numbers[1], kind)
-
-
-def exact_share(count: float, of: float) -> tuple[float, float]:
-    """The exact binomial 95 % interval of a share (Clopper and Pearson 1934)."""
-    from scipy.special import betaincinv
-
-    tail = (1.0 - CONFIDENCE) / 2
-    low = float(betaincinv(count, of - count + 1, tail)) if count > 0 else 0.0
-    high = float(betaincinv(count + 1, of - count, 1 - tail)) if count < of else 1.0
-    return low, high

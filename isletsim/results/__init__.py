@@ -14,10 +14,10 @@ from isletsim.results.record import (
     Failure,
     FigureRequest,
     Response,
-    Result,
     Variable,
     own_layers,
 )
+from isletsim.results.result import Result
 from isletsim.results.summary import summarise
 from isletsim.results.table import render_table
 

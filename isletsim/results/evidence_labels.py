@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isletsim.results.record import ArmInfo, Result
+from isletsim.results.record import ArmInfo, StudyData
 
 __all__ = ["carried", "evidence_label", "in_words", "must_know"]
 
@@ -38,6 +38,6 @@ def carried(arm: ArmInfo) -> str:
     return "; ".join(parts)
 
 
-def must_know(result: Result) -> list[str]:
+def must_know(result: StudyData) -> list[str]:
     """The statements that concern this run and that nobody should miss, each after its id."""
     return [f"{flag['id']}: {flag['text']}" for flag in result.run.get("flags") or () if flag["severity"] == "high"]

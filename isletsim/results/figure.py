@@ -12,9 +12,10 @@ import numpy as np
 from isletsim.figures import Curve, FigureSpec, Panel, Ticks
 from isletsim.figures.figure_spec import Threshold
 from isletsim.results.evidence_labels import evidence_label, must_know
-from isletsim.results.record import NOTICE, FigureRequest, Result
-from isletsim.results.summary import quantiles, shown_unit, unit_label
+from isletsim.results.record import NOTICE, FigureRequest, StudyData
 from isletsim.results.table import dose_phrase, provenance
+from isletsim.results.variables import shown_unit, unit_label
+from isletsim.statistics import quantiles
 
 __all__ = ["sheet"]
 
@@ -52,7 +53,7 @@ LEVELS = {  # diagnosis and target of HbA1c; what is left of the beta cells when
 }
 
 
-def sheet(result: Result) -> FigureSpec:
+def sheet(result: StudyData) -> FigureSpec:
     """The overview figure of a result, ready to be drawn."""
     positions = {variable.name: place for place, variable in enumerate(result.variables)}
     asked = list(result.figures) or [FigureRequest(name, name) for name in _choice(result)]
@@ -70,17 +71,17 @@ def sheet(result: Result) -> FigureSpec:
     )
 
 
-def _ranks(result: Result) -> list[int]:
+def _ranks(result: StudyData) -> list[int]:
     """The style of each arm: the control is 0, the others follow in file order."""
     others = [place for place in range(len(result.arms)) if place != result.control]
     return [0 if place == result.control else 1 + others.index(place) for place in range(len(result.arms))]
 
 
-def _recorded(result: Result, place: int) -> bool:
+def _recorded(result: StudyData, place: int) -> bool:
     return bool(np.isfinite(result.values[..., place]).any())
 
 
-def _choice(result: Result) -> list[str]:
+def _choice(result: StudyData) -> list[str]:
     """What is shown when the scenario does not say: the usual five, then clinical names, then the rest."""
     names = [variable.name for variable in result.variables]
     ranked = sorted(names, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), "." in name))
@@ -90,7 +91,7 @@ def _choice(result: Result) -> list[str]:
     return (telling or there)[:MOST_PANELS]
 
 
-def _panel(result: Result, spec: FigureRequest, place: int, ranks: Sequence[int]) -> Panel:
+def _panel(result: StudyData, spec: FigureRequest, place: int, ranks: Sequence[int]) -> Panel:
     variable = result.variables[place]
     unit = unit_label(variable)
     if spec.thresholds:
@@ -109,7 +110,7 @@ def _panel(result: Result, spec: FigureRequest, place: int, ranks: Sequence[int]
     )
 
 
-def _curve(result: Result, spec: FigureRequest, place: int, arm: int, rank: int) -> Curve:
+def _curve(result: StudyData, spec: FigureRequest, place: int, arm: int, rank: int) -> Curve:
     """Median and bands of the cohort; without one the reference patient. What has run away ends the line."""
     values = result.values[arm, :, :, place]
     label = result.arms[arm].name
@@ -124,7 +125,7 @@ def _curve(result: Result, spec: FigureRequest, place: int, arm: int, rank: int)
 
 
 def _notes(
-    result: Result, known: Sequence[FigureRequest], panels: Sequence[Panel], missing: Sequence[str]
+    result: StudyData, known: Sequence[FigureRequest], panels: Sequence[Panel], missing: Sequence[str]
 ) -> list[str]:
     """The footer: how to read it, what was given, on which evidence it stands, and where it comes from."""
     if result.cohort:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from isletsim.errors import Fault, InputError
-from isletsim.results.record import NOTICE, ArmInfo, Result
-from isletsim.results.summary import failures_by_arm, summarise, unit_label
+from isletsim.results.record import NOTICE, ArmInfo, StudyData
+from isletsim.results.summary import failures_by_arm, summarise
+from isletsim.results.variables import unit_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +32,7 @@ KEEP = ("summary", "full")
 NUMBER = "%.10g"
 
 
-def write(result: Result, folder: str | Path, figures: bool = True, keep: str = "summary") -> list[Path]:
+def write(result: StudyData, folder: str | Path, figures: bool = True, keep: str = "summary") -> list[Path]:
     """Write a result into a folder.
 
     Parameters
@@ -101,13 +102,13 @@ def _publish(texts: Mapping[Path, Iterable[bytes]]) -> list[Path]:
 # --- results.csv ------------------------------------------------------------------------------------------------------
 
 
-def _subjects(result: Result, keep: str) -> range:
+def _subjects(result: StudyData, keep: str) -> range:
     if keep not in KEEP:
         raise InputError(Fault(f'keep = "{keep}"', 'Expected "summary" or "full".'))
     return range(int(result.values.shape[1]) if keep == "full" else min(1, int(result.values.shape[1])))
 
 
-def _csv(result: Result, keep: str) -> Iterator[bytes]:
+def _csv(result: StudyData, keep: str) -> Iterator[bytes]:
     """The lines of results.csv, one piece a subject. A value that is not there is no line, never NaN.
 
     All numbers of a subject are formatted by one template; it is made anew only where other values are missing.
@@ -139,7 +140,7 @@ def _field(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if re.search(r'[",\r\n]', text) else text
 
 
-def columns(result: Result, keep: str) -> dict[str, list[Any] | NDArray[np.float64]]:
+def columns(result: StudyData, keep: str) -> dict[str, list[Any] | NDArray[np.float64]]:
     """The columns of results.csv, in its order of lines."""
     values = result.values[:, list(_subjects(result, keep))]
     found = np.nonzero(np.isfinite(values))
@@ -163,7 +164,7 @@ def columns(result: Result, keep: str) -> dict[str, list[Any] | NDArray[np.float
 # --- summary.json and run.json ----------------------------------------------------------------------------------------
 
 
-def run_record(result: Result) -> dict[str, Any]:
+def run_record(result: StudyData) -> dict[str, Any]:
     """What goes into run.json: how the run was made, its arms and doses, and which subjects failed."""
     from isletsim import __version__
 

@@ -6,11 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from isletsim.errors import Fault, InputError
-
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -22,7 +18,7 @@ __all__ = [
     "Failure",
     "FigureRequest",
     "Response",
-    "Result",
+    "StudyData",
     "Variable",
     "own_layers",
 ]
@@ -132,8 +128,8 @@ def _nobody() -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Result:
-    """A finished scenario.
+class StudyData:
+    """The numbers of a finished study, and what is said of them.
 
     Attributes
     ----------
@@ -145,7 +141,8 @@ class Result:
         share of assumed parameters, skipped layers. Reports read these keys where they are there: ``isletsim`` (the
         version), ``seed``, ``assumed`` (a mapping with ``share``, 0 to 1), ``warnings`` (texts) and ``flags`` (mappings
         with ``id``, ``severity`` and ``text``).
-    traits, people : what separates people, and its values by subject and trait: base units, legs of a history in days.
+    covariates, people : what differs between people, and its values by subject and covariate, in base units; legs of a
+        history in days.
     response : what the study counts as an answer.
     """
 
@@ -167,54 +164,3 @@ class Result:
     def cohort(self) -> int:
         """How many virtual patients there are besides the reference patient."""
         return max(0, int(self.values.shape[1]) - 1)
-
-    def summary(self) -> dict[str, Any]:
-        """The numbers of summary.json: each arm and clinical name at the times people ask for, and the differences."""
-        from isletsim.results.summary import summarise
-
-        return summarise(self)
-
-    def table(self, width: int = 100, everything: bool = False) -> str:
-        """The summary as plain text, `width` columns wide: what the study's figures show, or `everything`."""
-        from isletsim.results.table import render_table
-
-        return render_table(self, width, everything)
-
-    def write(self, folder: str | Path, figures: bool = True, keep: str = "summary") -> list[Path]:
-        """Write results.csv, summary.json, run.json and the figure; see `isletsim.results.write`."""
-        from isletsim.results.files import write
-
-        return write(self, folder, figures=figures, keep=keep)
-
-    def plot(self, folder: str | Path | None = None) -> Any:
-        """The overview figure, a matplotlib ``Figure``; with a folder it is also saved there as png and svg."""
-        from isletsim.figures import draw
-        from isletsim.results.figure import sheet
-        from isletsim.results.files import write_figure
-
-        picture = draw(sheet(self))
-        if folder is not None:
-            write_figure(picture, self.scenario, folder)
-        return picture
-
-    def to_pandas(self, keep: str = "full") -> Any:
-        """A tidy pandas ``DataFrame`` with the columns of results.csv.
-
-        Parameters
-        ----------
-        keep : ``"full"`` for all subjects, ``"summary"`` for the reference patient.
-
-        Raises
-        ------
-        InputError : pandas, an extra of the package, is not installed.
-        """
-        from importlib import import_module
-
-        from isletsim.results.files import columns
-
-        try:
-            frame = import_module("pandas").DataFrame
-        except ImportError:
-            cure = "Install it with: pip install 'isletsim[pandas]'"
-            raise InputError(Fault("to_pandas()", "pandas is not installed.", cure)) from None
-        return frame(columns(self, keep))

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isletsim.results.record import Result, own_layers
-from isletsim.results.summary import clinical, rounded, unit_label
+from isletsim.results.record import StudyData, own_layers
+from isletsim.results.variables import clinical, unit_label
+from isletsim.statistics import rounded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +31,7 @@ RANKED, SHOWN = 8, 3
 BEFORE, THERAPY = "before", "therapy"
 
 
-def responders(result: Result) -> dict[str, Any]:
+def responders(result: StudyData) -> dict[str, Any]:
     """What summary.json says of who answers; empty without a cohort and a second arm.
 
     Per arm: `n`; where the study says what counts (`least`) the people who reach it `by` 3 and 6 months, `later` and
@@ -96,7 +97,7 @@ def _told(arm: dict[str, Any], kind: str, words: str) -> str:
 # --- the answer -------------------------------------------------------------------------------------------------------
 
 
-def _column(result: Result) -> int | None:
+def _column(result: StudyData) -> int | None:
     """What is looked at: what the study says, else what it shows first."""
     if result.response is None:
         return next(iter(clinical(result)), None)
@@ -104,7 +105,7 @@ def _column(result: Result) -> int | None:
     return names.index(result.response.of) if result.response.of in names else None
 
 
-def _arm(result: Result, number: int, column: int) -> dict[str, Any] | None:
+def _arm(result: StudyData, number: int, column: int) -> dict[str, Any] | None:
     both = result.values[[number, result.control], 1:, :, column]
     rows = np.isfinite(both).any(axis=(0, 1)) & (result.time > 0)
     differences, time = (both[0] - both[1])[:, rows], result.time[rows]
@@ -138,7 +139,7 @@ def _counts(benefits: Array, time: Array, least: float) -> dict[str, Any]:
     return {"by": by, "later": ever - max(by.values(), default=0), "never": len(benefits) - ever}
 
 
-def _known(result: Result) -> dict[str, Array]:
+def _known(result: StudyData) -> dict[str, Array]:
     """What is known of people before the therapy: reports at the start, and how long they had lived how."""
     control = result.values[result.control, 1:, 0]
     found = {result.variables[index].name: control[:, index] for index in clinical(result)}

@@ -5,35 +5,29 @@ Arms share their patients, so a difference is taken patient by patient first and
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from isletsim.figures.layout import printed_unit
-from isletsim.results.record import NOTICE, Result, Variable
+from isletsim.results.record import NOTICE, StudyData, Variable
+from isletsim.results.responders import responders
+from isletsim.results.variables import clinical, unit_label
+from isletsim.statistics import quantiles, rounded, student
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
     "Mark",
-    "clinical",
     "failures_by_arm",
     "marks",
-    "quantiles",
-    "rounded",
-    "shown_unit",
     "summarise",
-    "unit_label",
 ]
 
 MONTH = 30.4375  # days, as pint has it
 YEAR = 12 * MONTH
-DIGITS = 6
-CONFIDENCE, NORMAL = 0.95, 1.959963984540054  # two-sided, and the normal point of it
 
 
 @dataclass(frozen=True)
@@ -48,31 +42,10 @@ class Mark:
 # --- which variables, which rows --------------------------------------------------------------------------------------
 
 
-def clinical(result: Result) -> list[int]:
-    """The positions of the clinical names; of all variables where a study records no clinical name."""
-    found = [index for index, variable in enumerate(result.variables) if "." not in variable.name]
-    return found or list(range(len(result.variables)))
-
-
-def unit_label(variable: Variable) -> str:
-    """The unit as people write it."""
-    text = variable.label or variable.unit
-    return {"percent_NGSP": "%", "percent": "%", "mmol_per_mol_IFCC": "mmol/mol"}.get(text, text)
-
-
-# What pure numbers count, for people; files of numbers leave it out.
-COUNTS = {"beta_mass": "fraction of healthy", "beta_function": "fraction of healthy", "homa_b": "%"}
-
-
-def shown_unit(variable: Variable) -> str:
-    """The unit above a panel and in a table: ``kg/m²``, and of some pure numbers what they count."""
-    return printed_unit(unit_label(variable)) or COUNTS.get(variable.name, "")
-
-
 NEAR_DAYS, NEAR_SHARE = 8.0, 0.1  # how far from a time its row may be: days, and a share of the time
 
 
-def marks(result: Result, variable: int) -> list[Mark]:
+def marks(result: StudyData, variable: int) -> list[Mark]:
     """The times people ask for, each with the nearest row in which a variable was recorded, if one is near.
 
     Where several times share their nearest row, the one that is closest to it stays. The end is there unless only
@@ -102,53 +75,10 @@ def _wanted(end: float) -> list[tuple[str, float]]:
     return [(at, float(round(day))) for at, day in months + years if round(day) <= end + 0.5]
 
 
-# --- statistics -------------------------------------------------------------------------------------------------------
-
-
-def quantiles(values: NDArray[np.float64], levels: Sequence[float], axis: int = 0) -> NDArray[np.float64]:
-    """Percentiles of the finite values along an axis, linear between order statistics; NaN where there are none."""
-    ordered = np.moveaxis(np.where(np.isfinite(values), values, np.nan), axis, 0)
-    ordered = np.sort(ordered, axis=0)  # NaN goes last
-    counts = np.isfinite(ordered).sum(axis=0)
-    if not len(ordered):
-        return np.full((len(levels), *counts.shape), np.nan)
-    places = np.asarray(levels, dtype=float).reshape(-1, *([1] * counts.ndim)) / 100 * np.maximum(counts - 1, 0)
-    below = np.floor(places).astype(int)
-    above = np.minimum(below + 1, np.maximum(counts - 1, 0))
-    low, high = np.take_along_axis(ordered, below, 0), np.take_along_axis(ordered, above, 0)
-    return np.asarray(low + (high - low) * (places - below))
-
-
-def student(count: int) -> float:
-    """The two-sided 95 % point of Student's t for the mean of `count` values (within 0.2 %).
-
-    Exact for two and three values, beyond that the expansion of Abramowitz and Stegun 26.7.5.
-    """
-    freedom = count - 1
-    if freedom == 1:
-        return math.tan(math.pi * CONFIDENCE / 2)
-    if freedom == 2:
-        return CONFIDENCE * math.sqrt(2 / (1 - CONFIDENCE**2))
-    x = NORMAL
-    terms: tuple[float, ...] = (
-        (x**3 + x) / 4,
-        (5 * x**5 + 16 * x**3 + 3 * x) / 96,
-        (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / 384,
-        (79 * x**9 + 776 * x**7 + 1482 * x**5 - 1920 * x**3 - 945 * x) / 92160,
-    )
-    return x + sum(term / float(freedom) ** power for power, term in enumerate(terms, start=1))
-
-
-def rounded(value: float) -> float | None:
-    """A number with six significant digits; None where there is none."""
-    value = float(value)
-    return float(f"{value:.{DIGITS}g}") + 0.0 if math.isfinite(value) else None
-
-
 # --- the summary ------------------------------------------------------------------------------------------------------
 
 
-def summarise(result: Result) -> dict[str, Any]:
+def summarise(result: StudyData) -> dict[str, Any]:
     """The mapping that is written to summary.json.
 
     Per arm and clinical name a list of records, one a time: `at`, `time_day` (of the row that was taken), `patient`
@@ -156,8 +86,6 @@ def summarise(result: Result) -> dict[str, Any]:
     own mean and median. Per arm other than the control the same of the paired differences, and `mean_low`, `mean_high`:
     the 95 % confidence interval of the mean difference. `responders` says who answers, of a cohort.
     """
-    from isletsim.results.responders import responders
-
     names = [arm.name for arm in result.arms]
     control = names[result.control]
     levels: dict[str, dict[str, Any]] = {name: {} for name in names}
@@ -188,13 +116,13 @@ def summarise(result: Result) -> dict[str, Any]:
     }
 
 
-def failures_by_arm(result: Result) -> dict[str, int]:
+def failures_by_arm(result: StudyData) -> dict[str, int]:
     """How many subjects ended early, per arm."""
     return {arm.name: sum(failure.arm == arm.name for failure in result.failures) for arm in result.arms}
 
 
 def _entry(
-    result: Result, variable: Variable, chosen: list[Mark], values: NDArray[np.float64], *, paired: bool
+    result: StudyData, variable: Variable, chosen: list[Mark], values: NDArray[np.float64], *, paired: bool
 ) -> dict[str, Any]:
     group = values[1:] if len(values) > 1 else values
     statistics = _statistics(group, paired=paired)

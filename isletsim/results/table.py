@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from isletsim.results.evidence_labels import carried, evidence_label, must_know
-from isletsim.results.record import NOTICE, ArmInfo, Result
+from isletsim.results.record import NOTICE, ArmInfo, StudyData
 from isletsim.results.responders import told as told_of
-from isletsim.results.summary import shown_unit, summarise
+from isletsim.results.summary import summarise
+from isletsim.results.variables import shown_unit
 
 __all__ = ["dose_phrase", "label_of", "provenance", "render_table"]
 
@@ -23,7 +24,7 @@ SHOWN_FAILURES, SHOWN_DOSES = 5, 3
 PREFERRED = ["end", "0 month", "12 month", "6 month", "3 month", "2 year", "5 year", "10 year", "3 year", "20 year"]
 
 
-def render_table(result: Result, width: int = 100, everything: bool = False) -> str:
+def render_table(result: StudyData, width: int = 100, everything: bool = False) -> str:
     """The summary table of a result: what the study's figures show, or everything where it has none or that is wanted.
 
     Per clinical name a line for each arm (the reference patient), with a cohort two more (median, and 5th to 95th
@@ -54,7 +55,7 @@ def render_table(result: Result, width: int = 100, everything: bool = False) -> 
 # --- the numbers ------------------------------------------------------------------------------------------------------
 
 
-def _block(result: Result, found: Mapping[str, Any], name: str) -> list[Row]:
+def _block(result: StudyData, found: Mapping[str, Any], name: str) -> list[Row]:
     decimals = _decimals(
         record[key] for arm in found["arms"].values() for record in arm[name]["values"] for key in ("patient", "median")
     )
@@ -102,7 +103,7 @@ def _spread(record: Mapping[str, Any], decimals: int, sign: bool) -> str:
 # --- the lines --------------------------------------------------------------------------------------------------------
 
 
-def label_of(at: str, result: Result) -> str:
+def label_of(at: str, result: StudyData) -> str:
     """The head of a column: "start", "6 months", "2 years"; the end says when it is."""
     if at == "end":
         days = float(result.time[-1])
@@ -114,12 +115,12 @@ def label_of(at: str, result: Result) -> str:
     return "start" if at.startswith("0 ") else f"{at}s"
 
 
-def _column(at: str, result: Result) -> str:
+def _column(at: str, result: StudyData) -> str:
     """The column of a time: what reads like the end stands there, which is said once."""
     return "end" if label_of(at, result) == label_of("end", result) else at
 
 
-def _times(found: Mapping[str, Any], result: Result) -> list[str]:
+def _times(found: Mapping[str, Any], result: StudyData) -> list[str]:
     """The columns of a summary in order."""
     records = [each for arm in found["arms"].values() for entry in arm.values() for each in entry["values"]]
     days = {_column(each["at"], result): each["time_day"] for each in records}
@@ -143,7 +144,7 @@ def _line(text: str, cells: Mapping[str, str], chosen: Sequence[str], widths: Ma
     return f"{shown:<{first}}" + "".join(" " * GAP + f"{cells.get(at, ''):>{widths[at]}}" for at in chosen)
 
 
-def _head(result: Result, width: int) -> list[str]:
+def _head(result: StudyData, width: int) -> list[str]:
     lines = textwrap.wrap(result.title or result.scenario, width)
     if result.cohort:
         what = (
@@ -159,7 +160,7 @@ def _head(result: Result, width: int) -> list[str]:
     return [*lines, *told, *textwrap.wrap(what, width), ""]
 
 
-def _foot(result: Result, found: Mapping[str, Any], width: int) -> list[str]:
+def _foot(result: StudyData, found: Mapping[str, Any], width: int) -> list[str]:
     lines: list[str] = []
     for arm in result.arms:
         evidence = evidence_label(arm)
@@ -183,7 +184,7 @@ def _foot(result: Result, found: Mapping[str, Any], width: int) -> list[str]:
     return [*lines, *textwrap.wrap(" · ".join(provenance(result)), width), NOTICE]
 
 
-def provenance(result: Result) -> list[str]:
+def provenance(result: StudyData) -> list[str]:
     """What stands under every table and figure: scenario, version, cohort size, seed, share of assumed parameters."""
     from isletsim import __version__
 

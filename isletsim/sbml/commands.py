@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from isletsim import __version__
 from isletsim.data_files import find_any
 from isletsim.errors import Fault, InputError
+from isletsim.machine import cores
 from isletsim.sbml.antimony import antimony_text
 from isletsim.sbml.archive import write_archive
 from isletsim.sbml.export_scenario import export_arm, export_model
@@ -144,7 +144,7 @@ def judge_folder(
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[str, bool]:
     """Return the verdicts on a folder of cases as text, and whether none is wrong."""
-    verdicts: list[CaseVerdict] = run_suite(folder, write, jobs or os.cpu_count() or 1, progress)
+    verdicts: list[CaseVerdict] = run_suite(folder, write, jobs or cores(), progress)
     if report is not None:
         write_json(verdicts, report)
     if page is not None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from isletsim import cache as store
+from isletsim.machine import cores
 
 __all__ = ["driver", "driver_of", "lane_driver", "make", "make_ahead", "where"]
 
@@ -64,7 +65,7 @@ def make_ahead(*wanted: Wanted) -> None:
     with _LOCK:
         names = {each: _fingerprint(*_place(each)) for each in wanted}
         missing = [each for each, name in names.items() if store.load("driver", name) is None]
-        if len(missing) < 2 or store.folder() is None or (os.cpu_count() or 1) < 2:
+        if len(missing) < 2 or store.folder() is None or cores() < 2:
             return
         for each in missing[1:]:
             asked = f"import sys; sys.path[:] = {sys.path}; from isletsim.solver import native; native.make_for({each})"

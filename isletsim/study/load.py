@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from isletsim.challenge import Challenge, ChallengeFile, bind_challenge, read_challenge
+from isletsim.challenge import ChallengeFile, bind_challenge, read_challenge
 from isletsim.cohort import collect
 from isletsim.composition import Composition
 from isletsim.composition.model_library import compose_stack
@@ -18,25 +18,14 @@ from isletsim.multiscale.daily_stepper import Rules
 from isletsim.patient import NO_PATIENT, BoundPatient, PatientFile, bind_patient, read_patient
 from isletsim.results import Result
 from isletsim.scenario import Plan, ScenarioFile, plan_scenario, printed, scenario_of
+from isletsim.study.prepared import PreparedStudy
 from isletsim.study.run import run_study
 
 __all__ = ["Scenario", "load_scenario", "prepared_scenario"]
 
 
-@dataclass(frozen=True)
-class Scenario:
+class Scenario(PreparedStudy):
     """A scenario that is ready to run: its plan, its patient, and the one model that all arms share."""
-
-    plan: Plan
-    composition: Composition = field(repr=False)
-    patient: BoundPatient = field(repr=False)
-    files: tuple[Path, ...] = field(repr=False)
-    challenges: tuple[Challenge, ...] = field(default=(), repr=False)
-
-    @property
-    def name(self) -> str:
-        """The name of the scenario file."""
-        return self.plan.name
 
     def describe(self) -> str:
         """The plan as text."""

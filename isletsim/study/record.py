@@ -18,16 +18,15 @@ from isletsim.patient import BoundPatient
 from isletsim.results import ArmInfo, EffectDriver, Failure, Result, Variable, own_layers
 from isletsim.scenario import ArmPlan
 from isletsim.study.effect_drivers import own_numbers, worst
-from isletsim.units import Unit, convert
+from isletsim.units import Unit, convert, unit_label
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from isletsim.study.load import Scenario
+    from isletsim.study.prepared import PreparedStudy
 
 __all__ = ["Columns", "Work", "columns_of", "make_result"]
 
-LABELS = {"percent_NGSP": "%", "mmol_per_mol_IFCC": "mmol/mol"}
 DRAWS = "every cohort member has its own draw of what varies between people and of what is uncertain"
 
 
@@ -57,7 +56,7 @@ class Columns:
     tests: NDArray[np.int64]
 
 
-def columns_of(scenario: Scenario, simulator: Simulator) -> Columns:
+def columns_of(scenario: PreparedStudy, simulator: Simulator) -> Columns:
     """What figures show comes first, in their order: that is what the study is about."""
     shown = [_shown(scenario.composition, name) for name in simulator.outputs]
     variables = [variable for variable, _ in shown]
@@ -76,7 +75,7 @@ def columns_of(scenario: Scenario, simulator: Simulator) -> Columns:
 
 
 def make_result(
-    scenario: Scenario,
+    scenario: PreparedStudy,
     simulator: Simulator,
     columns: Columns,
     values: NDArray[np.float64],
@@ -125,7 +124,7 @@ def _shown(composition: Composition, output: str) -> tuple[Variable, Unit]:
 
 
 def _variable(name: str, unit: Unit, about: str) -> Variable:
-    return Variable(name, unit.text, LABELS.get(unit.text, unit.text), about)
+    return Variable(name, unit.text, unit_label(unit.text), about)
 
 
 def _arm_info(
@@ -147,7 +146,7 @@ def _arm_info(
     )
 
 
-def _record(scenario: Scenario, simulator: Simulator, work: Work) -> dict[str, Any]:
+def _record(scenario: PreparedStudy, simulator: Simulator, work: Work) -> dict[str, Any]:
     """What run.json says besides the summary."""
     plan, composition, patient = scenario.plan, scenario.composition, scenario.patient
     assumed, numbers = _assumed(composition, patient)
@@ -178,7 +177,7 @@ def _record(scenario: Scenario, simulator: Simulator, work: Work) -> dict[str, A
     }
 
 
-def _therapies(scenario: Scenario) -> list[str]:
+def _therapies(scenario: PreparedStudy) -> list[str]:
     """What somebody was given, in the history or in an arm."""
     return [*scenario.patient.layers, *(layer for arm in scenario.plan.arms for layer in arm.layers)]
 

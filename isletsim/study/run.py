@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import time as clock
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -19,6 +18,7 @@ from isletsim.codegen.native import LANES
 from isletsim.cohort import collect
 from isletsim.ensemble import WIDTH, Steps, alone, together
 from isletsim.errors import RunError
+from isletsim.machine import cores
 from isletsim.multiscale import DRIVER
 from isletsim.multiscale.daily_stepper import Rules
 from isletsim.multiscale.simulator import simulator_for
@@ -32,7 +32,7 @@ from isletsim.study.subject import StudyContext, SubjectResult, simulate_subject
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from isletsim.study.load import Scenario
+    from isletsim.study.prepared import PreparedStudy
 
 __all__ = ["run_study", "study_context"]
 
@@ -66,7 +66,7 @@ class _Gathered:
 
 
 def run_study(
-    scenario: Scenario, jobs: int | None, progress: Progress | None, rules: Rules, *, explain: bool = True
+    scenario: PreparedStudy, jobs: int | None, progress: Progress | None, rules: Rules, *, explain: bool = True
 ) -> Result:
     """Every arm of a scenario for the reference patient and the cohort; see `Scenario.run`."""
     began = clock.perf_counter()
@@ -103,7 +103,7 @@ def run_study(
             raise RunError("\n".join(told), partial=result())
         if explain:
             gathered.effect_drivers = effect_drivers_of(context)
-        _cohort(context, gathered, jobs or _cores(), progress)
+        _cohort(context, gathered, jobs or cores(), progress)
     except KeyboardInterrupt as stop:
         simulated = int(np.isfinite(gathered.values[:, 1:]).any(axis=(0, 2, 3)).sum())
         message = f"interrupted: {simulated} of {plan.cohort} subjects were simulated, and the others are left out"
@@ -115,7 +115,7 @@ def run_study(
 
 
 def study_context(
-    scenario: Scenario, rules: Rules, seen: Callable[[int, float, Finding], None] | None = None
+    scenario: PreparedStudy, rules: Rules, seen: Callable[[int, float, Finding], None] | None = None
 ) -> StudyContext:
     """What all subjects of a scenario share; `seen` is told of every virtual test."""
     plan = scenario.plan
@@ -129,12 +129,6 @@ def study_context(
         save=np.array(plan.save),
         seen=seen,
     )
-
-
-def _cores() -> int:
-    """The cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 from isletsim.validate.checks import Check, Checks, ValidationStudy, read_checks
 from isletsim.validate.experiments import ExperimentReport, validate_experiments
 from isletsim.validate.measure import Simulated, measure
-from isletsim.validate.run import Row, Score, ValidationReport, validate
+from isletsim.validate.records import Row, Score
+from isletsim.validate.run import ValidationReport, validate
 from isletsim.validate.verdict import Verdict, judge
 
 __all__ = [

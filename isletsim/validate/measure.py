@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isletsim.errors import did_you_mean
-from isletsim.evidence import exact_share
 from isletsim.language import Apply, Name, evaluate, names
 from isletsim.results import Result
-from isletsim.results.summary import student
+from isletsim.statistics import NORMAL_95, exact_share, student
 from isletsim.units import PURE, TIME, Dimension, Unit, UnitError, through, times, unit
 from isletsim.validate.checks import Check
 
@@ -26,7 +25,6 @@ __all__ = ["Simulated", "measure"]
 
 # How far from the time asked for a record may lie: days and share of the time, and days where an hour is asked for.
 NEAR, NEAR_SHARE, NEAR_HOUR = 8.0, 0.03, 0.01
-NORMAL = 1.959963984540054
 FEWEST = 6  # people of whom a median has an interval
 PURE_STATISTICS = frozenset(("relative_change", "retained", "progress", "always", "ever"))
 TRUTHS = frozenset(
@@ -210,7 +208,7 @@ def _summary(check: Check, numbers: Array) -> tuple[float, float, float]:
         return (value, value - half, value + half)
     if check.over == "median" and count >= FEWEST:
         ordered = np.sort(known)
-        step = NORMAL * math.sqrt(count) / 2
+        step = NORMAL_95 * math.sqrt(count) / 2
         low, high = max(0, math.floor(count / 2 - step)), min(count - 1, math.ceil(count / 2 + step) - 1)
         return (value, float(ordered[low]), float(ordered[high]))
     return (value, math.nan, math.nan)

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from isletsim.results.record import NOTICE
-from isletsim.validate.report import label
-from isletsim.validate.run import Row, ValidationReport
+from isletsim.validate.records import Row, Verdicts, unit_text
 from isletsim.validate.verdict import published_interval
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def draw_report(report: ValidationReport) -> Figure:
+def draw_report(report: Verdicts) -> Figure:
     """The figure of a report; rows without two numbers are not on it."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -90,7 +89,7 @@ def _groups(rows: Sequence[Row]) -> tuple[list[tuple[str, list[Row]]], list[Row]
 def _family(row: Row) -> str:
     """What the axes of a row are called: levels and changes of one unit stay apart."""
     unit, check = row.check.value.unit, row.check
-    text = label(unit)
+    text = unit_text(unit)
     if unit is not None and "percent_NGSP" in unit.text:
         what = "change of HbA1c" if check.compare or check.statistic == "change" else "HbA1c"
         return f"{what}, {text}"
@@ -170,14 +169,14 @@ def _strip(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set_xlim(-1.1 * FAR, 1.1 * FAR)
     axes.set_ylim(0.8 - len(rows), 0.8)
     names = [
-        f"{row.check.target.id}{', ' + label(row.check.value.unit) if row.check.value.unit else ''}" for row in rows
+        f"{row.check.target.id}{', ' + unit_text(row.check.value.unit) if row.check.value.unit else ''}" for row in rows
     ]
     axes.set_yticks([-float(place) for place in range(len(rows))], names, fontsize=SMALL)
     axes.set_title("other units, in half-widths", fontsize=TEXT, loc="left")
     axes.set_xlabel("simulated less published", color=GREY)
 
 
-def _frame(figure: Figure, report: ValidationReport, width: float, height: float) -> None:
+def _frame(figure: Figure, report: Verdicts, width: float, height: float) -> None:
     """Title, what the marks mean, the score and the notice."""
     from matplotlib.lines import Line2D
 

@@ -12,14 +12,14 @@ from typing import Any
 from isletsim.evidence import Interval, Measured
 from isletsim.results.files import write_figure
 from isletsim.results.record import NOTICE
-from isletsim.results.summary import rounded
-from isletsim.units import Unit
+from isletsim.statistics import rounded
 from isletsim.validate.checks import Check, ValidationStudy
 from isletsim.validate.measure import Simulated
-from isletsim.validate.run import Row, RunFacts, Score, ValidationReport
+from isletsim.validate.picture import draw_report
+from isletsim.validate.records import Row, RunFacts, Score, Verdicts, unit_text
 from isletsim.validate.verdict import Verdict, published_interval
 
-__all__ = ["label", "render_report", "report_record", "write_report"]
+__all__ = ["render_report", "report_record", "write_report"]
 
 USE_WORDS = {
     "cal": "to be reached (cal)",
@@ -33,15 +33,10 @@ NARROWEST = 30  # of what the rows are about
 GAP = 2
 
 
-def label(unit: Unit | None) -> str:
-    """A unit as people write it."""
-    return "" if unit is None else unit.text.replace("percent_NGSP", "%").replace("percent", "%")
-
-
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
-def render_report(report: ValidationReport, width: int) -> str:
+def render_report(report: Verdicts, width: int) -> str:
     """All rows by study, what is not expressed yet, the claims, and the score."""
     lines: list[str] = []
     for name in report.asked:
@@ -110,7 +105,7 @@ def _published(check: Check) -> str:
     value, accepted = check.value, published_interval(check)
     if value.number is None:
         return {"up": "rises", "down": "falls", "none": "no change"}.get(value.direction, value.says)
-    text = f"{_number(value.number)} {label(value.unit)}".strip()
+    text = f"{_number(value.number)} {unit_text(value.unit)}".strip()
     if accepted is not None:
         text += f" ({_number(accepted.low)} to {_number(accepted.high)}; {accepted.kind})"
     elif value.direction:
@@ -123,7 +118,7 @@ def _published(check: Check) -> str:
 def _simulated(simulated: Simulated | None) -> str:
     if simulated is None:
         return "-"
-    text = f"{_number(simulated.value)} {label(simulated.unit)}".strip()
+    text = f"{_number(simulated.value)} {unit_text(simulated.unit)}".strip()
     if math.isfinite(simulated.low):
         text += f" ({_number(simulated.low)} to {_number(simulated.high)})"
     return text
@@ -147,7 +142,7 @@ def _number(value: float) -> str:
     return f"{value:.{0 if size >= 100 else 1 if size >= 20 else digits}f}"
 
 
-def _claim_text(report: ValidationReport, name: str, width: int) -> list[str]:
+def _claim_text(report: Verdicts, name: str, width: int) -> list[str]:
     """A claim that was asked for: who makes it, what becomes of it, and what users must know with it."""
     claim = report.evidence.claims[name]
     said_by = ", ".join(document.replace("_", " ") for document in claim.said_by)
@@ -159,7 +154,7 @@ def _claim_text(report: ValidationReport, name: str, width: int) -> list[str]:
     return [*lines, ""]
 
 
-def _unexpressed(report: ValidationReport, width: int) -> list[str]:
+def _unexpressed(report: Verdicts, width: int) -> list[str]:
     """The rows that no check speaks of, by why."""
     by_reason: dict[str, list[str]] = {}
     for target in report.unchecked:
@@ -171,7 +166,7 @@ def _unexpressed(report: ValidationReport, width: int) -> list[str]:
     return lines
 
 
-def _missed(report: ValidationReport, width: int) -> list[str]:
+def _missed(report: Verdicts, width: int) -> list[str]:
     """The rows outside of their interval, by why they are."""
     by_reason: dict[str, list[str]] = {}
     for row in report.rows:
@@ -185,7 +180,7 @@ def _missed(report: ValidationReport, width: int) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _claims(report: ValidationReport, width: int) -> list[str]:
+def _claims(report: Verdicts, width: int) -> list[str]:
     standings: dict[str, list[str]] = {}
     for claim in report.evidence.claims.values():
         standings.setdefault(claim.standing, []).append(claim.id)
@@ -210,7 +205,7 @@ def _score(scores: Iterable[Score]) -> list[str]:
     return lines
 
 
-def write_report(report: ValidationReport, record: Path | None, figure: Path | None) -> list[Path]:
+def write_report(report: Verdicts, record: Path | None, figure: Path | None) -> list[Path]:
     """Write the report as JSON into a file and as a picture into a folder, where asked for."""
     written = []
     if record is not None:
@@ -219,14 +214,14 @@ def write_report(report: ValidationReport, record: Path | None, figure: Path | N
         record.write_text(text + "\n", encoding="utf-8")
         written.append(record)
     if figure is not None:
-        written += write_figure(report.plot(), "validation", figure)
+        written += write_figure(draw_report(report), "validation", figure)
     return written
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
 
-def report_record(report: ValidationReport) -> dict[str, Any]:
+def report_record(report: Verdicts) -> dict[str, Any]:
     """What goes into a JSON file: score, rows, runs, rows without a check, claims."""
     from isletsim import __version__
 
@@ -248,7 +243,7 @@ def report_record(report: ValidationReport) -> dict[str, Any]:
     }
 
 
-def _claims_of(report: ValidationReport) -> Iterator[str]:
+def _claims_of(report: Verdicts) -> Iterator[str]:
     touched = {claim for row in report.rows for claim in report.evidence.claims_by_target.get(row.check.target.id, ())}
     touched |= set(report.asked)
     return (name for name in report.evidence.claims if report.whole or name in touched)
@@ -288,7 +283,7 @@ def _row_record(row: Row) -> dict[str, Any]:
 
 
 def _published_record(value: Measured, accepted: Interval | None) -> dict[str, Any]:
-    record: dict[str, Any] = {"value": value.number, "unit": label(value.unit), "direction": value.direction}
+    record: dict[str, Any] = {"value": value.number, "unit": unit_text(value.unit), "direction": value.direction}
     if value.says:
         record["says"] = value.says
     if accepted is not None:
@@ -303,13 +298,13 @@ def _simulated_record(simulated: Simulated | None) -> Mapping[str, Any] | None:
         "value": rounded(simulated.value),
         "low": rounded(simulated.low),
         "high": rounded(simulated.high),
-        "unit": label(simulated.unit),
+        "unit": unit_text(simulated.unit),
         "people": simulated.people,
         "time_day": rounded(simulated.time),
     }
 
 
-def _claim_record(report: ValidationReport, name: str) -> dict[str, Any]:
+def _claim_record(report: Verdicts, name: str) -> dict[str, Any]:
     claim = report.evidence.claims[name]
     rows = [row for row in report.rows if row.check.target.id in claim.targets]
     return {

@@ -3,114 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from isletsim.errors import Fault, InputError, RunError
-from isletsim.evidence import Evidence, Target, read_evidence
+from isletsim.evidence import Target, read_evidence
 from isletsim.results import Result
 from isletsim.study import load_scenario
 from isletsim.validate.checks import Check, Checks, ValidationStudy, read_checks, select
-from isletsim.validate.measure import Simulated, measure
+from isletsim.validate.measure import measure
+from isletsim.validate.picture import draw_report
+from isletsim.validate.records import Row, RunFacts, Verdicts
+from isletsim.validate.report import render_report, report_record
 from isletsim.validate.verdict import Verdict, judge
 
-__all__ = ["Row", "RunFacts", "Score", "ValidationReport", "validate", "without_check"]
+__all__ = ["ValidationReport", "validate", "without_check"]
 
 Tell = Callable[[str, int, int], None]
 Simulate = Callable[[ValidationStudy], "Result | Verdict"]
 
 
-@dataclass(frozen=True)
-class Row:
-    """A check with what the run said; `grade` is the worst evidence grade of the arm's own layers."""
-
-    check: Check
-    simulated: Simulated | None
-    verdict: Verdict
-    grade: str
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """What is worth knowing of a run: people in the cohort, seed, share of assumed parameters, failures, seconds."""
-
-    cohort: int
-    seed: int | None
-    assumed: float | None
-    failures: int
-    seconds: float | None
-
-
-@dataclass(frozen=True)
-class Score:
-    """How often the verdicts were which, of the rows of one use in studies of one standing.
-
-    Attributes
-    ----------
-    by_direction : of those inside or outside, how many were judged by a direction alone.
-    by_ours : how many by a tolerance of ours.
-    """
-
-    standing: str
-    use: str
-    inside: int
-    outside: int
-    by_direction: int
-    by_ours: int
-    shown: int
-    awaited: int
-    failed: int
-
-    @property
-    def judged(self) -> int:
-        """How many were judged at all."""
-        return self.inside + self.outside
-
-
-@dataclass(frozen=True)
-class ValidationReport:
-    """The verdicts on all checks that were asked for, and the evidence they stand on.
-
-    Attributes
-    ----------
-    unexpressed : why a target has no check, by id. `unchecked` : the targets without one, in a report on everything.
-    asked : the claims that were asked for by name.
-    """
-
-    rows: tuple[Row, ...]
-    runs: Mapping[str, RunFacts]
-    evidence: Evidence = field(repr=False)
-    studies: Mapping[str, ValidationStudy] = field(repr=False)
-    unexpressed: Mapping[str, str] = field(repr=False)
-    unchecked: tuple[Target, ...] = ()
-    asked: tuple[str, ...] = ()
-    whole: bool = True
-
-    def scores(self) -> tuple[Score, ...]:
-        """The counts, flagship first, and within a standing by use."""
-        from isletsim.evidence.records import USES
-        from isletsim.validate.checks import STANDINGS
-
-        kinds = [(standing, use) for standing in STANDINGS for use in USES]
-        found = ((kind, [row for row in self.rows if _kind(row) == kind]) for kind in kinds)
-        return tuple(_score(*kind, rows) for kind, rows in found if rows)
+class ValidationReport(Verdicts):
+    """The verdicts of a validation, with their table, record and figure; see `Verdicts` for its attributes."""
 
     def table(self, width: int = 118) -> str:
         """The report as plain text."""
-        from isletsim.validate.report import render_report
-
         return render_report(self, width)
 
     def record(self) -> dict[str, Any]:
         """The report as a mapping for JSON."""
-        from isletsim.validate.report import report_record
-
         return report_record(self)
 
     def plot(self) -> Any:
         """The simulated against the published values, a matplotlib ``Figure``."""
-        from isletsim.validate.picture import draw_report
-
         return draw_report(self)
 
 
@@ -230,25 +154,3 @@ def _facts(result: Result) -> RunFacts:
     share = assumed.get("share") if isinstance(assumed, Mapping) else None
     seed, seconds = result.run.get("seed"), result.run.get("wall_seconds")
     return RunFacts(result.cohort, seed, share, len(result.failures), seconds)
-
-
-def _kind(row: Row) -> tuple[str, str]:
-    return row.check.study.standing, row.check.target.use
-
-
-def _score(standing: str, use: str, rows: Collection[Row]) -> Score:
-    from isletsim.validate.verdict import OURS
-
-    outcomes = [row.verdict.outcome for row in rows]
-    bases = [row.verdict.basis for row in rows if row.verdict.judged]
-    return Score(
-        standing=standing,
-        use=use,
-        inside=outcomes.count("inside"),
-        outside=outcomes.count("outside"),
-        by_direction=bases.count("direction"),
-        by_ours=bases.count(OURS),
-        shown=outcomes.count("shown") + outcomes.count("recalled"),
-        awaited=outcomes.count("not yet modelled"),
-        failed=outcomes.count("failed"),
-    )
