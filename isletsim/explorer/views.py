@@ -22,8 +22,7 @@ from isletsim.figures.layout import printed_unit
 from isletsim.language import ModelFile
 from isletsim.results import Result
 from isletsim.results.evidence_labels import in_words
-from isletsim.study.record import LABELS
-from isletsim.units import UnitError, convert, quantity, unit
+from isletsim.units import UnitError, convert, quantity, unit, unit_label
 
 __all__ = [
     "balances_view",
@@ -218,7 +217,7 @@ def _panel_view(panel: Any, prepared: Prepared) -> dict[str, Any]:
 
 
 def _label(text: str) -> str:
-    return printed_unit(LABELS.get(text, text))
+    return printed_unit(unit_label(text))
 
 
 # --- curves -----------------------------------------------------------------------------------------------------------

@@ -49,12 +49,12 @@ def write(result: StudyData, folder: str | Path, figures: bool = True, keep: str
     return _publish({place / name: pieces for name, pieces in _contents(result, figures, keep).items()})
 
 
-def files_of(result: Result, figures: bool = True, keep: str = "summary") -> dict[str, bytes]:
+def files_of(result: StudyData, figures: bool = True, keep: str = "summary") -> dict[str, bytes]:
     """Return the files that `write` would write, by their path in the folder."""
     return {str(name): b"".join(pieces) for name, pieces in _contents(result, figures, keep).items()}
 
 
-def _contents(result: Result, figures: bool, keep: str) -> dict[PurePosixPath, Iterable[bytes]]:
+def _contents(result: StudyData, figures: bool, keep: str) -> dict[PurePosixPath, Iterable[bytes]]:
     texts: dict[PurePosixPath, Iterable[bytes]] = {
         PurePosixPath("results.csv"): _csv(result, keep),
         PurePosixPath("summary.json"): [_json(summarise(result))],

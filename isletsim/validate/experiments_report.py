@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from isletsim.study.record import LABELS
+from isletsim.units import unit_label
 from isletsim.validate.experiments import ExperimentReport, Measured
 
 __all__ = ["experiments_record", "experiments_table"]
@@ -42,7 +42,7 @@ def _line(each: Measured) -> str:
     what = f"{row.about}: {value.name}" if value.name else row.about
     wanted = value.says
     if value.number is not None and value.unit is not None:
-        unit = LABELS.get(value.unit.text, value.unit.text)
+        unit = unit_label(value.unit.text)
         wanted = f"{value.number:g} {unit}".strip()
         if each.scored:
             wanted += f" ({value.low:.4g} to {value.high:.4g})"
