@@ -149,7 +149,7 @@ def judge_folder(
         write_json(verdicts, report)
     if page is not None:
         page.write_text(support_page(verdicts), encoding="utf-8")
-    return summary(verdicts), all(each.verdict != "wrong" for each in verdicts)
+    return summary(verdicts), all(each.verdict not in ("wrong", "crashed") for each in verdicts)
 
 
 def import_file(path: Path, output: Path | None) -> tuple[str, Path | None]:

@@ -13,6 +13,7 @@ from isletsim.errors import Fault, InputError
 from isletsim.flat import TIME, Event, FlatModel
 from isletsim.language import Apply, Name, Number, Tree, apply, walk
 from isletsim.sbml.algebra import dependents, linear, needed
+from isletsim.sbml.delays import Delayed, delayed_name
 from isletsim.sbml.flattened import Flattened
 from isletsim.sbml.records import SbmlEvent, flat_name
 
@@ -67,6 +68,7 @@ class EventPlan:
     diluted : states that are concentrations by a rule, and the probe's index of the size of their compartment.
     absorbed : states that take over what fast reactions converted: state, the probe's index of the whole amount.
     extents : the states that are set to zero then.
+    delays : delayed quantities.
     guarded : whether triggers depend on more than the time, so that no step may be too long to see them.
     """
 
@@ -78,6 +80,7 @@ class EventPlan:
     absorbed: tuple[tuple[int, int], ...]
     extents: tuple[int, ...]
     guarded: bool
+    delays: tuple[Delayed, ...] = ()
 
 
 class _Probe:
@@ -125,6 +128,7 @@ def plan_events(flattened: Flattened) -> EventPlan:
         for amount, slow in flattened.fast.items():
             absorbed.append((place[slow], probe.add(Name(amount))))
         extents = [index for name, index in place.items() if name.startswith("extent(")]
+    delays = tuple(_delayed(flattened, number, definitions, probe) for number in range(len(document.delays)))
     return EventPlan(
         flat=replace(flat, events=tuple(conditions_as_events)),
         probe=_probe_model(flat, probe) if probe.trees else None,
@@ -133,8 +137,24 @@ def plan_events(flattened: Flattened) -> EventPlan:
         diluted=tuple(diluted),
         absorbed=tuple(absorbed),
         extents=tuple(extents),
+        delays=delays,
         guarded=any(needed(definitions, each) & flattened.moving - {TIME} for each in conditions)
         or any(_line_of(each, definitions, flattened.moving) is None for each in conditions),
+    )
+
+
+def _delayed(flattened: Flattened, number: int, definitions: Mapping[str, Tree], probe: _Probe) -> Delayed:
+    flat, name = flattened.flat, delayed_name(number)
+    changing = needed(definitions, Name(f"{name} lag")) & flattened.moving - {f"{name} lag"}
+    return Delayed(
+        first=flat.parameters.index(f"{name} power 0"),
+        source=flat.outputs.index(f"{name} source"),
+        lag=flat.outputs.index(f"{name} lag"),
+        early=probe.add(flattened.early[number]),
+        early_lag=probe.add(Name(f"{name} lag")),
+        fixed=not changing,
+        timed=not needed(definitions, Name(f"{name} lag")) & set(flat.states) & flattened.moving
+        and not any(each.startswith("delayed(") for each in changing),
     )
 
 

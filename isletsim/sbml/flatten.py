@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from isletsim.errors import Fault, InputError
 from isletsim.flat import TIME, FlatModel
 from isletsim.language import Name, Number, Tree, apply, names
-from isletsim.sbml.algebra import Cycle, dependents, ordered, renamed
+from isletsim.sbml.algebra import Cycle, dependents, needed, ordered, renamed
+from isletsim.sbml.delays import before_start, delay_expressions, delay_parameters, delayed_name
 from isletsim.sbml.determine import determine
 from isletsim.sbml.flattened import Flattened, Pool
 from isletsim.sbml.mathml import product_of, sum_of
@@ -68,6 +69,7 @@ class _Builder:
     solved: set[str] = field(default_factory=set)
     fast: dict[str, str] = field(default_factory=dict)
     bases: tuple[str, ...] = ()
+    early: list[Tree] = field(default_factory=list)  # of every delay: what is delayed, before time 0
 
     def __post_init__(self) -> None:
         document = self.document
@@ -106,6 +108,7 @@ class _Builder:
         for species in document.species:
             self._pool(species)
         self._balance_fast()
+        self._delay()
         for name in sorted(self._rates_asked()):
             self._rate(name)
         self._make_powers_safe()
@@ -123,6 +126,7 @@ class _Builder:
             bases=self.bases,
             strict=self._strictly(flat),
             valueless=valueless,
+            early=tuple(self.early),
         )
 
     # --- quantities ---
@@ -278,6 +282,22 @@ class _Builder:
             self.expressions[amount] = sum_of([Name(slow), *terms])
             self.fast[amount] = slow
 
+    def _delay(self) -> None:
+        """Delayed quantities as polynomials of the time; at the start they have the value from before it."""
+        delays = self.document.delays
+        self.parameters |= delay_parameters(len(delays))
+        definitions = {name: tree for name, tree in self.expressions.items() if name not in self.parameters}
+        initially = self.rules["initial"]  # a formula of time goes on into the past
+        known: dict[str, Tree] = {}
+        for name, tree in initially.items():
+            if TIME in needed(initially, tree):
+                known[name] = before_start(tree, delays, definitions, known)
+        for number, (source, lag) in enumerate(delays):
+            early = before_start(source, delays, definitions, known)
+            self.early.append(early)
+            self.first[delayed_name(number)] = renamed(early, {TIME: apply("negate", lag)})
+        self.expressions |= delay_expressions(delays)
+
     def _varies(self, tree: Tree) -> bool:
         return not names(tree) <= self.parameters.keys() | self.constants.keys()
 
@@ -304,7 +324,7 @@ class _Builder:
 
     def _rates_asked(self) -> set[str]:
         trees = [*self.expressions.values(), *self.derivatives.values(), *self.residuals.values()]
-        trees += [*self.constants.values(), *self.first.values(), *self.rules["initial"].values()]
+        trees += [*self.constants.values(), *self.first.values(), *self.rules["initial"].values(), *self.early]
         for event in self.document.events:
             trees += [event.trigger, *(tree for _, tree in event.assignments)]
             trees += [tree for tree in (event.delay, event.priority) if tree is not None]
@@ -401,6 +421,9 @@ class _Builder:
         listed = (document.species, document.compartments, document.parameters, document.reactions)
         found = [flat_name(each.id) for kind in listed for each in kind if flat_name(each.id) in self.expressions]
         found += [each for each in self.fast if each not in found]
+        found += [
+            f"{delayed_name(number)} {kind}" for number in range(len(document.delays)) for kind in ("source", "lag")
+        ]
         found += [name for name in self.bases if name in self.expressions and name not in found]
         return [*found, *(f"constraint({index})" for index in range(len(document.constraints)))]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from isletsim.flat import FlatModel
+from isletsim.language import Tree
 from isletsim.sbml.records import Document
 
 __all__ = ["Flattened", "Pool"]
@@ -38,6 +39,7 @@ class Flattened:
     bases : names of what is raised to powers that may be no whole number.
     strict : the same with such powers as the file has them: undefined for a negative base.
     valueless : names that the file gives no value.
+    early : what every delayed quantity is before time 0.
     """
 
     document: Document
@@ -49,3 +51,4 @@ class Flattened:
     bases: tuple[str, ...]
     strict: FlatModel
     valueless: tuple[str, ...]
+    early: tuple[Tree, ...] = ()

@@ -14,7 +14,7 @@ from xml.parsers import expat
 
 from isletsim.errors import Fault, InputError
 
-__all__ = ["LARGEST_FILE", "checked_text", "file_beside"]
+__all__ = ["LARGEST_FILE", "checked_text", "file_beside", "without_decoration"]
 
 LARGEST_FILE = 64_000_000  # bytes
 DEEPEST = 1_000  # elements one inside another
@@ -22,9 +22,11 @@ MOST_ELEMENTS = 1_000_000
 LONGEST_ATTRIBUTE = 100_000  # letters
 MOST_ATTRIBUTES = 1_000  # of one element
 MOST_OPERANDS = 10_000  # of one operator; libSBML takes them one inside another
-SPACES = {("2", "1"): "http://www.sbml.org/sbml/level2"}
+SPACES = {("1", version): "http://www.sbml.org/sbml/level1" for version in "12"}
+SPACES |= {("2", "1"): "http://www.sbml.org/sbml/level2"}
 SPACES |= {("2", version): f"http://www.sbml.org/sbml/level2/version{version}" for version in "2345"}
 SPACES |= {("3", version): f"http://www.sbml.org/sbml/level3/version{version}/core" for version in "12"}
+DECORATION = frozenset({"notes", "annotation"})
 MATHML = "http://www.w3.org/1998/Math/MathML "
 
 
@@ -98,10 +100,10 @@ def _check_root(scan: _Scan, path: Path) -> None:
     space, _, name = scan.root.rpartition(" ")
     if name != "sbml":
         message = f"The outermost element is <{name}>, not <sbml>."
-        raise InputError(Fault(str(path), message, "Give a model in SBML Level 2 or 3."))
+        raise InputError(Fault(str(path), message, "Give a model in SBML."))
     level, version = scan.level
     if scan.level not in SPACES:
-        message = f'SBML Level "{level}" Version "{version}" is not read; Levels 2 and 3 are.'
+        message = f'SBML Level "{level}" Version "{version}" is not read; Levels 1 to 3 are.'
         cure = "Convert it to Level 3 Version 2, for example with libSBML's online converter."
         raise InputError(Fault(str(path), message, cure))
     if space != SPACES[scan.level]:
@@ -140,6 +142,55 @@ def _decoded(data: bytes, path: Path) -> str:
     except (LookupError, UnicodeError) as reason:
         raise InputError(Fault(str(path), f"This file is not in the encoding it declares: {reason}.")) from None
     return text[text.find("?>") + 2 :] if text.startswith("<?xml") else text
+
+
+def without_decoration(text: str) -> str:
+    """Return the text of an SBML file without notes, annotations, layout and render information."""
+    data = text.encode()
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parts: list[tuple[int, int]] = []  # first and last byte of what is left out
+    depth = begun = 0
+
+    def begin(name: str, attributes: Any) -> None:
+        nonlocal depth, begun
+        space, _, word = name.rpartition(" ")
+        if depth == 0 and (word in DECORATION or any(f"/{each}/" in space for each in ("layout", "render"))):
+            begun = parser.CurrentByteIndex
+            depth = 1
+        elif depth:
+            depth += 1
+
+    def end(name: str) -> None:
+        nonlocal depth
+        if depth == 0:
+            return
+        depth -= 1
+        if depth == 0:
+            last = parser.CurrentByteIndex  # of an empty element, where its only tag ends
+            alone = _end_of_tag(data, begun) == last
+            parts.append((begun, last if alone else _end_of_tag(data, last)))
+
+    parser.StartElementHandler, parser.EndElementHandler = begin, end
+    parser.Parse(data, True)  # noqa: FBT003 - expat knows no names of arguments
+    kept, place = [], 0
+    for first, last in parts:
+        kept += [data[place:first], b"\n" * data.count(b"\n", first, last)]  # lines keep their numbers
+        place = last
+    return b"".join([*kept, data[place:]]).decode()
+
+
+def _end_of_tag(data: bytes, place: int) -> int:
+    """Return the byte after the tag that begins at a place; attributes may contain ``>``."""
+    quote = b""
+    for index in range(place, len(data)):
+        letter = data[index : index + 1]
+        if quote:
+            quote = b"" if letter == quote else quote
+        elif letter in (b'"', b"'"):
+            quote = letter
+        elif letter == b">":
+            return index + 1
+    return len(data)
 
 
 def file_beside(path: Path, source: str) -> Path:

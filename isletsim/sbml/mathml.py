@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from isletsim.flat import TIME
 from isletsim.language import Apply, Name, Number, Table, Tree, apply
+from isletsim.sbml.delays import delayed_name
 from isletsim.sbml.nodes import Node
 from isletsim.sbml.records import flat_name, rate_name
 
@@ -45,11 +46,13 @@ class Translator:
     ----------
     known : identifiers that mathematics may use.
     functions : function definitions of the file.
+    delays : delayed quantities that were met: what is delayed, by how much, and the name that stands for it.
     """
 
     known: frozenset[str]
     functions: Mapping[str, Function]
     made: int = 0
+    delays: dict[tuple[Tree, Tree], str] = field(default_factory=dict)
 
     def tree(self, node: Node, local: Mapping[str, str] | None = None) -> Tree:
         """The tree of a node.
@@ -139,7 +142,10 @@ class Translator:
                 raise Untranslatable(f"<{_element(kind)}/> takes {count} operand(s) and has {len(results)}")
             return make(*results)
         if kind == "function_delay":
-            raise Untranslatable("<csymbol> delay is not supported: the past of a quantity is not kept")
+            source, lag = _two(results, "delay")
+            if lag == Number(0.0):
+                return source
+            return Name(self.delays.setdefault((source, lag), delayed_name(len(self.delays))))
         raise Untranslatable(f"<{_element(kind)}/> is not supported")
 
     def name(self, identifier: str) -> Tree:

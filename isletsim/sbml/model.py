@@ -246,7 +246,7 @@ class SbmlModel:
             numbers=self._numbers(parameters),
             events=recorded.events,
             counts=recorded.counts,
-            warnings=tuple(self._broken(recorded)),
+            warnings=(*self.document.warnings, *self._broken(recorded)),
         )
 
     def _check_signs(self, trajectory: SbmlTrajectory, parameters: NDArray[np.float64]) -> None:

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from isletsim.errors import Fault, InputError
-from isletsim.sbml.input_limits import checked_text, file_beside
+from isletsim.sbml.input_limits import checked_text, file_beside, without_decoration
 
 __all__ = ["library", "open_document"]
 
 MOST_INSTANCES = 5_000  # submodels, when all are written out
 MOST_FAULTS = 10  # that are shown
-MILD = frozenset({10313})  # errors that change no number: a unit that is not defined
+# Errors that change no number: a unit that is not defined, a reaction whose only species are modifiers.
+MILD = frozenset({10313, 21101})
+CONVERTED = (2, 4)  # Level and Version that files of Level 1 become
 KNOWN_PACKAGES = frozenset({"comp", "l3v2extendedmath"})
 
 
@@ -26,17 +28,39 @@ def library() -> Any:
     return libsbml
 
 
-def open_document(path: Path) -> Any:
-    """Return the libSBML document of a file, validated and without submodels.
+def open_document(path: Path) -> tuple[Any, tuple[str, ...]]:
+    """Return the libSBML document of a file, validated and without submodels, and warnings.
+
+    Notes, annotations, layout and render information are dropped with a warning when they contain errors.
 
     Raises
     ------
-    InputError : not XML, not SBML of Level 2 or 3, inconsistent, or of a package that is not supported.
+    InputError : not XML, not SBML, inconsistent, or of a package that is not supported.
     """
+    text = checked_text(path)
+    try:
+        return _opened(text, path), ()
+    except InputError as refusal:
+        mathematics = without_decoration(text)
+        if mathematics == text:
+            raise
+        try:
+            document = _opened(mathematics, path)
+        except InputError:
+            raise refusal from None
+        fault = refusal.faults[0]
+        said = f"{fault.place}: {fault.message} Notes, annotations, layout and render information were left out."
+        return document, (said,)
+
+
+def _opened(text: str, path: Path) -> Any:
     libsbml = library()
-    document = libsbml.readSBMLFromString(checked_text(path))
+    document = libsbml.readSBMLFromString(text)
     _check_packages(document, path)
     _refuse_errors(libsbml, document, path)
+    if document.getLevel() == 1:
+        document.setLevelAndVersion(*CONVERTED, False)  # noqa: FBT003 - not strictly: units need not agree
+        _refuse_errors(libsbml, document, path)
     for category in ("UNITS_CONSISTENCY", "STRICT_UNITS_CONSISTENCY", "MODELING_PRACTICE", "SBO_CONSISTENCY"):
         document.setConsistencyChecks(getattr(libsbml, f"LIBSBML_CAT_{category}"), False)  # noqa: FBT003
     document.setLocationURI(f"file:{path.resolve()}")

@@ -46,14 +46,16 @@ def read_document(path: Path) -> Document:
     ------
     InputError : all faults and unsupported parts, by name and place.
     """
-    return _DocumentReader(open_document(path), path).read()
+    document, warnings = open_document(path)
+    return _DocumentReader(document, path, warnings).read()
 
 
 class _DocumentReader:
     """Reader of one document; faults are collected and raised together."""
 
-    def __init__(self, document: Any, path: Path) -> None:
+    def __init__(self, document: Any, path: Path, warnings: tuple[str, ...] = ()) -> None:
         self.document, self.path = document, path
+        self.warnings = list(warnings)
         self.model = document.getModel()
         self.level = document.getLevel()
         self.faults: list[Fault] = []
@@ -93,6 +95,8 @@ class _DocumentReader:
             title=model.getName(),
             titles=self.titles,
             annotations=self.annotations,
+            warnings=tuple(self.warnings),
+            delays=tuple(self.translator.delays),
         )
 
     # --- mathematics ---
@@ -136,11 +140,24 @@ class _DocumentReader:
         self._note(each)
         return Compartment(
             id=each.getId(),
-            size=each.getSize() if each.isSetSize() else None,
+            size=self._size(each),
             dimensions=each.getSpatialDimensionsAsDouble() if each.isSetSpatialDimensions() else 3.0,
             constant=each.getConstant(),
             unit=self._size_unit(each),
         )
+
+    def _size(self, compartment: Any) -> float | None:
+        """The initial size; 1 with a warning when neither the file nor a rule gives it."""
+        name = compartment.getId()
+        if compartment.isSetSize():
+            return float(compartment.getSize())
+        without = compartment.isSetSpatialDimensions() and compartment.getSpatialDimensionsAsDouble() == 0
+        ruled = self.model.getInitialAssignment(name) or self.model.getRule(name)
+        algebraic = not compartment.getConstant() and any(rule.isAlgebraic() for rule in _each(self.model, *_RULES))
+        if without or ruled is not None or algebraic:
+            return None
+        self.warnings.append(f"compartment {name} has no size: 1 is used.")
+        return 1.0
 
     def _size_unit(self, compartment: Any) -> tuple[UnitPart, ...]:
         """Units are read as they are written: working out what they would have to be can take for ever."""
@@ -278,6 +295,7 @@ class _DocumentReader:
         return Constraint(tree, " ".join(_without_tags(said).split()))
 
 
+_RULES = ("Rules", "Rule")
 _QUANTITIES = (("Compartments", "Compartment"), ("Species", "Species"), ("Parameters", "Parameter"))
 
 

@@ -136,6 +136,8 @@ class Document:
     time_unit : parts of the unit of time; empty where the file does not say.
     factor : the parameter that converts extents for species that have none of their own.
     titles : the names people gave to identifiers.
+    delays : what is delayed, and by how much; number k is `delayed(k)` in trees.
+    warnings : what was tolerated in the file, and what was assumed.
     """
 
     id: str
@@ -154,3 +156,5 @@ class Document:
     title: str = ""
     titles: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    delays: tuple[tuple[Tree, Tree], ...] = ()

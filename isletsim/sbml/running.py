@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from isletsim.codegen.evaluate_at import observe
 from isletsim.errors import RunError
+from isletsim.sbml.delays import BEGIN, MOST_SWEEPS, POINTS, SCALE, History, Window, nodes_of
 from isletsim.sbml.event_plan import NEVER, EventPlan
 from isletsim.solver import Outcome, Schedule, solve
 
@@ -31,6 +32,7 @@ __all__ = ["Recorded", "Settings", "run"]
 GUARDS = 256  # bare stops of a run whose triggers depend on states, so that no step is too long to see one
 MOST_AT_ONCE = 10_000  # instants without any time between them
 MOST_STOPS = 10_000_000
+FINER = 0.1  # tolerance of the solver within a window of the method of steps, beside that of the run
 
 
 @dataclass(frozen=True)
@@ -82,14 +84,28 @@ class _Run:
     queue: list[_Pending] = field(default_factory=list)
     done: list[tuple[float, str]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
-    pieces: list[Outcome] = field(default_factory=list)
+    pieces: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=list)
     at_once: int = 0
+    entered: Window | None = None  # the window that begins now, where no event has changed it
 
     def __post_init__(self) -> None:
         self.truth = [each.initially for each in self.plan.events]
         self.dice = np.random.default_rng(self.settings.seed)
         self.grid = self._guards()
         self.solving = any(self.compiled.flat.algebraic)
+        self.history = self._history() if self.plan.delays else None
+        self.stepwise = bool(self.plan.events or self.plan.delays)
+
+    def _history(self) -> History:
+        beginning = self.state
+
+        def look(time: float, early: bool) -> NDArray[np.float64]:
+            assert self.probe is not None
+            return observe(self.probe, time, beginning if early else self.state, self.parameters)
+
+        history = History(self.plan.delays, look, self.settings.end, self.settings.rtol)
+        history.discontinuity(0.0)
+        return history
 
     # --- the solver between events ---
 
@@ -100,43 +116,118 @@ class _Run:
             self._instant()
         while True:
             target = min([settings.end, *self._due_times()])
-            outcome = self._solve(target)
+            outcome = self._solve(target) if self.history is None else self._solve_window(self.history, target)
             if outcome.reason.failed:
                 return self._recorded(outcome)
-            if not self.plan.events and outcome.time >= settings.end:
+            if not self.stepwise and outcome.time >= settings.end:
                 return self._recorded()
             self._count_at_once(outcome.time)
             self.now, self.state = outcome.time, outcome.state
             self._instant()
             if self.now >= settings.end:
+                self._enter_window()
                 outcome = self._solve(settings.end)
                 return self._recorded(outcome if outcome.reason.failed else None)
 
     def _solve(self, target: float) -> Outcome:
-        """Runs to a time or to the next change of a trigger; rows of the very end are left for after the instant."""
-        save = self.settings.save
-        last = int(np.searchsorted(save, target, side="right"))
-        begun = self.now
+        """Integrate to a time or to the next change of a trigger; rows of the very end wait for the events there."""
+        outcome = self._integrate(target, self._rows(target), self.settings.rtol)
+        self._keep(outcome)
+        return outcome
+
+    def _rows(self, target: float) -> NDArray[np.float64]:
+        """The times to record from now to a time."""
+        return self.settings.save[self.row : int(np.searchsorted(self.settings.save, target, side="right"))]
+
+    def _integrate(self, target: float, save: NDArray[np.float64], rtol: float) -> Outcome:
         outcome = solve(
             self.compiled,
             self.state,
             self.parameters,
-            span=(begun, target),
-            save=save[self.row : last],
+            span=(self.now, target),
+            save=save,
             schedule=self.grid,
-            rtol=self.settings.rtol,
+            rtol=rtol,
             atol=self.settings.atol,
             method=self.settings.method,  # type: ignore[arg-type]
             maximum_steps=self.settings.maximum_steps,
         )
         for name, count in vars(outcome.counts).items():
             self.counts[name] = self.counts.get(name, 0) + count
-        kept = len(outcome.times)
-        if self.plan.events and outcome.time > begun:
-            kept = int(np.searchsorted(outcome.times, outcome.time, side="left"))
-        self.pieces.append(_shortened(outcome, kept))
-        self.row += kept
         return outcome
+
+    def _keep(self, outcome: Outcome) -> None:
+        """Record the rows of an outcome that were asked for."""
+        times, asked = outcome.times, self._rows(outcome.time)
+        if self.stepwise and outcome.time > self.now:
+            asked = asked[: int(np.searchsorted(asked, outcome.time, side="left"))]
+        if len(asked):
+            assert outcome.states is not None
+            place = np.searchsorted(times, asked) if len(times) != len(asked) else slice(0, len(asked))
+            self.pieces.append((asked, outcome.states[place].copy(), outcome.outputs[place].copy()))
+        self.row += len(asked)
+
+    # --- delays ---
+
+    def _enter_window(self) -> None:
+        """Load the delayed quantities as they are from now on."""
+        if self.history is not None:
+            self.entered = self.history.open(self.now, self.settings.end)
+            self._load(self.history, self.entered)
+
+    def _load(self, history: History, window: Window) -> None:
+        parameters = self.parameters.copy()
+        place = {name: parameters_index for parameters_index, name in enumerate(self.compiled.flat.parameters)}
+        parameters[place[BEGIN]], parameters[place[SCALE]] = window.begin, 2.0 / (window.end - window.begin)
+        for each, powers in zip(history.delays, history.coefficients(window), strict=True):
+            parameters[each.first : each.first + POINTS] = powers
+        self.parameters = parameters
+
+    def _solve_window(self, history: History, target: float) -> Outcome:
+        """Integrate one window of the method of steps, iterated when it needs its own solution."""
+        window, sweeps = self.entered or history.open(self.now, target), 0
+        self.entered = None
+        while True:
+            self._load(history, window)
+            end = min(window.end, target)
+            rows = np.union1d(self._rows(end), nodes_of(window.begin, end))
+            outcome = self._integrate(end, rows, FINER * self.settings.rtol)
+            if outcome.reason.failed:
+                break
+            sources, lags = self._along(history, outcome, nodes_of(window.begin, outcome.time))
+            if outcome.time < end:  # an event: the nodes are those of the window up to it
+                if outcome.time <= self.now:
+                    break
+                again = self._integrate(outcome.time, nodes_of(window.begin, outcome.time), FINER * self.settings.rtol)
+                sources, lags = self._along(history, again, nodes_of(window.begin, outcome.time))
+            sweeps += 1
+            if not window.certain:
+                if outcome.time < window.end:
+                    window = replace(history.open(self.now, outcome.time), certain=False)
+                improved, change = history.again(window, sources, lags)
+                if change > 1.0 and sweeps < MOST_SWEEPS:
+                    window = improved
+                    continue
+                if change > 1.0:
+                    if not history.shorten(window):
+                        raise RunError(f"at time {self.now:.6g}: a delay that depends on the solution has no solution.")
+                    window, sweeps = history.open(self.now, target), 0
+                    continue
+            if not history.resolved(sources.T) and history.shorten(window):
+                window, sweeps = history.open(self.now, target), 0
+                continue
+            history.keep(window.begin, outcome.time, sources)
+            break
+        self._keep(outcome)
+        return outcome
+
+    def _along(
+        self, history: History, outcome: Outcome, times: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sources and lags of all delays at some times, shape (times, delays); of the last row beyond the last."""
+        place = np.minimum(np.searchsorted(outcome.times, times), len(outcome.times) - 1)
+        rows = outcome.outputs[place]
+        return rows[:, [each.source for each in history.delays]], rows[:, [each.lag for each in history.delays]]
 
     def _settle_unknowns(self) -> None:
         """Values of algebraic unknowns that satisfy their equations now."""
@@ -198,6 +289,8 @@ class _Run:
 
     def _instant(self) -> None:
         """All that happens now."""
+        if self.plan.events:
+            self._enter_window()
         values = self._probe()
         self._look(values)
         for _ in range(MOST_AT_ONCE):
@@ -256,17 +349,21 @@ class _Run:
                 if sizes[size] != values[size]:
                     state[index] *= values[size] / sizes[size]
         self.done.append((self.now, event.name))
+        if self.history is not None:
+            self.history.discontinuity(self.now)
+            self._enter_window()
         self._settle_unknowns()
 
     # --- the end ---
 
     def _recorded(self, failure: Outcome | None = None) -> Recorded:
-        pieces = self.pieces
-        states = [each.states for each in pieces if each.states is not None]
+        flat = self.compiled.flat
+        empty = np.empty(0), np.empty((0, len(flat.states))), np.empty((0, len(flat.outputs)))
+        times, states, outputs = zip(empty, *self.pieces, strict=True)
         return Recorded(
-            times=np.concatenate([each.times for each in pieces]),
+            times=np.concatenate(times),
             states=np.concatenate(states),
-            outputs=np.concatenate([each.outputs for each in pieces]),
+            outputs=np.concatenate(outputs),
             counts=self.counts,
             events=tuple(self.done),
             failure=failure,
@@ -288,15 +385,6 @@ def run(
     RunError : events without end, a negative delay, or rules without a solution after an event.
     """
     return _Run(plan, compiled, probe, parameters, state, settings).whole()
-
-
-def _shortened(outcome: Outcome, rows: int) -> Outcome:
-    if rows == len(outcome.times):
-        return outcome
-    changes: dict[str, Any] = {"times": outcome.times[:rows], "outputs": outcome.outputs[:rows]}
-    if outcome.states is not None:
-        changes["states"] = outcome.states[:rows]
-    return replace(outcome, **changes)
 
 
 def _next_time(slope: float, rest: float, periodic: bool, now: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from isletsim.flat import TIME
 from isletsim.language import Apply, Name, Number, Tree, apply
 from isletsim.sbml.algebra import needed
 from isletsim.sbml.infix import formula
@@ -68,7 +69,7 @@ class Powers:
         base = arguments[0]
         if not isinstance(base, Name):
             self.bases.setdefault(base, BASE.format(len(self.bases)) + _said(base))
-        else:
+        elif base.name != TIME:  # a run begins at time 0
             self.bases.setdefault(base, base.name)
         return apply("power from zero", base, exponent)
 

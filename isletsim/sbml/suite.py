@@ -1,17 +1,20 @@
 """Runner for folders in the layout of the SBML test suite; each case is judged at its own tolerances.
 
 A case is a folder that holds a model, `settings.txt` and `results.csv`. Its verdict is *pass*, *refused* (with the
-name of what is not supported, or why the run could not go on) or *wrong*: there are values, and one is off.
+name of what is not supported, or why the run could not go on), *wrong* (a value is off) or *crashed*. A case that
+raises or ends its process never ends the run of the others.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Case", "CaseVerdict", "find_cases", "judge", "run_suite", "summary", "support_page", "write_json"]
 
 RELATIVE = 1e-10  # tolerances of the solver: far below what a case asks for
+VERDICTS = ("pass", "refused", "wrong", "crashed")
 MARGIN = 1e-5  # the absolute one, as a share of the case's own
 
 
@@ -45,6 +49,7 @@ class Case:
     relative: float
     amount: frozenset[str]
     concentration: frozenset[str]
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,18 +88,25 @@ def _read_case(folder: Path, settings: Path) -> Case | None:
     model = _model_of(folder)
     if results is None or model is None or "duration" not in said:
         return None
+    fault, numbers = "", dict.fromkeys(("start", "duration", "steps", "absolute", "relative"), 0.0)
+    for key in numbers:
+        try:
+            numbers[key] = float(said.get(key) or 0) if key == "start" else float(said[key])
+        except (KeyError, ValueError):
+            fault = fault or f"settings.txt: {key} is no number"
     return Case(
         name=folder.name,
         model=model,
         results=results,
-        start=float(said.get("start") or 0),
-        duration=float(said["duration"]),
-        steps=int(said["steps"]),
-        variables=_listed(said["variables"]),
-        absolute=float(said["absolute"]),
-        relative=float(said["relative"]),
+        start=numbers["start"],
+        duration=numbers["duration"],
+        steps=int(numbers["steps"]) if math.isfinite(numbers["steps"]) else 0,
+        variables=_listed(said.get("variables", "")),
+        absolute=numbers["absolute"],
+        relative=numbers["relative"],
         amount=frozenset(_listed(said.get("amount", ""))),
         concentration=frozenset(_listed(said.get("concentration", ""))),
+        fault=fault,
     )
 
 
@@ -118,6 +130,8 @@ def judge(case: Case, write: Path | None = None) -> CaseVerdict:
 
     `write` is a folder for the computed values (`NAME.csv`).
     """
+    if case.fault:
+        return CaseVerdict(case.name, "refused", case.fault)
     try:
         expected = _expected(case)
         trajectory = _simulate(case, load_sbml(case.model))
@@ -126,6 +140,8 @@ def judge(case: Case, write: Path | None = None) -> CaseVerdict:
         return CaseVerdict(case.name, "refused", _first(refusal))
     except RunError as failure:
         return CaseVerdict(case.name, "refused", str(failure))
+    except Exception as defect:  # noqa: BLE001 - a defect of one case must not hide the verdict on the others
+        return CaseVerdict(case.name, "crashed", f"{type(defect).__name__}: {defect}")
     if write is not None:
         _write_results(write / f"{case.name}.csv", case.variables, trajectory.time, found)
     off = _off(case, expected, found)
@@ -215,7 +231,21 @@ def _judged(cases: Sequence[Case], write: Path | None, jobs: int) -> Iterable[Ca
         yield from (judge(case, write) for case in cases)
         return
     with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(judge, cases, [write] * len(cases), chunksize=8)
+        futures = [pool.submit(judge, case, write) for case in cases]
+        for case, future in zip(cases, futures, strict=True):
+            try:
+                yield future.result()
+            except BrokenProcessPool:  # this case or a neighbour ended its process
+                yield _judged_alone(case, write)
+
+
+def _judged_alone(case: Case, write: Path | None) -> CaseVerdict:
+    """Judge a case in a process of its own."""
+    with ProcessPoolExecutor(1) as pool:
+        try:
+            return pool.submit(judge, case, write).result()
+        except BrokenProcessPool:
+            return CaseVerdict(case.name, "crashed", "its process ended")
 
 
 def _tags(folder: Path) -> Mapping[str, Mapping[str, Sequence[str]]]:
@@ -230,7 +260,7 @@ def summary(verdicts: Sequence[CaseVerdict]) -> str:
     """The counts, and one line for every case that did not pass."""
     lines = [f"{each.case}  {each.verdict:<8} {each.reason}".rstrip() for each in verdicts if each.verdict != "pass"]
     total = len(verdicts)
-    counts = {kind: sum(each.verdict == kind for each in verdicts) for kind in ("pass", "refused", "wrong")}
+    counts = {kind: sum(each.verdict == kind for each in verdicts) for kind in VERDICTS}
     shares = ", ".join(f"{count} {kind} ({count / total:.1%})" for kind, count in counts.items())
     return "\n".join([*lines, f"{total} cases: {shares}"])
 
@@ -245,23 +275,23 @@ def support_page(verdicts: Sequence[CaseVerdict]) -> str:
     """Return a Markdown page of the supported parts of SBML, tag by tag."""
     total = len(verdicts)
     passed = sum(each.verdict == "pass" for each in verdicts)
-    refused = [each for each in verdicts if each.verdict == "refused"]
-    wrong = [each for each in verdicts if each.verdict == "wrong"]
+    failed = [each for kind in reversed(VERDICTS[1:]) for each in verdicts if each.verdict == kind]
+    counts = {kind: sum(each.verdict == kind for each in verdicts) for kind in VERDICTS}
+    said = f"{counts['refused']} refused by name, {counts['wrong']} wrong, {counts['crashed']} crashed"
     lines = [
         "# What of SBML is supported",
         "",
         "Made by `isletsim sbml-suite DIR --page FILE` from a run of cases of the SBML test suite; do not edit.",
         "",
-        f"{total} cases: {passed} pass ({passed / total:.1%}), {len(refused)} refused by name, {len(wrong)} wrong.",
+        f"{total} cases: {passed} pass ({passed / total:.1%}), {said}.",
         "",
-        "| tag of the suite | cases | pass | refused | wrong |",
-        "|---|---|---|---|---|",
+        "| tag of the suite | cases | pass | refused | wrong | crashed |",
+        "|---|---|---|---|---|---|",
     ]
     for tag in sorted({tag for each in verdicts for tag in each.tags}):
         having = [each.verdict for each in verdicts if tag in each.tags]
-        counts = [having.count(kind) for kind in ("pass", "refused", "wrong")]
-        lines.append(f"| {tag} | {len(having)} | " + " | ".join(str(count) for count in counts) + " |")
-    if refused or wrong:
+        lines.append(f"| {tag} | {len(having)} | " + " | ".join(str(having.count(kind)) for kind in VERDICTS) + " |")
+    if failed:
         lines += ["", "## Cases that do not pass", "", "| case | verdict | why |", "|---|---|---|"]
-        lines += [f"| {each.case} | {each.verdict} | {each.reason.replace('|', '/')} |" for each in [*wrong, *refused]]
+        lines += [f"| {each.case} | {each.verdict} | {each.reason.replace('|', '/')} |" for each in failed]
     return "\n".join(lines) + "\n"

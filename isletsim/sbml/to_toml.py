@@ -40,6 +40,8 @@ def model_file(model: SbmlModel, name: str = "") -> tuple[str, str]:
         Fault(f"event {each.id}", "The language has no events.", "Run the SBML file itself; events are done there.")
         for each in model.document.events
     ]
+    if model.document.delays:
+        faults.append(Fault("delay", "The language has no delays.", "Run the SBML file itself; delays are done there."))
     if faults:
         raise InputError(faults)
     stem = _word(name or model.name) or "model"
