@@ -21,25 +21,13 @@ import numpy as np
 from isletsim.errors import RunError
 from isletsim.flat import TIME
 from isletsim.language import Name, Number, Tree, apply, names
-from isletsim.sbml.algebra import renamed
+from isletsim.sbml.algebra import needed, renamed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "BEGIN",
-    "MOST_SWEEPS",
-    "POINTS",
-    "SCALE",
-    "Delayed",
-    "History",
-    "Window",
-    "before_start",
-    "delay_expressions",
-    "delay_parameters",
-    "delayed_name",
-    "nodes_of",
-]
+__all__ = ["BEGIN", "MOST_SWEEPS", "POINTS", "SCALE", "Delayed", "History", "Window"]
+__all__ += ["delay_expressions", "delay_outputs", "delay_parameters", "delayed_name", "early_values", "nodes_of"]
 
 POINTS = 12  # of a window: polynomials of degree 11
 BEGIN, SCALE = "window begin", "window scale"  # parameters: phase = (time - begin) * scale - 1, from -1 to 1
@@ -98,7 +86,23 @@ def delay_expressions(delays: tuple[tuple[Tree, Tree], ...]) -> dict[str, Tree]:
     return found
 
 
-def before_start(
+def delay_outputs(count: int) -> list[str]:
+    """Return the names that a run records for the history: sources and lags."""
+    return [f"{delayed_name(number)} {kind}" for number in range(count) for kind in ("source", "lag")]
+
+
+def early_values(
+    delays: tuple[tuple[Tree, Tree], ...], definitions: Mapping[str, Tree], initially: Mapping[str, Tree]
+) -> list[Tree]:
+    """Return what every delayed quantity is before time 0; an initial assignment of the time goes on into the past."""
+    known: dict[str, Tree] = {}
+    for name, tree in initially.items():
+        if TIME in needed(initially, tree):
+            known[name] = _before_start(tree, delays, definitions, known)
+    return [_before_start(source, delays, definitions, known) for source, _ in delays]
+
+
+def _before_start(
     tree: Tree, delays: tuple[tuple[Tree, Tree], ...], definitions: Mapping[str, Tree], known: dict[str, Tree]
 ) -> Tree:
     """Return what a tree is before time 0, as a tree of the time: rates are zero, what is delayed is earlier still.
@@ -114,10 +118,10 @@ def before_start(
             known[name] = Number(0.0)
         elif name in delayed_names(len(delays)):
             source, lag = delays[int(name[len("delayed(") : -1])]
-            past = before_start(source, delays, definitions, known)
+            past = _before_start(source, delays, definitions, known)
             known[name] = renamed(past, {TIME: apply("subtract", Name(TIME), lag)})
         elif name in definitions:
-            past = before_start(definitions[name], delays, definitions, known)
+            past = _before_start(definitions[name], delays, definitions, known)
             if past is not definitions[name]:
                 known[name] = past
     inside = {name: known[name] for name in names(tree) if known[name] != Name(name)}

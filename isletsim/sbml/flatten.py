@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from isletsim.errors import Fault, InputError
 from isletsim.flat import TIME, FlatModel
 from isletsim.language import Name, Number, Tree, apply, names
-from isletsim.sbml.algebra import Cycle, dependents, needed, ordered, renamed
-from isletsim.sbml.delays import before_start, delay_expressions, delay_parameters, delayed_name
+from isletsim.sbml.algebra import Cycle, dependents, ordered, renamed
+from isletsim.sbml.delays import delay_expressions, delay_outputs, delay_parameters, delayed_name, early_values
 from isletsim.sbml.determine import determine
 from isletsim.sbml.flattened import Flattened, Pool
 from isletsim.sbml.mathml import product_of, sum_of
@@ -284,17 +284,10 @@ class _Builder:
 
     def _delay(self) -> None:
         """Delayed quantities as polynomials of the time; at the start they have the value from before it."""
-        delays = self.document.delays
+        delays, initially = self.document.delays, self.rules["initial"]
         self.parameters |= delay_parameters(len(delays))
-        definitions = {name: tree for name, tree in self.expressions.items() if name not in self.parameters}
-        initially = self.rules["initial"]  # a formula of time goes on into the past
-        known: dict[str, Tree] = {}
-        for name, tree in initially.items():
-            if TIME in needed(initially, tree):
-                known[name] = before_start(tree, delays, definitions, known)
-        for number, (source, lag) in enumerate(delays):
-            early = before_start(source, delays, definitions, known)
-            self.early.append(early)
+        self.early = early_values(delays, self.expressions, initially)
+        for number, (early, (_, lag)) in enumerate(zip(self.early, delays, strict=True)):
             self.first[delayed_name(number)] = renamed(early, {TIME: apply("negate", lag)})
         self.expressions |= delay_expressions(delays)
 
@@ -421,9 +414,7 @@ class _Builder:
         listed = (document.species, document.compartments, document.parameters, document.reactions)
         found = [flat_name(each.id) for kind in listed for each in kind if flat_name(each.id) in self.expressions]
         found += [each for each in self.fast if each not in found]
-        found += [
-            f"{delayed_name(number)} {kind}" for number in range(len(document.delays)) for kind in ("source", "lag")
-        ]
+        found += delay_outputs(len(document.delays))
         found += [name for name in self.bases if name in self.expressions and name not in found]
         return [*found, *(f"constraint({index})" for index in range(len(document.constraints)))]
 
