@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from isletsim.challenge import bind_challenge, challenge, read_challenge
+from isletsim.challenges import bind_challenge, challenge, read_challenge
 from isletsim.dosing import Dose
 from isletsim.ensemble import alone
 from isletsim.errors import InputError

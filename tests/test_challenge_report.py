@@ -2,9 +2,10 @@
 
 import pytest
 
-from isletsim.cli.challenge_report import draw_seen, examine, told
+from isletsim.cli.challenge_report import draw_seen, told
 from isletsim.data_files import data_folder
 from isletsim.errors import InputError
+from isletsim.study.examine import examine
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from isletsim.cli.challenge_report import examine
+from isletsim.study.examine import examine
 
 CASES = [
     ("healthy_adult", "clamp", "clamp_glucose"),

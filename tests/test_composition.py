@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from small_stacks import TISSUE, derivatives_at, open_names, unresolved, values_at
 
-from isletsim.cli.check import alternatives
 from isletsim.composition import superpose
 from isletsim.composition.model_library import read_stack
 from isletsim.data_files import listing
 from isletsim.language import parse, read_model
+from isletsim.study.check import alternatives
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -9,8 +9,8 @@ import pytest
 from isletsim.data_files import data_folder
 from isletsim.errors import InputError
 from isletsim.evidence.experiments import read_experiments
-from isletsim.validate import validate_experiments
-from isletsim.validate.experiments_report import experiments_record, experiments_table
+from isletsim.validation import validate_experiments
+from isletsim.validation.experiments_report import experiments_record, experiments_table
 
 FOLDER = data_folder("seeds") / "experiments"
 

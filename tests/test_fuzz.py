@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from mutations import ENCODINGS, HOSTILE, KINDS, Step, spoiled
 from small_stacks import open_names, unresolved
 
-from isletsim.challenge import bind_challenge, read_challenge
+from isletsim.challenges import bind_challenge, read_challenge
 from isletsim.cli import commands as cli
-from isletsim.cli.check import files_of_challenge, files_of_patient, surroundings
 from isletsim.cohort import collect
 from isletsim.composition import Composition, superpose
 from isletsim.composition.model_library import read_stack
@@ -28,6 +27,7 @@ from isletsim.errors import InputError
 from isletsim.language import ExpressionError, ModelFile, parse, read_model
 from isletsim.patient import bind_patient, read_patient
 from isletsim.study import load_scenario
+from isletsim.study.check import files_of_challenge, files_of_patient, surroundings
 
 MODELS, PATIENTS, CHALLENGES, SCENARIOS, COMMANDS = 1_200, 350, 100, 350, 50
 SLOW = 20.0  # seconds that no small file may take, on a busy machine

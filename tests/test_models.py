@@ -8,11 +8,11 @@ import pytest
 
 import isletsim
 from isletsim.bibliography import read
-from isletsim.cli.check import alternatives, check_file
 from isletsim.codegen.evaluate_at import derivatives
 from isletsim.composition import superpose
 from isletsim.data_files import KINDS, listing
 from isletsim.language import evaluate, read_model
+from isletsim.study.check import alternatives, check_file
 
 MODELS = [name for name, _ in listing("model")]
 each_model = pytest.mark.parametrize("name", MODELS)

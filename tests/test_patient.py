@@ -4,13 +4,13 @@ import pytest
 from example_models import CLINIC, DRUG, EATER, SUGAR, write
 
 import isletsim
-from isletsim.cli.check import check_file
 from isletsim.composition.model_library import compose_stack
 from isletsim.data_files import listing
 from isletsim.errors import InputError
 from isletsim.language import Spread
 from isletsim.patient import bind_patient, read_patient
 from isletsim.study import load_scenario
+from isletsim.study.check import check_file
 from isletsim.units import convert, quantity, unit
 
 CHAIN = """

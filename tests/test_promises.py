@@ -11,13 +11,13 @@ from functools import cache
 import numpy as np
 import pytest
 
-from isletsim.cli.check import alternatives
 from isletsim.codegen import compile_model, reference
 from isletsim.codegen.evaluate_at import derivatives
 from isletsim.composition import superpose
 from isletsim.data_files import listing
 from isletsim.flat import TIME
 from isletsim.language import evaluate, names, read_model
+from isletsim.study.check import alternatives
 
 MODELS = dict(listing("model"))
 POINTS = 3  # random states at which right-hand sides are compared

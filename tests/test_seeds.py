@@ -12,8 +12,8 @@ from isletsim.evidence import concerning, interval, read_evidence, read_flags
 from isletsim.language import names
 from isletsim.statistics import exact_share
 from isletsim.study import load_scenario
-from isletsim.validate import read_checks
-from isletsim.validate.run import without_check
+from isletsim.validation import read_checks
+from isletsim.validation.run import without_check
 
 SEEDS = data_folder("seeds")
 # What was looked at while the first composite was made: these rows are neither calibration nor prediction.

@@ -15,8 +15,8 @@ from isletsim.errors import InputError
 from isletsim.evidence import read_evidence
 from isletsim.statistics import student
 from isletsim.units import unit
-from isletsim.validate import Simulated, judge, measure, read_checks, validate
-from isletsim.validate.checks import STATISTICS
+from isletsim.validation import Simulated, judge, measure, read_checks, validate
+from isletsim.validation.checks import STATISTICS
 
 CHECK = """
 title = "One check"
@@ -261,7 +261,7 @@ def test_a_tolerance_of_ours_says_so(check):
 
 
 def test_every_statistic_has_a_meaning():
-    from isletsim.validate.measure import _STATISTICS
+    from isletsim.validation.measure import _STATISTICS
 
     assert sorted(_STATISTICS) == sorted(STATISTICS)
 

@@ -44,8 +44,8 @@ def validate(
     """
     if experiments or module:
         return _experiments(wanted, module, record)
-    from isletsim.validate import validate as hold
-    from isletsim.validate.report import write_report
+    from isletsim.validation import validate as hold
+    from isletsim.validation.report import write_report
 
     tells: dict[str, Callable[[int, int], None] | None] = {}
 
@@ -71,8 +71,8 @@ def _experiments(wanted: tuple[str, ...], module: str, record: Path | None) -> i
     """Print the direct experiments; misses are results."""
     import json
 
-    from isletsim.validate.experiments import validate_experiments
-    from isletsim.validate.experiments_report import experiments_record, experiments_table
+    from isletsim.validation.experiments import validate_experiments
+    from isletsim.validation.experiments_report import experiments_record, experiments_table
 
     make_folder("--json", None if record is None else record.parent)
     report = validate_experiments(wanted, module)

@@ -20,8 +20,8 @@ def check(files: tuple[str, ...]) -> None:
     FILE is a model, a patient or a scenario, by name or by path, or an SBML file.
     """
     from isletsim.api import is_sbml, load_model
-    from isletsim.cli.check import check_file
     from isletsim.data_files import find_any
+    from isletsim.study.check import check_file
 
     faults: list[Fault] = []
     for each in files:

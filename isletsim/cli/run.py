@@ -165,7 +165,8 @@ def challenge(patient: str, test: str, at: str, output: Path | None) -> None:
     isletsim challenge healthy_adult ogtt
     isletsim challenge t1d_new_onset mmtt --at "12 month" -o out
     """
-    from isletsim.cli.challenge_report import draw_seen, examine, told
+    from isletsim.cli.challenge_report import draw_seen, told
+    from isletsim.study.examine import examine
 
     seen = examine(patient, test, at)
     make_folder("-o", output)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from isletsim.challenge import Finding
+from isletsim.challenges import Finding
 from isletsim.data_files import find
 from isletsim.errors import InputError, RunError
 from isletsim.explorer.bases import Base, Bases

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from isletsim.challenge import Finding
+from isletsim.challenges import Finding
 from isletsim.composition import Composition
 from isletsim.composition.model_library import read_stack
 from isletsim.evidence import concerning, read_flags

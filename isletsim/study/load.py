@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from isletsim.challenge import ChallengeFile, bind_challenge, read_challenge
+from isletsim.challenges import ChallengeFile, bind_challenge, read_challenge
 from isletsim.cohort import collect
 from isletsim.composition import Composition
 from isletsim.composition.model_library import compose_stack

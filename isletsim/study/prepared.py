@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from isletsim.challenge import Challenge
+from isletsim.challenges import Challenge
 from isletsim.composition import Composition
 from isletsim.patient import BoundPatient
 from isletsim.scenario import Plan

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isletsim.challenge import Finding
+from isletsim.challenges import Finding
 from isletsim.codegen.native import LANES
 from isletsim.cohort import collect
 from isletsim.ensemble import WIDTH, Steps, alone, together

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isletsim.challenge import Challenge, Finding, challenge
+from isletsim.challenges import Challenge, Finding, challenge
 from isletsim.cohort import Draws, draw
 from isletsim.composition import Composition
 from isletsim.dosing import Course, Dose, ScheduledEvents, at_instants, infusion, scheduled_events

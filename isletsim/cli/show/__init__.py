@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from isletsim.bibliography import citation, read
-from isletsim.cli.check import surroundings
 from isletsim.cli.show.listing import Ink, paragraph
 from isletsim.cli.show.pages import PAGES, model_pages, models_of
 from isletsim.cli.show.thing import holders, thing_page
@@ -22,6 +21,7 @@ from isletsim.data_files import listing as files_of
 from isletsim.errors import Fault, InputError, did_you_mean
 from isletsim.language import ModelFile, read_document
 from isletsim.study import load_scenario
+from isletsim.study.check import surroundings
 
 __all__ = ["citations", "cite", "show_file", "show_model", "show_named", "show_source", "sources"]
 

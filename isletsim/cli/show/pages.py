@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from isletsim.bibliography import read, short
-from isletsim.challenge import read_challenge
-from isletsim.cli.check import files_of_challenge, files_of_patient, surroundings
+from isletsim.challenges import read_challenge
 from isletsim.cli.show.listing import Ink, Shelf, columns, listing, paragraph
 from isletsim.composition import superpose
 from isletsim.composition.model_library import read_stack
@@ -18,6 +17,7 @@ from isletsim.language import ModelFile, TomlDocument
 from isletsim.patient import read_patient
 from isletsim.results.evidence_labels import in_words
 from isletsim.study import load_scenario
+from isletsim.study.check import files_of_challenge, files_of_patient, surroundings
 
 __all__ = ["PAGES", "model_pages", "models_of"]
 

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 from isletsim.evidence import Interval, interval
-from isletsim.validate.checks import Check
-from isletsim.validate.measure import Simulated
+from isletsim.validation.checks import Check
+from isletsim.validation.measure import Simulated
 
 __all__ = ["OUTCOMES", "Verdict", "judge", "published_interval"]
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from isletsim.units import unit_label
-from isletsim.validate.experiments import ExperimentReport, Measured
+from isletsim.validation.experiments import ExperimentReport, Measured
 
 __all__ = ["experiments_record", "experiments_table"]
 

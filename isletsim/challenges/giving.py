@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isletsim.challenge.module_alone import alone
-from isletsim.challenge.morning import Morning, known_values, morning_of, run_challenge
-from isletsim.challenge.records import Challenge, ChallengeReport, Crossing, Finding
+from isletsim.challenges.module_alone import alone
+from isletsim.challenges.morning import Morning, known_values, morning_of, run_challenge
+from isletsim.challenges.records import Challenge, ChallengeReport, Crossing, Finding
 from isletsim.codegen import compile_model
 from isletsim.composition import Composition
 from isletsim.dosing import Course, Dose, resolved

@@ -6,10 +6,10 @@ reported. It runs the day with the life values of the moment; the life does not 
 
 from __future__ import annotations
 
-from isletsim.challenge.binding import bind_challenge
-from isletsim.challenge.giving import challenge
-from isletsim.challenge.reading import read_challenge
-from isletsim.challenge.records import Challenge, ChallengeFile, ChallengeReport, Finding
+from isletsim.challenges.binding import bind_challenge
+from isletsim.challenges.giving import challenge
+from isletsim.challenges.reading import read_challenge
+from isletsim.challenges.records import Challenge, ChallengeFile, ChallengeReport, Finding
 
 __all__ = [
     "Challenge",

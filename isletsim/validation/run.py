@@ -9,12 +9,12 @@ from isletsim.errors import Fault, InputError, RunError
 from isletsim.evidence import Target, read_evidence
 from isletsim.results import Result
 from isletsim.study import load_scenario
-from isletsim.validate.checks import Check, Checks, ValidationStudy, read_checks, select
-from isletsim.validate.measure import measure
-from isletsim.validate.picture import draw_report
-from isletsim.validate.records import Row, RunFacts, Verdicts
-from isletsim.validate.report import render_report, report_record
-from isletsim.validate.verdict import Verdict, judge
+from isletsim.validation.checks import Check, Checks, ValidationStudy, read_checks, select
+from isletsim.validation.measure import measure
+from isletsim.validation.picture import draw_report
+from isletsim.validation.records import Row, RunFacts, Verdicts
+from isletsim.validation.report import render_report, report_record
+from isletsim.validation.verdict import Verdict, judge
 
 __all__ = ["ValidationReport", "validate", "without_check"]
 

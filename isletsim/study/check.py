@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from isletsim.challenge import ChallengeFile, bind_challenge, read_challenge
+from isletsim.challenges import ChallengeFile, bind_challenge, read_challenge
 from isletsim.composition import superpose
 from isletsim.composition.model_library import read_stack
 from isletsim.data_files import find, own_file

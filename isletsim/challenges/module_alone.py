@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from isletsim.challenge.records import Replay
+from isletsim.challenges.records import Replay
 from isletsim.composition import Composition
 from isletsim.composition.names import file_word, find_symbol
 from isletsim.dosing import whole_names

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from isletsim.evidence import Evidence, Target
 from isletsim.evidence.records import USES
 from isletsim.units import Unit, unit_label
-from isletsim.validate.checks import STANDINGS, Check, ValidationStudy
-from isletsim.validate.measure import Simulated
-from isletsim.validate.verdict import OURS, Verdict
+from isletsim.validation.checks import STANDINGS, Check, ValidationStudy
+from isletsim.validation.measure import Simulated
+from isletsim.validation.verdict import OURS, Verdict
 
 __all__ = ["Row", "RunFacts", "Score", "Verdicts", "unit_text"]
 

@@ -13,11 +13,11 @@ from isletsim.evidence import Interval, Measured
 from isletsim.results.files import write_figure
 from isletsim.results.record import NOTICE
 from isletsim.statistics import rounded
-from isletsim.validate.checks import Check, ValidationStudy
-from isletsim.validate.measure import Simulated
-from isletsim.validate.picture import draw_report
-from isletsim.validate.records import Row, RunFacts, Score, Verdicts, unit_text
-from isletsim.validate.verdict import Verdict, published_interval
+from isletsim.validation.checks import Check, ValidationStudy
+from isletsim.validation.measure import Simulated
+from isletsim.validation.picture import draw_report
+from isletsim.validation.records import Row, RunFacts, Score, Verdicts, unit_text
+from isletsim.validation.verdict import Verdict, published_interval
 
 __all__ = ["render_report", "report_record", "write_report"]
 

@@ -14,7 +14,7 @@ from isletsim.language import Apply, Name, evaluate, names
 from isletsim.results import Result
 from isletsim.statistics import NORMAL_95, exact_share, student
 from isletsim.units import PURE, TIME, Dimension, Unit, UnitError, through, times, unit
-from isletsim.validate.checks import Check
+from isletsim.validation.checks import Check
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from isletsim.challenge import Challenge, ChallengeFile, Finding, bind_challenge, challenge, read_challenge
-from isletsim.challenge.morning import known_values, morning_of
+from isletsim.challenges import Challenge, ChallengeFile, Finding, bind_challenge, challenge, read_challenge
+from isletsim.challenges.morning import known_values, morning_of
 from isletsim.composition.model_library import compose_stack
 from isletsim.data_files import find
 from isletsim.dosing import Course, ScheduledEvents, read_courses, read_doses, read_time, resolved

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from isletsim.results.record import NOTICE
-from isletsim.validate.records import Row, Verdicts, unit_text
-from isletsim.validate.verdict import published_interval
+from isletsim.validation.records import Row, Verdicts, unit_text
+from isletsim.validation.verdict import published_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from isletsim.challenge.module_alone import read_given
-from isletsim.challenge.records import STATISTICS, Challenge, ChallengeFile, ChallengeReport, Crossing, Replay
+from isletsim.challenges.module_alone import read_given
+from isletsim.challenges.records import STATISTICS, Challenge, ChallengeFile, ChallengeReport, Crossing, Replay
 from isletsim.composition import Composition
 from isletsim.composition.names import file_word, find_symbol
 from isletsim.dosing import Course, Dose, read_courses, read_doses, read_time, whole_names

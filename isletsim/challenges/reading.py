@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from isletsim.challenge.records import STATISTICS, ChallengeFile
+from isletsim.challenges.records import STATISTICS, ChallengeFile
 from isletsim.data_files import find, own_file
 from isletsim.language import KeyPath, TomlDocument, names, read_document
 from isletsim.language.entries import read_note

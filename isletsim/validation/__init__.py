@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from isletsim.validate.checks import Check, Checks, ValidationStudy, read_checks
-from isletsim.validate.experiments import ExperimentReport, validate_experiments
-from isletsim.validate.measure import Simulated, measure
-from isletsim.validate.records import Row, Score
-from isletsim.validate.run import ValidationReport, validate
-from isletsim.validate.verdict import Verdict, judge
+from isletsim.validation.checks import Check, Checks, ValidationStudy, read_checks
+from isletsim.validation.experiments import ExperimentReport, validate_experiments
+from isletsim.validation.measure import Simulated, measure
+from isletsim.validation.records import Row, Score
+from isletsim.validation.run import ValidationReport, validate
+from isletsim.validation.verdict import Verdict, judge
 
 __all__ = [
     "Check",
