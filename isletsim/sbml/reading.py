@@ -73,7 +73,7 @@ class _DocumentReader:
         parameters = [self._parameter(each) for each in _each(model, "Parameters", "Parameter")]
         reactions = tuple(self._reaction(each) for each in _each(model, "Reactions", "Reaction"))
         self._read_rules()
-        written = enumerate(_each(model, "Events", "SbmlEvent"), start=1)
+        written = enumerate(_each(model, "Events", "Event"), start=1)
         events = tuple(filter(None, (self._event(each, number) for number, each in written)))
         constraints = tuple(filter(None, map(self._constraint, _each(model, "Constraints", "Constraint"))))
         if self.faults:
