@@ -117,6 +117,13 @@ def find(kind: str, wanted: str | Path, beside: Path | None = None) -> Path:
     raise InputError(Fault(text, message, _cure(text, known, beside or Path())))
 
 
+def in_room_of(name: str, others: Collection[str]) -> str:
+    """Return a model's name in the room of others ("day/metformin" beside "day/liver") where that room has it."""
+    rooms = dict.fromkeys(other.partition("/")[0] for other in others if other.count("/") == 1)
+    known = {f"{path.parent.name}/{path.stem}" for _, path in listing("model")} if rooms and "/" not in name else set()
+    return next((f"{room}/{name}" for room in rooms if f"{room}/{name}" in known), name)
+
+
 def own_file(name: str, folder: Path) -> Path | None:
     """The file of a bare name in a folder of the user's own, if there is one."""
     path = folder / f"{name}.toml"
@@ -148,10 +155,10 @@ def kind_of(path: Path) -> str:
         return "model"  # the model's reader will say what is wrong with it
     if tables & {"arms", "patient"}:
         return "scenario"
-    if tables & {"set", "history", "covariates", "correlations", "day"}:
-        return "patient"
     if tables & {"sample", "length"}:
         return "challenge"
+    if tables & {"set", "history", "covariates", "correlations", "day"}:
+        return "patient"
     return "scenario" if tables & {"core", "until"} else "model"
 
 

@@ -234,6 +234,14 @@ never = { value = "time", at = { when = "tank.water", rises_to = "300 %" }, unit
     assert math.isnan(found["never"])
 
 
+def test_listed_samples_are_the_only_ones_that_areas_and_peaks_know(give):
+    head = HEAD.replace('sample  = "1 min"', 'sample  = ["0 min", "1 hour", "3 hour"]')
+    seen = give('[reports]\narea = { value = "tank.water", area = ["0 min", "3 hour"], unit = "mg*hour" }', head, FULL)
+    after = [10 * math.exp(-hours) for hours in (0, 1, 3)]
+    assert seen.reports["area"] == pytest.approx((after[0] + after[1]) / 2 + (after[1] + after[2]), rel=1e-4)
+    assert seen.minutes.tolist() == pytest.approx([0, 60, 180, 240])
+
+
 def test_an_input_may_repeat_the_curve_of_another_test(give):
     found = give(
         """
@@ -302,6 +310,12 @@ REFUSED = {
     '[reports]\nx = { value = "tank.water + body.memory", at = "0 min" }': "[mass]",
     '[reports]\nx = { value = "tank.water", at = { when = "tank.water" } }': "falls_to",
 }
+
+
+def test_samples_that_do_not_go_up_are_refused(give):
+    head = HEAD.replace('sample  = "1 min"', 'sample  = ["1 hour", "0 min"]')
+    with pytest.raises(InputError, match="do not go up"):
+        give("", head)
 
 
 @pytest.mark.parametrize(("text", "said"), REFUSED.items())

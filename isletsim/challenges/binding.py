@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from isletsim.challenges.module_alone import read_given
@@ -31,13 +32,15 @@ def bind_challenge(file: ChallengeFile, composition: Composition) -> Challenge:
         document.finish()
     start = read_time(document, data.get("start", "07:00"), ("start",), whole=False)
     length = read_time(document, data.get("length", "3 hour"), ("length",), whole=False)
-    sample = read_time(document, data.get("sample", "5 min"), ("sample",), whole=False)
+    sample, samples = _samples(document, data.get("sample", "5 min"))
     if start is None or length is None or sample is None or not 0 <= start < 1 or not 0 < sample <= length <= LONGEST:
         document.fault((), f"a test starts within a day, lasts at most {LONGEST:g} days, and samples within that.")
         document.finish()
     assert start is not None
     assert length is not None
     assert sample is not None
+    if samples and samples[-1] > length:
+        document.fault(("sample",), "a sample is taken after the test.")
     if length / sample > MOST_SAMPLES:
         document.fault(("sample",), f"more than {MOST_SAMPLES} samples.", "Sample less often.")
     doses = tuple(read_doses(document, data.get("doses", []), ("doses",), composition, whole=False, at_start=True))
@@ -77,6 +80,7 @@ def bind_challenge(file: ChallengeFile, composition: Composition) -> Challenge:
         start=start,
         length=length,
         sample=sample,
+        samples=samples,
         doses=doses,
         courses=courses,
         shown=tuple(shown),
@@ -89,6 +93,20 @@ def bind_challenge(file: ChallengeFile, composition: Composition) -> Challenge:
         module=module,
         given=given,
     )
+
+
+def _samples(document: TomlDocument, written: Any) -> tuple[float | None, tuple[float, ...]]:
+    """The time between samples, and the times of samples where these are listed."""
+    if not isinstance(written, list):
+        return read_time(document, written, ("sample",), whole=False), ()
+    times = [read_time(document, each, ("sample",), whole=False) for each in written]
+    found = [time for time in times if time is not None]
+    if len(found) < len(times):
+        return None, ()
+    if len(found) < 2 or found[0] < 0 or any(later <= earlier for earlier, later in pairwise(found)):
+        document.fault(("sample",), "the times of samples do not go up from 0.", 'Write ["0 min", "30 min"].')
+        return None, ()
+    return min(later - earlier for earlier, later in pairwise(found)), tuple(found)
 
 
 def _courses(

@@ -70,7 +70,8 @@ def challenge(
 
 def _times(test: Challenge) -> Numbers:
     """When to look, since the start."""
-    marks = {on_grid(number * test.sample) for number in range(math.floor(test.length / test.sample + 1e-9) + 1)}
+    count = 0 if test.samples else math.floor(test.length / test.sample + 1e-9) + 1
+    marks = {0.0, test.length, *test.samples, *(on_grid(number * test.sample) for number in range(count))}
     marks |= {each for report in test.reports for each in (report.begin, report.end)}
     marks |= {report.crossing.since for report in test.reports if report.crossing is not None}
     return np.array(sorted(mark for mark in marks if mark <= test.length + 1e-12))

@@ -104,6 +104,7 @@ class Challenge:
 
     Attributes
     ----------
+    samples : the times of samples where they are listed.
     usual : whether the patient's own day goes on. day : what every day of the test brings; times since midnight.
     replays : the test that `replayed` inputs repeat.
     shown : a curve is in the unit of the first report that is made of it alone.
@@ -120,6 +121,7 @@ class Challenge:
     courses: tuple[Course, ...]
     shown: tuple[tuple[Symbol, Unit], ...]
     reports: tuple[ChallengeReport, ...]
+    samples: tuple[float, ...] = ()
     usual: bool = False
     day: tuple[Dose, ...] = ()
     replays: Challenge | None = None

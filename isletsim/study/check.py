@@ -8,7 +8,7 @@ from pathlib import Path
 from isletsim.challenges import ChallengeFile, bind_challenge, read_challenge
 from isletsim.composition import superpose
 from isletsim.composition.model_library import read_stack
-from isletsim.data_files import find, own_file
+from isletsim.data_files import find, listing, own_file
 from isletsim.errors import InputError
 from isletsim.language import ModelFile
 from isletsim.patient import PatientFile, bind_patient, read_patient
@@ -42,9 +42,26 @@ def files_of_patient(patient: PatientFile) -> list[str]:
 
 def files_of_challenge(test: ChallengeFile) -> list[str]:
     """The models that a virtual test speaks of."""
-    given = [str(dose.get("into", "")) for dose in test.document.data.get("doses", []) if isinstance(dose, dict)]
+    given = [
+        str(each.get(key, ""))
+        for table, key in (("doses", "into"), ("day", "into"), ("courses", "input"))
+        for each in test.document.data.get(table, [])
+        if isinstance(each, dict)
+    ]
     named = [name.partition(".")[0] for name in (*test.shown, *given) if "." in name]
-    return [*dict.fromkeys([*named, *test.layers])]
+    return _of_one_room(dict.fromkeys([*named, *test.layers]))
+
+
+def _of_one_room(names: Iterable[str]) -> list[str]:
+    """Names that several rooms have as the files of the room that one of the others needs."""
+    rooms: dict[str, set[str]] = {}
+    for _, path in listing("model"):
+        rooms.setdefault(path.stem, set()).add(path.parent.name)
+    listed = list(names)
+    several = [name for name in listed if len(rooms.get(name, ())) > 1]
+    needed = sorted({room for name in listed if name not in several for room in rooms.get(name, ())})
+    fitting = [room for room in needed if all(room in rooms[name] for name in several)]
+    return [f"{fitting[0]}/{name}" if fitting and name in several else name for name in listed]
 
 
 def surroundings(wanted: Iterable[str | Path]) -> list[ModelFile]:

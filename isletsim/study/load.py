@@ -11,7 +11,7 @@ from isletsim.challenges import ChallengeFile, bind_challenge, read_challenge
 from isletsim.cohort import collect
 from isletsim.composition import Composition
 from isletsim.composition.model_library import compose_stack
-from isletsim.data_files import find, own_file
+from isletsim.data_files import find, in_room_of, own_file
 from isletsim.errors import Fault, InputError
 from isletsim.language import read_document
 from isletsim.multiscale.daily_stepper import Rules
@@ -152,12 +152,12 @@ def _model_paths(file: ScenarioFile, patient: PatientFile | None, tests: Iterabl
     faults: list[Fault] = []
     for name, place in asked.items():
         try:
-            found.append(_beside(file, "model", name, place))
+            found.append(_beside(file, "model", in_room_of(name, file.core), place))
         except InputError as reason:
             faults.extend(reason.faults)
     if faults:
         raise InputError(faults)
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _beside(file: ScenarioFile, kind: str, name: str, place: str) -> Path:

@@ -15,7 +15,7 @@ import numpy as np
 from isletsim.challenges import Challenge, ChallengeFile, Finding, bind_challenge, challenge, read_challenge
 from isletsim.challenges.morning import known_values, morning_of
 from isletsim.composition.model_library import compose_stack
-from isletsim.data_files import find
+from isletsim.data_files import find, in_room_of
 from isletsim.dosing import Course, ScheduledEvents, read_courses, read_doses, read_time, resolved
 from isletsim.ensemble import Steps, alone
 from isletsim.errors import Fault, InputError, RunError, did_you_mean
@@ -278,7 +278,7 @@ class _Bench:
         there = []
         for layer, who in sorted(asked.items()):
             try:
-                find("model", layer)
+                find("model", in_room_of(layer, self.core))
                 there.append(layer)
             except InputError as reason:
                 self.faults |= dict.fromkeys(who, _first(reason))
@@ -287,7 +287,11 @@ class _Bench:
     @cached_property
     def bound(self) -> Mapping[str, Challenge]:
         """Every test that this model can express; the others are noted."""
-        first = compose_stack([*self._paths(), *(str(find("model", layer)) for layer in self.layers)], (), follow=False)
+        first = compose_stack(
+            [*self._paths(), *(str(find("model", in_room_of(layer, self.core))) for layer in self.layers)],
+            (),
+            follow=False,
+        )
         bound = {}
         for name, file in self.files.items():
             try:
