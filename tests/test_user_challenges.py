@@ -1,4 +1,4 @@
-"""The virtual tests that come with the package, given to people of the new day: what a clinician would expect of each."""
+"""The virtual tests of the package, given to people of the new day: what a clinician would expect of each."""
 
 import pytest
 
