@@ -9,6 +9,7 @@ from isletsim.bibliography import everything, read
 from isletsim.data_files import data_folder, find, listing
 from isletsim.errors import InputError
 from isletsim.evidence import concerning, interval, read_evidence, read_flags
+from isletsim.evidence.experiments import read_experiments
 from isletsim.language import names
 from isletsim.statistics import exact_share
 from isletsim.study import load_scenario
@@ -143,6 +144,7 @@ def test_what_is_recalled_is_never_calibrated_nor_predicted(evidence):
 
 def test_every_source_of_the_evidence_is_known_and_used(evidence):
     cited = {source for target in evidence.targets.values() for source in target.sources}
+    cited |= {source for row in read_experiments().rows.values() for source in row.sources}
     assert cited <= set(everything())
     assert set(read(SEEDS / "references.bib")) <= cited | set(read())
 

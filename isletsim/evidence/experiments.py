@@ -143,7 +143,7 @@ def read_experiments(folder: Path | None = None) -> Experiments:
                 continue
             if name in rows:
                 document.fault((name,), f"is also in {rows[name].place}.", "Give it an id of its own.")
-            rows[name] = _Row(document, name, table, module, name in aside, preparations, folder).read()
+            rows[name] = _ExperimentReader(document, name, table, module, name in aside, preparations, folder).read()
     for name in sorted(aside - rows.keys()):
         draw.fault(("set_aside",), f'there is no experiment "{name}".', did_you_mean(name, rows))
     faults: list[Fault] = [fault for document in (*pages, draw, prepared) for fault in document.faults]
@@ -164,7 +164,7 @@ def _preparations(document: TomlDocument) -> Iterator[Preparation]:
         yield Preparation(name, document.names(table, "layers", (name,)), *lists)
 
 
-class _Row:
+class _ExperimentReader:
     """One experiment as it is read."""
 
     def __init__(

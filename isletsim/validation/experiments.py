@@ -30,14 +30,14 @@ from isletsim.study.run import study_context
 from isletsim.study.subject import StudyContext, arm_start
 from isletsim.units import PURE, Dimension, Unit, UnitError, convert, through
 
-__all__ = ["ExperimentReport", "Measured", "validate_experiments"]
+__all__ = ["ExperimentOutcome", "ExperimentReport", "validate_experiments"]
 
 LONGEST_EVERY_DAY = 120.0  # days before a test that are simulated one by one
 NOTHING = ""  # the name of no preparation
 
 
 @dataclass(frozen=True)
-class Measured:
+class ExperimentOutcome:
     """A value with what the runs gave, in its unit; `fault` says why nothing was measured."""
 
     experiment: Experiment
@@ -60,10 +60,10 @@ class Measured:
 class ExperimentReport:
     """All values that were asked for, in order of modules and rows."""
 
-    measured: tuple[Measured, ...]
+    measured: tuple[ExperimentOutcome, ...]
     seconds: float
 
-    def share(self, wanted: Callable[[Measured], bool]) -> tuple[int, int]:
+    def share(self, wanted: Callable[[ExperimentOutcome], bool]) -> tuple[int, int]:
         """How many of the scored values that are wanted lie inside, and how many there are."""
         counted = [each for each in self.measured if each.scored and wanted(each)]
         return sum(each.inside for each in counted), len(counted)
@@ -94,26 +94,26 @@ def validate_experiments(
     rows = [row for row in rows if not module or row.module == module]
     rows.sort(key=lambda row: (row.module, row.id))
     began = time.perf_counter()
-    measured = _Laboratory(known).measure(rows)
+    measured = _TrialRunner(known).measure(rows)
     return ExperimentReport(tuple(measured), time.perf_counter() - began)
 
 
 @dataclass
-class _Laboratory:
+class _TrialRunner:
     """Gives every trial once, and measures."""
 
     known: Experiments
     findings: dict[tuple[object, ...], Finding | str] = field(default_factory=dict)
 
-    def measure(self, rows: Iterable[Experiment]) -> list[Measured]:
+    def measure(self, rows: Iterable[Experiment]) -> list[ExperimentOutcome]:
         """Every value of every row."""
         rows = list(rows)
         trials = [(row, trial) for row in rows for trial in row.trials.values()]
-        for bench in self._benches([trial for _, trial in trials]):
-            self._run(bench, [(row, trial) for row, trial in trials if trial.patient in bench.patients])
+        for shared in self._models([trial for _, trial in trials]):
+            self._run(shared, [(row, trial) for row, trial in trials if trial.patient in shared.patients])
         return [self._measured(row, value) for row in rows for value in row.values]
 
-    def _benches(self, trials: list[Trial]) -> list[_Bench]:
+    def _models(self, trials: list[Trial]) -> list[_SharedModel]:
         """The models that are needed: one for all patients of the same core."""
         faults: dict[str, str] = {}
         files: dict[tuple[str, ...], dict[str, PatientFile]] = {}
@@ -129,22 +129,22 @@ class _Laboratory:
         asked = {name: trial for trial in trials for name in [trial.test]}
         tests = {name: read_challenge(self.known.folder / "tests" / f"{name}.toml") for name in asked}
         wanted = {trial.preparation for trial in trials}
-        return [_Bench(self.known, core, patients, tests, wanted) for core, patients in files.items()]
+        return [_SharedModel(self.known, core, patients, tests, wanted) for core, patients in files.items()]
 
-    def _run(self, bench: _Bench, trials: list[tuple[Experiment, Trial]]) -> None:
-        """Every trial of the patients of a bench, those of one segment of life together."""
+    def _run(self, shared: _SharedModel, trials: list[tuple[Experiment, Trial]]) -> None:
+        """Every trial of the patients of a shared, those of one segment of life together."""
         segments: dict[tuple[str, str], dict[float, dict[tuple[object, ...], tuple[Experiment, Trial]]]] = {}
         for row, trial in trials:
             key = _key(trial, row.trials)
-            fault = bench.missing(trial)
+            fault = shared.missing(trial)
             if fault:
                 self.findings[key] = fault
             elif key not in self.findings:
-                at = bench.day(trial)
+                at = shared.day(trial)
                 segments.setdefault((trial.patient, trial.preparation), {}).setdefault(at, {})[key] = (row, trial)
         for (patient, preparation), moments in segments.items():
             try:
-                alone(self._simulate(bench, patient, preparation, moments))
+                alone(self._simulate(shared, patient, preparation, moments))
             except (InputError, RunError) as reason:
                 fault = _first(reason) if isinstance(reason, InputError) else str(reason)
                 for given in moments.values():
@@ -153,24 +153,24 @@ class _Laboratory:
 
     def _simulate(
         self,
-        bench: _Bench,
+        shared: _SharedModel,
         patient: str,
         preparation: str,
         moments: Mapping[float, Mapping[tuple[object, ...], tuple[Experiment, Trial]]],
     ) -> Steps[None]:
         """One segment of a life, with the tests that are given on its way."""
         last = max(moments)
-        context = bench.context(patient, every_day=last <= LONGEST_EVERY_DAY)
+        context = shared.context(patient, every_day=last <= LONGEST_EVERY_DAY)
         simulator = context.simulator
         assert isinstance(simulator, MultiscaleSimulator)
-        current, events = bench.opened(context, preparation)
+        current, events = shared.opened(context, preparation)
 
         def look(at: float) -> Callable[[SimulationState], Steps[None]]:
             def give(here: SimulationState) -> Steps[None]:
                 for key, (row, trial) in moments[at].items():
                     try:
                         self.findings[key] = yield from challenge(
-                            bench.test(trial, row.trials), simulator, here, context.composition
+                            shared.test(trial, row.trials), simulator, here, context.composition
                         )
                     except (InputError, RunError) as reason:
                         self.findings[key] = _first(reason) if isinstance(reason, InputError) else str(reason)
@@ -185,16 +185,16 @@ class _Laboratory:
 
     # --- values ---
 
-    def _measured(self, row: Experiment, value: ExperimentValue) -> Measured:
+    def _measured(self, row: Experiment, value: ExperimentValue) -> ExperimentOutcome:
         if not value.measure:
-            return Measured(row, value, math.nan)
+            return ExperimentOutcome(row, value, math.nan)
         numbers: dict[str, float] = {}
         dimensions: dict[str, Dimension] = {}
         for trial in row.trials.values():
             found = self.findings.get(_key(trial, row.trials), "was not run")
             if isinstance(found, str):
                 if any(f"{trial.name}." in text for text in value.texts):
-                    return Measured(row, value, math.nan, found)
+                    return ExperimentOutcome(row, value, math.nan, found)
                 continue
             for report in found.challenge.reports:
                 unit = report.unit
@@ -205,8 +205,10 @@ class _Laboratory:
             base, dimension = _worked_out(value, numbers, dimensions)
             simulated = base if value.unit is None else convert(base, _unit(value, dimension))
         except (Mismatch, KeyError, UnitError) as reason:
-            return Measured(row, value, math.nan, f"cannot be measured: {reason}")
-        return Measured(row, value, float(simulated), "" if math.isfinite(simulated) else "never reached in the test")
+            return ExperimentOutcome(row, value, math.nan, f"cannot be measured: {reason}")
+        return ExperimentOutcome(
+            row, value, float(simulated), "" if math.isfinite(simulated) else "never reached in the test"
+        )
 
 
 def _unit(value: ExperimentValue, dimension: Dimension) -> Unit:
@@ -250,7 +252,7 @@ def _first(reason: InputError) -> str:
 
 
 @dataclass
-class _Bench:
+class _SharedModel:
     """The patients of one core, and every test and preparation in terms of its model."""
 
     known: Experiments

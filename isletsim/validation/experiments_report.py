@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 from isletsim.units import unit_label
-from isletsim.validation.experiments import ExperimentReport, Measured
+from isletsim.validation.experiments import ExperimentOutcome, ExperimentReport
 
 __all__ = ["experiments_record", "experiments_table"]
 
 WIDTH = 132
-Wanted = Callable[[Measured], bool]
+Wanted = Callable[[ExperimentOutcome], bool]
 
 
 def experiments_table(report: ExperimentReport) -> str:
@@ -37,7 +37,7 @@ def experiments_table(report: ExperimentReport) -> str:
     return "\n".join(lines).lstrip("\n")
 
 
-def _line(each: Measured) -> str:
+def _line(each: ExperimentOutcome) -> str:
     row, value = each.experiment, each.value
     what = f"{row.about}: {value.name}" if value.name else row.about
     wanted = value.says
@@ -72,18 +72,18 @@ def _scores(report: ExperimentReport) -> Iterator[str]:
             yield f"{name:36} {inside:4d} of {count:4d}  {100 * inside / count:3.0f} %"
 
 
-def _counts(each: Measured, use: str = "", recalled: bool | None = None, module: str = "") -> bool:
+def _counts(each: ExperimentOutcome, use: str = "", recalled: bool | None = None, module: str = "") -> bool:
     """Whether a value is of a group."""
     row = each.experiment
     asked = (not use or row.use == use) and (not module or row.module == module)
     return asked and (recalled is None or each.value.recalled == recalled)
 
 
-def _missed(each: Measured) -> str:
+def _missed(each: ExperimentOutcome) -> str:
     return each.fault or each.value.missed or "no reason is known yet"
 
 
-def _reasons(title: str, values: list[Measured], why: Callable[[Measured], str]) -> Iterator[str]:
+def _reasons(title: str, values: list[ExperimentOutcome], why: Callable[[ExperimentOutcome], str]) -> Iterator[str]:
     """Values by why they are there."""
     by_reason: dict[str, list[str]] = {}
     for each in values:
