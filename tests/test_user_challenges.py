@@ -2,8 +2,8 @@
 
 import pytest
 
-from isletsim.cli.challenge_report import examine
 from isletsim.data_files import in_room_of, kind_of, listing
+from isletsim.study.examine import examine
 
 EXPECTED = [
     ("healthy_lean", "insulin_tolerance", {"itt_fall": (3, 7), "itt_nadir": (1.8, 3.2), "itt_nadir_time": (18, 45)}),
