@@ -71,7 +71,13 @@ def read_controls(folder: Path | None = None) -> Controls:
     panels = tuple(
         _panel(document, entry, index) for index, entry in enumerate(document.listing(document.data, "panels", ()))
     )
-    planned = PlannedTest(document.word(test, "name", ("test",)), document.names(test, "at", ("test",)))
+    early = document.table(test, "early", ("test",))
+    planned = PlannedTest(
+        name=document.word(test, "name", ("test",)),
+        at=document.names(test, "at", ("test",)),
+        early=document.names(early, "at", ("test", "early")),
+        within=document.word(early, "within", ("test", "early"), "0 day"),
+    )
     save, visits = (document.word(document.data, key, ()) for key in ("save", "visits"))
     document.finish()
     return Controls(

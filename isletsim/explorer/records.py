@@ -116,10 +116,12 @@ class Panel:
 
 @dataclass(frozen=True)
 class PlannedTest:
-    """The virtual test that is given during the years, and when."""
+    """The virtual test given during the years, and when; at `early` moments too where a run ends `within` a time."""
 
     name: str
     at: tuple[str, ...]
+    early: tuple[str, ...]
+    within: str
 
 
 @dataclass(frozen=True)

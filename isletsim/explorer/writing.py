@@ -161,7 +161,8 @@ def _observe(
     test = controls.test
     if test.name and known(f"test:{test.name}") and test.name not in data.get("challenges", {}):
         until = days(data["until"])
-        at = [time for time in test.at if days(time) <= until]
+        moments = {*test.at, *(test.early if until <= days(test.within) else ())}
+        at = sorted((time for time in moments if days(time) <= until), key=days)
         data["challenges"] = {**data.get("challenges", {}), test.name: {"at": at}}
     if "figures" in data:
         return

@@ -39,7 +39,9 @@ on("good", () => {
   requestAnimationFrame(() => { counts.redrawn = counts.drawn; counts.shown = performance.now(); });
   $("status").textContent = timing();
 });
-on("slow", () => { $("status").className = "status working"; $("status").textContent = "Preparing this combination once; it is kept for next time…"; });
+on("slow", () => {
+  if (!page.run) $("waiting").textContent = "The model is compiled for this computer. The first time this takes half a minute, later a second.";
+  $("status").className = "status working"; $("status").textContent = "Preparing this combination once; it is kept for next time…"; });
 on("banding", () => { $("status").className = "status working"; $("status").textContent = "Simulating virtual patients…"; });
 on("rest", () => { $("status").className = "status"; if (page.run) $("status").textContent = timing(); });
 on("problem", (problem) => { alarm(problem); $("status").className = "status"; $("status").textContent = ""; });

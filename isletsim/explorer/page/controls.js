@@ -2,7 +2,7 @@
 
 import { $, fill, make } from "./dom.js";
 import { choose, commit, on, page, solve } from "./state.js";
-import { pretty } from "./plot.js";
+import { plural, pretty } from "./plot.js";
 
 const STEPS = 1000;
 const YEARS = [1, 2, 3, 5, 10, 15, 20];
@@ -122,7 +122,7 @@ function sliderRow(slider) {
   const row = make("div", { class: "slider", "data-slider": slider.name },
     make("div", { class: "row between" },
       make("label", { for: id, title: slider.path }, slider.label, slider.history ? make("span", { class: "tag", title: "This number matters while the history is simulated, so it is simulated again." }, "history") : null, ask),
-      make("span", { class: "value" }, back, number, make("span", { class: "unit" }, slider.unit))),
+      make("span", { class: "value" }, back, number, make("span", { class: "unit" }, plural(2, slider.unit)))),
     make("div", { class: "trackwrap" }, bands, input), about);
   sliders[slider.name] = { refresh: () => {
     const value = page.choices.sliders?.[slider.name];
@@ -151,7 +151,7 @@ function therapyCard(therapy) {
   const knobs = therapy.knobs.map((knob, index) => knobRow(`${id}-${index}`, knob,
     () => given(therapy.name)?.knobs?.[index] ?? knob.value,
     (value, keep) => change((each) => { each.knobs[index] = value; return each; }, keep)));
-  const start = { label: "Start after", unit: "months", low: 0, high: 60, log: false, step: 1, value: 0 };
+  const start = { label: "Start after", unit: "month", low: 0, high: 60, log: false, step: 1, value: 0 };
   knobs.push(knobRow(`${id}-start`, start, () => given(therapy.name)?.start ?? 0, (value, keep) => change((each) => { each.start = value; return each; }, keep)));
   const flags = evidence.flags.filter((each) => each.severity === "high");
   const details = make("div", { class: "details", hidden: true },
@@ -184,7 +184,7 @@ function knobRow(id, knob, read, write) {
   const refresh = () => {
     const value = read();
     if (document.activeElement !== input || valueAt(knob, Number(input.value)) !== value) input.value = place(knob, value);
-    output.textContent = `${shorten(value)} ${knob.unit}`.trim();
+    output.textContent = `${shorten(value)} ${plural(value, knob.unit)}`.trim();
     input.setAttribute("aria-valuetext", output.textContent);
   };
   input.addEventListener("input", () => { write(valueAt(knob, Number(input.value)), false); refresh(); });

@@ -2,8 +2,8 @@
 
 import { $, fill, make, segments } from "./dom.js";
 import { ask, on, page } from "./state.js";
-import { Plot, area, dash, look, pretty, stacked } from "./plot.js";
-import { label } from "./years.js";
+import { Plot, area, dash, look, pretty, signed, stacked } from "./plot.js";
+import { label, legend } from "./years.js";
 
 export const day = { test: "", years: 0, view: null, arm: 0 };
 let busy = false, wanted = false, asked = "";
@@ -71,6 +71,7 @@ export function draw() {
     plot.restyle = draw;
     plot.draw({ x, lines, summary: `${view.title}, ${name}. ${lines.map((line) => `${line.label}: highest ${pretty(Math.max(...line.values))}, last ${pretty(line.values[line.values.length - 1])}`).join("; ")}` });
   }
+  legend(page.run, view.reference?.label);
   reports(view);
   balances(view, x, ordinary);
 }
@@ -116,7 +117,7 @@ export function areaFigure(balance) {
   let chosen = 0, last = null;
   const plot = new Plot(holder, { linked: false, height: 280, onCursor: (index) => read(index) });
   let terms = [];
-  const read = (index) => { for (const [i, item] of [...list.children].entries()) { const values = terms[i]?.values; if (values) item.querySelector("output").textContent = pretty(values[index ?? values.length - 1]); } };
+  const read = (index) => { for (const [i, item] of [...list.children].entries()) { const values = terms[i]?.values; if (values) item.querySelector("output").textContent = signed(values[index ?? values.length - 1]); } };
   const draw = (every, x, labels, time) => {
     last = [every, x, labels, time];
     plot.time = time;

@@ -36,7 +36,7 @@ function draw(show) {
   const current = lesson.steps[step], last = step === lesson.steps.length - 1;
   $("lesson").hidden = false;
   fill($("lesson"),
-    make("div", { class: "row between" }, make("span", { class: "hint" }, `Lesson: ${lesson.title}`), make("button", { class: "quiet", onclick: close }, "Leave")),
+    make("div", { class: "row between nowraps" }, make("span", { class: "hint" }, `Lesson: ${lesson.title}`), make("button", { class: "quiet", onclick: close }, "Leave")),
     make("div", { class: "progress", role: "img", "aria-label": `Step ${step + 1} of ${lesson.steps.length}` }, lesson.steps.map((_, i) => make("span", { class: i <= step ? "done" : "" }))),
     make("h2", { tabindex: "-1", id: "lesson-title" }, current.title), current.text.map((text) => make("p", {}, text)),
     current.questions.map((question, i) => ask_(question, i)),

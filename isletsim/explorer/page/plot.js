@@ -17,6 +17,9 @@ export const pretty = (value, digits = 3) => {
   return Number(value.toPrecision(size >= 100 ? Math.max(digits, String(Math.round(size)).length) : digits)).toString();
 };
 
+export const plural = (value, unit) => (/^(day|week|month|year|hour)$/.test(unit) && value !== 1 ? `${unit}s` : unit);
+export const signed = (value) => pretty(value).replace("-", "\u2212");
+
 const HEIGHT = 190;
 const sync = uPlot.sync("isletsim");
 const plots = new Set();
@@ -75,7 +78,7 @@ export class Plot {
     const steps = this.time === "hours" ? [3, 6, 12] : this.time === "years" ? (months ? [1, 2, 3, 6, 12].map((each) => each / 12) : [1, 2, 5, 10]) : [1, 2, 5, 10, 15, 20, 30, 60, 120, 240];
     const step = steps.find((each) => (span / each) * 42 <= width) || steps[steps.length - 1];
     const found = [];
-    for (let at = Math.ceil(low / step - 1e-6) * step; at <= high + 1e-6 * step; at += step) found.push(at);
+    for (let at = Math.ceil(low / step - 1e-6) * step; at <= high + 0.02 * step; at += step) found.push(at);
     return found;
   }
 

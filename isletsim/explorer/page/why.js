@@ -3,7 +3,7 @@
 import { $, fill, make, sketch } from "./dom.js";
 import { ask, on, page } from "./state.js";
 import { areaFigure } from "./day.js";
-import { label } from "./years.js";
+import { label, legend } from "./years.js";
 
 const figures = new Map();
 let drawn = "", map = null;
@@ -11,6 +11,7 @@ let drawn = "", map = null;
 export function draw() {
   if (page.tab !== "why" || !page.run) return;
   const { run } = page;
+  legend(run);
   fill($("why-balances"), run.balances.map((balance) => {
     const known = page.start.controls.balances.find((each) => each.of === balance.of);
     if (!figures.has(balance.of)) figures.set(balance.of, areaFigure(known));
@@ -91,7 +92,7 @@ async function open(name) {
     part(`Equations (${file.laws.length})`, file.laws.length && make("ul", { class: "laws" }, file.laws.map(equation)), true),
     part(`What acts across files (${file.effects.length})`, file.effects.length && make("ul", { class: "laws" }, file.effects.map((each) => make("li", {}, `${each.from} ${each.how} ${each.to}: `, make("code", {}, each.text))))),
     part(`States and inputs (${file.states.length})`, file.states.length && rows(file.states)),
-    part(`Numbers (${file.parameters.length})`, file.parameters.length && rows(file.parameters), true),
+    part(`Numbers (${file.parameters.length})`, file.parameters.length && rows(file.parameters)),
     part("References", Object.keys(file.references).length && make("ul", {}, Object.entries(file.references).map(([key, text]) => make("li", {}, make("strong", {}, key), ` ${text}`)))));
   $("file").hidden = false;
   $("file").focus({ preventScroll: true });

@@ -95,13 +95,14 @@ function read(parts, index) {
   fill(parts.reading, parts.drawn.filter((line) => line.arm).map((line) => make("span", { style: { color: line.colour } }, pretty(value(line)))));
 }
 
-function legend(run) {
+export function legend(run, reference) {
   const c = look();
   const item = (text, colour, pattern, note) => make("span", { class: "key" }, make("span", { class: "stroke", style: { borderTopColor: colour, borderTopStyle: pattern } }), text, note);
   const parts = run.arms.map((arm, rank) => item(label(arm), c.arms[rank % c.arms.length], rank ? "dashed" : "solid"));
-  if (page.before && page.before.run !== page.run && unchanged()) parts.push(item("before the sliders moved", c.pale, "dotted"));
-  if (page.pinned) parts.push(item("pinned", c.pin, "dotted"));
-  if (page.band) parts.push(make("span", { class: "key" }, make("span", { class: "swatch" }), `5 to 95 % of ${page.band.size} people`));
+  if (reference) parts.push(item(reference, c.pale, "dotted"));
+  if (page.tab === "years" && page.before && page.before.run !== page.run && unchanged()) parts.push(item("before the sliders moved", c.pale, "dotted"));
+  if (page.tab === "years" && page.pinned) parts.push(item("pinned", c.pin, "dotted"));
+  if (page.tab === "years" && page.band) parts.push(make("span", { class: "key" }, make("span", { class: "swatch" }), `5 to 95 % of ${page.band.size} people`));
   fill($("legend"), parts);
 }
 
