@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,7 @@ from isletsim.composition.clocks import Clocks
 from isletsim.dosing import Course, Dose, breakpoints, scheduled_events
 from isletsim.ensemble import Steps
 from isletsim.flat import TIME
-from isletsim.language import evaluate
-from isletsim.model import constant_values
+from isletsim.language import Tree, evaluate
 from isletsim.multiscale.daily_stepper import SlowState
 from isletsim.multiscale.day import Day, DayFailed, schedule_of
 from isletsim.multiscale.simulator import MultiscaleSimulator, SimulationState
@@ -61,20 +60,34 @@ def morning_of(simulator: MultiscaleSimulator, current: SimulationState, start: 
     return Morning(stepper.day, begun.parameters, begun.state, start, slow)
 
 
-def known_values(simulator: MultiscaleSimulator, morning: Morning) -> dict[str, float]:
+class _KnownValues(dict[str, float]):
+    """Values by name; what an equation gives is computed when it is first read, since a test reads few of them."""
+
+    def __init__(self, known: Mapping[str, float], trees: Mapping[str, Tree]) -> None:
+        super().__init__({name: value for name, value in known.items() if name not in trees})
+        self._trees = trees
+
+    def __missing__(self, name: str) -> float:
+        value = self[name] = evaluate(self._trees[name], self)
+        return value
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self._trees
+
+
+def known_values(simulator: MultiscaleSimulator, morning: Morning) -> Mapping[str, float]:
     """The value of every name of the composition that has one at that time of the day, base units."""
     day = _clocks(simulator).day
-    known = constant_values(day, morning.parameters)
+    known: dict[str, float] = {}
     if morning.slow is not None:
         names = _clocks(simulator).life.outputs
         slow = observe(simulator.life_model, 0.0, morning.slow.state, morning.slow.parameters)
-        known = {**dict(zip(names, slow.tolist(), strict=True)), **known}
+        known |= dict(zip(names, slow.tolist(), strict=True))
         known |= dict(zip(_clocks(simulator).life.states, morning.slow.state.tolist(), strict=False))
+    known |= dict(zip(day.parameters, morning.parameters.tolist(), strict=True))
     known |= dict(zip(day.states, morning.state.tolist(), strict=False))
     known[TIME] = morning.start
-    for name, tree in day.expressions:
-        known[name] = evaluate(tree, known)
-    return known
+    return _KnownValues(known, {**dict(day.constants), **dict(day.expressions)})
 
 
 def run_challenge(
