@@ -12,6 +12,7 @@ from scipy import stats
 from isletsim.errors import InputError
 from isletsim.results import FigureRequest, Variable, render_table, summarise, write
 from isletsim.results.files import COLUMNS, columns
+from isletsim.results.record import NOTICE
 from isletsim.results.summary import marks
 from isletsim.statistics import quantiles, student
 
@@ -357,3 +358,10 @@ def test_a_missing_value_is_a_dash():
     row = lines[lines.index("hba1c [%]") + 2].split()
     assert row[0] == "cells"
     assert row[-2:] == ["-", "-"]
+
+
+def test_a_notebook_shows_a_result_with_its_figure_its_evidence_and_no_markup_of_its_own():
+    shown = replace(example(), title="<b>bold</b>")._repr_html_()
+    assert "data:image/png;base64," in shown
+    assert "&lt;b&gt;bold" in shown
+    assert NOTICE in shown

@@ -9,6 +9,7 @@ from isletsim.errors import Fault, InputError
 from isletsim.figures import draw
 from isletsim.results.figure import sheet
 from isletsim.results.files import columns, write, write_figure
+from isletsim.results.html import html_of
 from isletsim.results.record import StudyData
 from isletsim.results.summary import summarise
 from isletsim.results.table import render_table
@@ -37,6 +38,9 @@ class Result(StudyData):
         if folder is not None:
             write_figure(picture, self.scenario, folder)
         return picture
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
     def to_pandas(self, keep: str = "full") -> Any:
         """A tidy pandas ``DataFrame`` with the columns of results.csv.
