@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import shutil
 import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from isletsim.errors import InputError, RunError
 from isletsim.explorer.api import Explorer
@@ -77,8 +77,8 @@ def memory() -> float:
     """Resident memory of this process in MB."""
     import resource
 
-    with open(f"/proc/{os.getpid()}/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 1e6
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 1e6
 
 
 def endurance(changes: int) -> None:

@@ -6,7 +6,7 @@ import base64
 import html
 
 from isletsim.figures import draw, render
-from isletsim.results.evidence_labels import badge, must_know
+from isletsim.results.evidence_labels import evidence_label, must_know
 from isletsim.results.figure import sheet
 from isletsim.results.record import NOTICE, StudyData
 
@@ -18,7 +18,7 @@ def html_of(result: StudyData) -> str:
     picture = base64.b64encode(render(draw(sheet(result)), "png")).decode()
     title = html.escape(result.title or result.scenario)
     arms = "".join(
-        f"<li><b>{html.escape(arm.name)}</b>: {html.escape(arm.about)} <i>{html.escape(badge(arm))}</i></li>"
+        f"<li><b>{html.escape(arm.name)}</b>: {html.escape(arm.about)} <i>{html.escape(evidence_label(arm))}</i></li>"
         for arm in result.arms
     )
     caveats = "".join(f"<li>{html.escape(each)}</li>" for each in must_know(result))
