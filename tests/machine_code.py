@@ -12,17 +12,17 @@ from isletsim.codegen import CompiledModel
 from isletsim.flat import FlatModel
 from isletsim.language import Name, Number, Tree, apply
 
-REAL, POINTER = ctypes.c_double, ctypes.c_void_p
+POINTER = ctypes.c_void_p
 SIGNATURES = {
     "prepare": (None, POINTER),
     "start": (None, POINTER, POINTER),
-    "rhs": (None, REAL, POINTER, POINTER, POINTER),
-    "jac": (None, REAL, POINTER, POINTER, POINTER),
-    "factor": (ctypes.c_int32, POINTER, REAL, POINTER),
+    "rhs": (None, POINTER, POINTER, POINTER, POINTER),
+    "jac": (None, POINTER, POINTER, POINTER, POINTER),
+    "factor": (ctypes.c_int32, POINTER, POINTER, POINTER),
     "solve": (None, POINTER, POINTER),
-    "observe": (None, REAL, POINTER, POINTER, POINTER),
-    "roots": (None, REAL, POINTER, POINTER, POINTER),
-    "act": (None, ctypes.c_int32, REAL, REAL, POINTER, POINTER),
+    "observe": (None, POINTER, POINTER, POINTER, POINTER),
+    "roots": (None, POINTER, POINTER, POINTER, POINTER),
+    "act": (None, ctypes.c_int32, POINTER, POINTER, POINTER, POINTER),
 }
 
 
@@ -54,8 +54,12 @@ def model(
 
 
 def call(compiled: CompiledModel, function: str, *arguments: object) -> int | None:
+    """Call a function of one lane; numbers are passed by address."""
     result, *kinds = SIGNATURES[function]
-    passed = [each.ctypes.data if isinstance(each, np.ndarray) else each for each in arguments]
+    if function == "rhs":  # it adds
+        arguments[-1][:] = 0.0  # type: ignore[index]
+    held = [np.array([each]) if isinstance(each, float) else each for each in arguments]
+    passed = [each.ctypes.data if isinstance(each, np.ndarray) else each for each in held]
     answer: int | None = ctypes.CFUNCTYPE(result, *kinds)(getattr(compiled.functions, function))(*passed)
     return answer
 
@@ -75,11 +79,11 @@ def observed(compiled: CompiledModel, y: np.ndarray, time: float = 0.0) -> np.nd
 
 def dense_jacobian(compiled: CompiledModel, y: np.ndarray, time: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """The Jacobian as a square matrix, and the explicit time derivative."""
-    entries = np.zeros(compiled.nonzeros + compiled.states)
+    entries = np.zeros(compiled.nonzeros + 2 * compiled.states)
     call(compiled, "jac", time, y, prepared(compiled), entries)
     matrix = np.zeros((compiled.states, compiled.states))
     matrix[compiled.rows, compiled.columns] = entries[: compiled.nonzeros]
-    return matrix, entries[compiled.nonzeros :]
+    return matrix, entries[compiled.nonzeros : compiled.nonzeros + compiled.states]
 
 
 def random_model(states: int) -> FlatModel:

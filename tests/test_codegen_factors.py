@@ -37,7 +37,7 @@ def linear_model(matrix: np.ndarray, algebraic: Sequence[int]) -> FlatModel:
 def factored(compiled: CompiledModel, d: float) -> tuple[int | None, np.ndarray, np.ndarray]:
     """What `factor` answers, its LU, and W."""
     y = np.ones(compiled.states)
-    entries = np.zeros(compiled.nonzeros + compiled.states)
+    entries = np.zeros(compiled.nonzeros + 2 * compiled.states)
     call(compiled, "jac", 0.0, y, prepared(compiled), entries)
     factors = np.full(compiled.factor_size, np.nan)
     answer = call(compiled, "factor", entries, d, factors)

@@ -66,7 +66,7 @@ def test_a_subject_is_the_same_bytes_in_any_lane_beside_anybody_and_at_any_numbe
     settings: Any = {"span": (0.0, until), "save": np.linspace(0.0, until, 41), "keep": "full"}
     first = solve_many(compiled, starts, rows, jobs=1, **settings)
     assert not first.failed.any()
-    assert not first.scalar.any()
+    assert not first.single.any()
     order = np.random.default_rng(3).permutation(count)
     for outcome, places in (
         (solve_many(compiled, starts, rows, jobs=3, **settings), np.arange(count)),
@@ -102,7 +102,7 @@ def test_parameters_alone_or_starts_alone_say_how_many_subjects_there_are():
             compiled, np.array(TOPP.values), start=starts[subject], span=(0.0, 100.0), save=[100.0], rtol=1e-5
         )
         assert_alike(outcome, subject, single, 1e-4)
-    with pytest.raises(ValueError, match="how many subjects"):
+    with pytest.raises(ValueError, match="same number of rows"):
         solve_many(compiled, starts, people(TOPP, 3), span=(0.0, 1.0))
 
 
@@ -125,7 +125,7 @@ def test_every_subject_has_its_own_doses_courses_and_stops():
     schedules[5] = at_times((2.0, 1, 1, 0.0), (4.0, 1, 1, 0.0), (4.0, 1, 0, 1.0))
     settings: Any = {"span": (0.0, 10.0), "save": np.array([0.0, 0.0, 2.0, 3.5, 4.0, 7.0, 10.0]), "rtol": 1e-9}
     outcome = solve_many(compiled, None, rows, schedules=schedules, **settings)
-    assert not outcome.scalar.any()
+    assert not outcome.single.any()
     for subject, schedule in enumerate(schedules):
         assert_alike(outcome, subject, alone(compiled, rows[subject], schedule, **settings), 1e-6)
     assert not np.array_equal(outcome.parameters, rows)
@@ -216,7 +216,7 @@ def test_equal_steps_are_those_of_the_scalar_solver():
         single = alone(compiled, rows[subject], schedule, step=float(steps[subject]), **settings)
         assert_alike(outcome, subject, single, 1e-12)
         assert outcome.steps[subject] == single.counts.steps
-    with pytest.raises(ValueError, match="needs one"):
+    with pytest.raises(ValueError, match="needs a step"):
         solve_many(compiled, None, rows, span=(0.0, 1.0), method="fixed")
 
 
@@ -240,7 +240,7 @@ def test_a_failure_never_reaches_the_neighbours():
     outcome = solve_many(compiled, None, rates, **settings)
     ill = np.isin(np.arange(21), [2, 9, 10, 20])
     assert np.array_equal(outcome.failed, ill)
-    assert np.array_equal(outcome.scalar, ill)
+    assert np.array_equal(outcome.single, ill)
     assert np.array_equal(outcome.trajectories[~ill], sound.trajectories[~ill])
     for subject in np.flatnonzero(ill):
         single = alone(compiled, rates[subject], span=(0.0, 5.0), save=np.arange(6.0), rtol=1e-5)
@@ -259,15 +259,15 @@ def test_a_small_pivot_sends_one_subject_to_the_pivoted_path():
     outcome = solve_many(compiled, None, rows, **settings)
     single = alone(compiled, rows[4], rtol=1e-5, **settings)
     assert outcome.reasons[4] == single.reason
-    if outcome.scalar[4]:
+    if outcome.single[4]:
         assert np.array_equal(outcome.states[4], single.state)
-    assert not outcome.scalar[[0, 1, 2, 3, 5, 6, 7, 8]].any()
+    assert not outcome.single[[0, 1, 2, 3, 5, 6, 7, 8]].any()
 
 
 def test_too_many_steps_are_told_by_the_scalar_solver():
     outcome = solve_many(compile_model(OSCILLATOR), None, np.empty((3, 0)), span=(0.0, 100.0), maximum_steps=20)
     assert (outcome.reasons == Reason.TOO_MANY_STEPS).all()
-    assert outcome.scalar.all()
+    assert outcome.single.all()
 
 
 @pytest.mark.parametrize(
@@ -285,14 +285,14 @@ def test_a_model_that_lanes_cannot_do_is_solved_one_by_one(problem, until):
     settings: Any = {"span": (0.0, until), "save": np.linspace(0.0, until, 5)}
     outcome = solve_many(compiled, None, np.empty((3, 0)), jobs=2, **settings)
     single = alone(compiled, np.empty(0), rtol=1e-5, **settings)
-    assert outcome.scalar.all()
+    assert outcome.single.all()
     for subject in range(3):
         assert np.array_equal(outcome.outputs[subject], single.outputs)
 
 
 def test_the_explicit_method_is_left_to_the_scalar_solver():
     outcome = solve_many(compile_model(OSCILLATOR), None, np.empty((2, 0)), span=(0.0, 1.0), method="explicit")
-    assert outcome.scalar.all()
+    assert outcome.single.all()
     assert outcome.states[:, 0] == pytest.approx(np.cos(1.0), abs=1e-4)
 
 
@@ -317,7 +317,7 @@ def test_an_interruption_takes_no_more_subjects():
         ({"save": [2.0]}, "save must"),
         ({"rtol": 2.0}, "rtol"),
         ({"keep": "all"}, "keep"),
-        ({"step": 0.1}, "no step"),
+        ({"step": 0.1}, "have no step"),
         ({"method": "fixed", "step": 0.0}, "positive"),
     ],
 )
@@ -330,5 +330,5 @@ def test_a_question_that_cannot_be_meant_so_is_refused(wrong, message):
 def test_a_sine_too_far_for_the_lanes_is_solved_by_the_scalar_path():
     compiled = compile_model(flat({"x": "sin(k * time)"}, {"x": 0}, {"k": 1.0}))
     outcome = solve_many(compiled, None, [[1.0], [1e9], [2.0]], span=(2.0, 2.0 + 1e-8), rtol=1e-6)
-    assert outcome.scalar.tolist() == [False, True, False]
+    assert outcome.single.tolist() == [False, True, False]
     assert not outcome.failed.any()

@@ -11,8 +11,10 @@ from machine_code import model as small
 from machine_code import observed, random_model
 from solver_problems import flat
 
-from isletsim.codegen import LaneFunctions, compile_lanes, compile_model, lane_source, reference
+from isletsim.codegen import Functions, compile_lanes, compile_model, llvm_source, reference
 from isletsim.codegen.program import assemble
+from isletsim.language import parse
+from isletsim.language import Name, Number, Table, apply
 from isletsim.flat import FlatModel
 from isletsim.language import Name, Number, Table, apply, parse
 
@@ -28,7 +30,7 @@ def vectors(count: int) -> np.ndarray:
     return store[skip : skip + LANES * count].reshape(count, LANES)
 
 
-def call(functions: LaneFunctions, name: str, *arrays: np.ndarray) -> int:
+def call(functions: Functions, name: str, *arrays: np.ndarray) -> int:
     prototype = ctypes.CFUNCTYPE(ctypes.c_int32 if name == "factor" else None, *[ADDRESS] * KINDS[name])
     return prototype(getattr(functions, name))(*(array.ctypes.data for array in arrays))
 
@@ -38,12 +40,13 @@ class Eight:
 
     def __init__(self, problem: FlatModel, seed: int = 1) -> None:
         compiled = compile_model(problem)
-        functions = compile_lanes(compiled)
-        assert functions is not None
+        lanes = compile_lanes(compiled)
+        assert lanes is not None
+        functions = lanes.functions
         dice = np.random.default_rng(seed)
         self.compiled, self.functions = compiled, functions
         self.t, self.d = vectors(1), vectors(1)
-        self.y, self.p, self.dy = vectors(compiled.states), vectors(functions.width), vectors(compiled.states)
+        self.y, self.p, self.dy = vectors(compiled.states), vectors(compiled.width), vectors(compiled.states)
         self.jacobian = vectors(compiled.nonzeros + 2 * compiled.states)
         self.lu, self.out = vectors(compiled.factor_size), vectors(max(1, compiled.outputs))
         self.t[:] = dice.uniform(0.1, 0.9, LANES)
@@ -102,7 +105,7 @@ def test_a_dense_block_is_factored_and_solved_lane_by_lane():
             total = apply("add", total, apply("multiply", Number(float(matrix[row, column])), Name(other)))
         balances[name] = total
     problem = small(balances)
-    assert "block_factor" in lane_source(problem)
+    assert "block_factor" in llvm_source(problem, LANES)
     eight = Eight(problem)
     eight.d[:] = np.linspace(30.0, 60.0, LANES)
     eight.d[0, 5] = matrix[-1, -1]  # somewhere a pivot may vanish; only that lane may complain
@@ -137,7 +140,7 @@ def test_divisions_that_the_lanes_save_change_no_value():
         {"x": 1, "y": 1},
         {"a": 1.0, "b": 2.0, "c": 3.0},
     )
-    assert lane_source(problem).count("fdiv") < sum(
+    assert llvm_source(problem, LANES).count("fdiv") < sum(
         operation[0] == "div" for operation in assemble(problem).routines[0].tape.code
     )
     eight, plain = Eight(problem), reference(problem)

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from machine_code import call as call_one
 from machine_code import model, observed, random_model
 from test_lanes import LANES, Eight, call
 
-from isletsim.codegen import compile_lanes, compile_model
+from isletsim.codegen import compile_model
 from isletsim.language import Name, Number, apply
 
 
@@ -22,25 +23,23 @@ def column(count: int) -> np.ndarray:
 def test_one_lane_computes_the_same_bytes_as_eight(states):
     eight = Eight(random_model(states))
     compiled, functions = eight.compiled, eight.functions
-    single = compile_lanes(compiled, 1)
-    assert single is not None
     call(functions, "jac", eight.t, eight.y, eight.p, eight.jacobian)
     call(functions, "rhs", eight.t, eight.y, eight.p, eight.dy)
     assert call(functions, "factor", eight.jacobian, eight.d, eight.lu) == 0
     call(functions, "solve", eight.lu, eight.dy)
     eight.observed()
     for lane in range(LANES):
-        p, y, dy = column(single.width), column(states), column(states)
+        p, y, dy = column(compiled.width), column(states), column(states)
         jacobian, lu, out = (column(len(each)) for each in (eight.jacobian, eight.lu, eight.out))
         t, d = (np.ascontiguousarray(each[:, [lane]]) for each in (eight.t, eight.d))
         p[: compiled.parameters, 0] = eight.p[: compiled.parameters, lane]
         y[:, 0] = eight.y[:, lane]
-        call(single, "prepare", p)
-        call(single, "jac", t, y, p, jacobian)
-        call(single, "rhs", t, y, p, dy)
-        assert call(single, "factor", jacobian, d, lu) == 0
-        call(single, "solve", lu, dy)
-        call(single, "observe", t, y, p, out)
+        call_one(compiled, "prepare", p)
+        call_one(compiled, "jac", t, y, p, jacobian)
+        call_one(compiled, "rhs", t, y, p, dy)
+        assert call_one(compiled, "factor", jacobian, d, lu) == 0
+        call_one(compiled, "solve", lu, dy)
+        call_one(compiled, "observe", t, y, p, out)
         for mine, theirs in ((p, eight.p), (jacobian, eight.jacobian), (dy, eight.dy), (out, eight.out)):
             assert mine[:, 0].tobytes() == theirs[:, lane].tobytes()
 

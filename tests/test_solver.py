@@ -289,7 +289,7 @@ from isletsim.solver.native import driver
 driver()
 print("numba" in sys.modules)
 if "numba" in sys.modules:
-    from isletsim.solver.drive import run
+    from isletsim.solver.driver import run
     (made,) = run.overloads.values()
     declared = re.findall(r"^declare [^@]*@([^( ]+)", made.library.get_llvm_str(), re.MULTILINE)
     print(*sorted(name for name in declared if not name.startswith("llvm.")))
@@ -318,11 +318,12 @@ def test_a_later_start_loads_the_driver_without_numba_and_nothing_in_it_allocate
 AHEAD = """
 import sys
 from isletsim.solver import native
-native.make_ahead(0, 1)
+run = native.RUN
+native.make_ahead((*run, 1), (*run, 8))
 print(len(native._MAKING), "numba" in sys.modules)
-native.lane_driver(1)
+native.driver(8)
 print("numba" in sys.modules)
-native.make_ahead(1)
+native.make_ahead((*run, 8))
 print(len(native._MAKING))
 """
 

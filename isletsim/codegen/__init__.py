@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from isletsim.codegen import native
 from isletsim.codegen.fingerprint import fingerprint_of
-from isletsim.codegen.native import LANE_FUNCTIONS, LANES
+from isletsim.codegen.native import LANES
 from isletsim.flat import FlatModel
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ __all__ = [
     "compile_lanes",
     "compile_model",
     "fingerprint_of",
-    "lane_source",
     "llvm_source",
     "numpy_source",
     "reference",
@@ -38,7 +37,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Functions:
-    """Addresses of the functions of docs/engine.md; `factor` and `solve` are 0 where the solver must do it itself."""
+    """Addresses of the functions of docs/engine.md; `factor` and `solve` are 0 if the solver must do it itself."""
 
     prepare: int
     start: int
@@ -66,6 +65,7 @@ class CompiledModel:
     factor_size : length of `LU`.
     roots, kinks : length of `g`, and how many of its last entries are kinks.
     event_action : the action of every event, -1 to stop the run (int32).
+    timed, seen : the states whose derivative depends on time itself, and those that outputs depend on (int64).
     fingerprint : the name of the machine code.
     """
 
@@ -83,28 +83,34 @@ class CompiledModel:
     roots: int
     kinks: int
     event_action: NDArray[np.int32]
+    timed: NDArray[np.int64]
+    seen: NDArray[np.int64]
     fingerprint: str
     engine: Any = field(repr=False, compare=False)  # keeps the machine code in memory
 
 
 def compile_model(flat: FlatModel) -> CompiledModel:
-    """The machine code of a flat model, from the cache when it was made before."""
+    """Return the machine code of a flat model for one lane, from the cache if it was made before."""
     import numpy as np
 
     name = fingerprint_of(flat)
     entry = native.read_entry(name)
     if entry is None or not _sound(entry[0], flat):
-        from isletsim.codegen import emit
+        from isletsim.codegen.lanes import lane_program
+        from isletsim.codegen.program import assemble
 
-        program = _scalar(flat)
-        data = native.make_object(emit.llvm_text(program))
+        program = assemble(flat)
+        written = lane_program(program, 1)
+        data = native.make_object(written.text)
         sizes: dict[str, Any] = {
-            "width": program.width,
+            "width": written.width,
             "rows": program.rows,
             "columns": program.columns,
             "factor_size": program.factor_size,
             "roots": program.roots,
             "kinks": program.kinks,
+            "timed": written.timed,
+            "seen": written.seen,
         }
         native.write_entry(name, sizes, data)
     else:
@@ -125,6 +131,8 @@ def compile_model(flat: FlatModel) -> CompiledModel:
         roots=sizes["roots"],
         kinks=sizes["kinks"],
         event_action=np.array([event.action for event in flat.events], np.int32),
+        timed=np.array(sizes["timed"], np.int64),
+        seen=np.array(sizes["seen"], np.int64),
         fingerprint=name,
         engine=loaded.engine,
     )
@@ -133,31 +141,17 @@ def compile_model(flat: FlatModel) -> CompiledModel:
 def _sound(sizes: Mapping[str, Any], flat: FlatModel) -> bool:
     """Return whether sizes can be those of a model; arrays of other sizes would be written beyond their end."""
     rows, columns, states = sizes["rows"], sizes["columns"], len(flat.states)
-    inside = all(0 <= each < states for each in (*rows, *columns))
+    inside = all(0 <= each < states for each in (*rows, *columns, *sizes["timed"], *sizes["seen"]))
     events = sizes["roots"] - sizes["kinks"] == len(flat.events) and sizes["kinks"] >= 0
     return inside and events and len(rows) == len(columns) and sizes["width"] >= len(flat.parameters)
 
 
 @dataclass(frozen=True)
 class LaneFunctions:
-    """Addresses of the same functions for eight lanes, or one (see `lanes`); they live as long as `engine`.
+    """The same functions for several lanes; they live as long as `engine`."""
 
-    `lanes` is how many, `width` the length of `p` here; `timed` are the states whose derivative depends on time itself,
-    and `seen` those that outputs depend on (int64).
-    """
-
-    prepare: int
-    start: int
-    rhs: int
-    jac: int
-    factor: int
-    solve: int
-    observe: int
-    act: int
+    functions: Functions
     lanes: int
-    width: int
-    timed: NDArray[np.int64]
-    seen: NDArray[np.int64]
     engine: Any = field(repr=False, compare=False)
 
 
@@ -165,15 +159,13 @@ _LANES: dict[str, LaneFunctions] = {}
 
 
 def compile_lanes(model: CompiledModel, lanes: int = LANES) -> LaneFunctions | None:
-    """The functions of a model for eight lanes, or for one, from the cache when they were made before.
+    """Return the functions of a model for several lanes, from the cache if they were made before.
 
-    None for a model that lanes cannot do: with algebraic unknowns, events or kinks, or without sparse factors.
+    None for a model that only a single lane can do: with algebraic unknowns, events or kinks, or without sparse factors.
     """
     name = f"{model.fingerprint}-{lanes}"
     known = _LANES.get(name)
     if known is None:
-        import numpy as np
-
         if model.roots or model.functions.factor == 0 or not model.mass.all():
             return None
         entry = native.read_entry(name)
@@ -181,30 +173,13 @@ def compile_lanes(model: CompiledModel, lanes: int = LANES) -> LaneFunctions | N
             from isletsim.codegen.lanes import lane_program
             from isletsim.codegen.program import assemble
 
-            program = lane_program(assemble(model.flat), lanes)
-            sizes: dict[str, Any] = {"width": program.width, "timed": program.timed, "seen": program.seen}
-            data = native.make_object(program.text)
-            native.write_entry(name, sizes, data)
+            data = native.make_object(lane_program(assemble(model.flat), lanes).text)
+            native.write_entry(name, {}, data)
         else:
-            sizes, data = entry
-        loaded = native.load_object(data, LANE_FUNCTIONS)
-        known = LaneFunctions(
-            **loaded.addresses,
-            lanes=lanes,
-            width=sizes["width"],
-            timed=np.array(sizes["timed"], np.int64),
-            seen=np.array(sizes["seen"], np.int64),
-            engine=loaded.engine,
-        )
-        _LANES[name] = known
+            _, data = entry
+        loaded = native.load_object(data)
+        known = _LANES[name] = LaneFunctions(Functions(**loaded.addresses), lanes, loaded.engine)
     return known
-
-
-def _scalar(flat: FlatModel) -> Program:
-    from isletsim.codegen.fewer_divisions import with_reciprocals
-    from isletsim.codegen.program import assemble
-
-    return with_reciprocals(assemble(flat))
 
 
 def reference(flat: FlatModel) -> NumpyReference:
@@ -214,19 +189,12 @@ def reference(flat: FlatModel) -> NumpyReference:
     return made(flat)
 
 
-def lane_source(flat: FlatModel) -> str:
-    """The LLVM IR of a flat model for eight lanes."""
+def llvm_source(flat: FlatModel, lanes: int = 1) -> str:
+    """Return the LLVM IR of a flat model for one lane or eight."""
     from isletsim.codegen.lanes import lane_program
     from isletsim.codegen.program import assemble
 
-    return lane_program(assemble(flat)).text
-
-
-def llvm_source(flat: FlatModel) -> str:
-    """The LLVM IR of a flat model."""
-    from isletsim.codegen import emit
-
-    return emit.llvm_text(_scalar(flat))
+    return lane_program(assemble(flat), lanes).text
 
 
 def numpy_source(flat: FlatModel) -> str:

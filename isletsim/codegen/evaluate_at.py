@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctypes import CFUNCTYPE, c_double, c_void_p
+from ctypes import CFUNCTYPE, byref, c_double, c_void_p
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ __all__ = ["constant_values", "dense_jacobian", "derivatives", "initial", "obser
 
 _Prepare = CFUNCTYPE(None, c_void_p)
 _Start = CFUNCTYPE(None, c_void_p, c_void_p)
-_Evaluate = CFUNCTYPE(None, c_double, c_void_p, c_void_p, c_void_p)
+_Evaluate = CFUNCTYPE(None, c_void_p, c_void_p, c_void_p, c_void_p)
 
 
 def constant_values(flat: FlatModel, parameters: NDArray[np.float64]) -> dict[str, float]:
@@ -58,7 +58,7 @@ def _evaluate(
     given = np.zeros(max(1, model.states))
     given[: model.states] = state
     result = np.zeros(max(1, size))
-    _Evaluate(address)(time, given.ctypes.data, values.ctypes.data, result.ctypes.data)
+    _Evaluate(address)(byref(c_double(time)), given.ctypes.data, values.ctypes.data, result.ctypes.data)
     return result[:size]
 
 
@@ -80,7 +80,7 @@ def dense_jacobian(
     model: CompiledModel, time: float, state: NDArray[np.float64], parameters: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """The Jacobian as a square array, base units per day."""
-    size = model.nonzeros + model.states
+    size = model.nonzeros + 2 * model.states  # the explicit time derivatives and the derivatives come behind
     entries = _evaluate(model.functions.jac, model, time, state, parameters, size)
     matrix = np.zeros((model.states, model.states))
     matrix[model.rows, model.columns] = entries[: model.nonzeros]

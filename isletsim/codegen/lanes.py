@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from isletsim.codegen.dense_block import SMALLEST_PIVOT
+from isletsim.codegen.fewer_divisions import live, with_fewer_divisions
 from isletsim.codegen.elementary import INTRINSICS, OWN, VECTOR, VECTORS, elementary, inlined, number, splat
 from isletsim.codegen.emit import SCALARS, Dialect, block_sizes, body, table_text
-from isletsim.codegen.fewer_divisions import live, with_fewer_divisions
 from isletsim.codegen.lane_dense_block import lane_block
-from isletsim.codegen.native import LANE_FUNCTIONS, LANES, LIBRARY
+from isletsim.codegen.native import FUNCTIONS, LANES, LIBRARY
+from isletsim.codegen.simd_math import far_pack_text
 from isletsim.codegen.program import Program
 from isletsim.codegen.routine import HOT, Routine, Step, Store
-from isletsim.codegen.simd_math import pack_text
 
 __all__ = ["LaneProgram", "lane_program"]
 
@@ -87,7 +87,7 @@ def _dialects(shape: _Shape) -> tuple[Dialect, Dialect, Dialect]:
     )
     # What runs all the time has the instructions of elementary functions inside: a call would save all registers.
     within = {name: inlined(name, shape.lanes) for name in OWN}
-    hot = replace(plain, operations=plain.operations | within, packs=pack_text if shape.single else None)
+    hot = replace(plain, operations=plain.operations | within, packs=far_pack_text if shape.single else None)
     adding = replace(
         hot,
         store=f"{stored}  %o{{3}} = load {kind}, ptr %s{{3}}, align {align}\n"
@@ -113,7 +113,7 @@ class LaneProgram:
 
 
 def lane_program(program: Program, lanes: int = LANES) -> LaneProgram:
-    """A program as a module of LLVM IR for eight lanes or for one; it needs `factor` and `solve`."""
+    """A program as a module of LLVM IR for eight lanes or for one."""
     known = {routine.name: routine for routine in program.routines}
     count, nonzeros = len(known["rhs"].steps[0].stores), len(program.rows)
     stores = known["jac"].steps[0].stores
@@ -133,7 +133,7 @@ def _seen(program: Program) -> tuple[int, ...]:
 
 def _text(program: Program, shape: _Shape) -> str:
     known = {routine.name: routine for routine in program.routines}
-    chosen = [known[name] for name in LANE_FUNCTIONS if name != "act"]
+    chosen = [known[name] for name in FUNCTIONS if name in known and (shape.single or name != "roots")]
     functions = [_function(routine, shape) for routine in (*chosen, *program.actions)]
     functions.append(_act(len(program.actions)))
     sizes = block_sizes(program.routines)
@@ -142,7 +142,12 @@ def _text(program: Program, shape: _Shape) -> str:
         functions.append(f"@sizes = private constant [{len(sizes)} x {shape.kind}] [{listed}]")
         functions.append(lane_block(shape.lanes).replace("SMALLEST", shape.number(SMALLEST_PIVOT)))
     text = "\n".join(functions)
-    helpers = [elementary(name, shape.lanes) for name in OWN if f"@own_{name}(" in text]
+    if shape.single:
+        wanted = [(name, 1) for name in OWN if f"@own_{name}(" in text]
+        wanted += [(name, lanes) for name in OWN for lanes in (2, 4, LANES) if f"@own_{name}_{lanes}(" in text]
+        helpers = [elementary(name, lanes, farther=True) for name, lanes in wanted]
+    else:
+        helpers = [elementary(name, shape.lanes) for name in OWN if f"@own_{name}(" in text]
     singles = [*LIBRARY, *(f"{kind}_{index}" for index in range(len(program.tables)) for kind in ("value", "slope"))]
     helpers += [_lane_by_lane(name) for name in singles if f"@lanes_{name}(" in text]
     return "\n".join([*_declarations(), *table_text(program), *helpers, text]) + "\n"

@@ -20,7 +20,6 @@ from isletsim import cache as store
 
 __all__ = [
     "LANES",
-    "LANE_FUNCTIONS",
     "LIBRARY",
     "Loaded",
     "load_object",
@@ -45,7 +44,6 @@ LIBRARY = (
 )  # the C library's, of one number
 FROM_C = (*LIBRARY, "floor", "fma", "memset", "memcpy")  # what generated code may call
 LANES = 8  # subjects side by side
-LANE_FUNCTIONS = ("prepare", "start", "rhs", "jac", "factor", "solve", "observe", "act")
 FUNCTIONS = ("prepare", "start", "rhs", "jac", "factor", "solve", "observe", "roots", "act")
 
 

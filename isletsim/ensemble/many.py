@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from isletsim.codegen import CompiledModel, LaneFunctions, compile_lanes
-from isletsim.ensemble.lanes import Answers, Asked, clock_of, heads_of, in_lanes
+from isletsim.ensemble.lanes import Batch, Results, heads_of, run_lanes, same_times
 from isletsim.machine import cores
 from isletsim.solver import Reason, Schedule, Watch, solve
-from isletsim.solver import lane_frame as at
+from isletsim.solver.frame import RETRY
+from isletsim.solver.runs import check_settings
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -45,7 +46,7 @@ class EnsembleOutcome:
     outputs : subjects x records x outputs, not a number after the last record; None where only ends were kept.
     trajectories : subjects x records x states, likewise; None unless everything was kept.
     steps, rejected : the work of each run.
-    scalar : which subjects were solved by the scalar solver, outside of the lanes.
+    single : which subjects were solved by `isletsim.solver.solve`, one by one.
     """
 
     save: NDArray[np.float64] = field(repr=False)
@@ -58,7 +59,7 @@ class EnsembleOutcome:
     trajectories: NDArray[np.float64] | None = field(repr=False)
     steps: NDArray[np.int64] = field(repr=False)
     rejected: NDArray[np.int64] = field(repr=False)
-    scalar: NDArray[np.bool_] = field(repr=False)
+    single: NDArray[np.bool_] = field(repr=False)
 
     @property
     def failed(self) -> NDArray[np.bool_]:
@@ -109,6 +110,7 @@ def solve_many(
     levels: ArrayLike | None = None,
     method: Method = "stiff",
     step: ArrayLike | None = None,
+    max_step: ArrayLike | None = None,
     maximum_steps: int = 1_000_000,
     jobs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -128,18 +130,32 @@ def solve_many(
     progress : called now and then with the number of subjects begun and their total.
     """
     ensemble = _ensemble(
-        model, starts, parameters, span, save, schedules, rtol, atol, keep, watch, levels, method, step, maximum_steps
+        model,
+        starts,
+        parameters,
+        span,
+        save,
+        schedules,
+        rtol,
+        atol,
+        keep,
+        watch,
+        levels,
+        method,
+        step,
+        max_step,
+        maximum_steps,
     )
     jobs = min(jobs or cores(), max(1, ensemble.subjects))
     functions = compile_lanes(model) if method != "explicit" else None
     if functions is None:
-        ensemble.outcome.scalar[:] = True
+        ensemble.outcome.single[:] = True
     else:
-        asked, answers = _asked(ensemble, functions), _answers(ensemble)
-        _in_threads(ensemble, jobs, lambda: in_lanes(asked, answers), progress)
+        batch, results = _batch(ensemble, functions), _results(ensemble)
+        _in_threads(ensemble, jobs, lambda: run_lanes(batch, results), progress)
         ensemble.outcome.steps[:], ensemble.outcome.rejected[:] = ensemble.counts.T
-        ensemble.outcome.scalar[:] = ensemble.outcome.reasons == at.RETRY
-    left = np.flatnonzero(ensemble.outcome.scalar)
+        ensemble.outcome.single[:] = ensemble.outcome.reasons == RETRY
+    left = np.flatnonzero(ensemble.outcome.single)
     if len(left):
         ensemble.counter[0] = 0
         _in_threads(ensemble, min(jobs, len(left)), lambda: _one_by_one(ensemble, left), progress)
@@ -186,6 +202,7 @@ def _ensemble(
     levels: ArrayLike | None,
     method: Method,
     step: ArrayLike | None,
+    max_step: ArrayLike | None,
     maximum_steps: int,
 ) -> _Ensemble:
     given = None if starts is None else np.atleast_2d(np.ascontiguousarray(starts, float))
@@ -194,25 +211,24 @@ def _ensemble(
     wanted = np.atleast_1d(np.ascontiguousarray(0.0 if levels is None else levels, float))
     if levels is None and watch is not None:
         wanted[0] = watch.level
-    steps = np.atleast_1d(np.ascontiguousarray(np.nan if step is None else step, float))
+    longest = step if step is not None else np.inf if max_step is None else max_step
+    steps = np.atleast_1d(np.ascontiguousarray(longest, float))
     widths = {"starts": given, "parameters": values, "schedules": listed, "levels": wanted, "step": steps}
     counts = {name: len(each) for name, each in widths.items() if each is not None and len(each) != 1}
     if len(set(counts.values())) > 1:
-        raise ValueError(f"of how many subjects is this? {counts}")
+        raise ValueError(f"arguments must have the same number of rows, one per subject; got {counts}")
     subjects = next(iter(counts.values()), 1)
     if values.shape[1] != model.parameters or (given is not None and given.shape[1] != model.states):
-        raise ValueError(f"a row has {model.parameters} parameters and {model.states} states")
+        raise ValueError(f"a row must have {model.parameters} parameters, and {model.states} start values")
     times = np.ascontiguousarray(save, float)
     begin, end = float(span[0]), float(span[1])
-    _check(begin, end, times, rtol, keep)
-    if method not in ("stiff", "explicit", "fixed") or (step is None) == (method == "fixed"):
-        raise ValueError(f'method "{method}": "stiff" and "explicit" have no step, "fixed" needs one')
-    if step is not None and not (steps > 0).all():
-        raise ValueError("every step must be positive")
+    check_settings(model, (begin, end), times, rtol, method, step, max_step)
+    if keep not in ("ends", "outputs", "full"):
+        raise ValueError(f'keep "{keep}": must be "ends", "outputs" or "full"')
     rows = len(times)
     outcome = EnsembleOutcome(
         save=times,
-        reasons=np.full(subjects, at.RETRY, np.int64),
+        reasons=np.full(subjects, RETRY, np.int64),
         times=np.full(subjects, begin),
         rows=np.zeros(subjects, np.int64),
         states=np.full((subjects, model.states), np.nan),
@@ -221,7 +237,7 @@ def _ensemble(
         trajectories=np.empty((subjects, rows, model.states)) if keep == "full" else None,
         steps=np.zeros(subjects, np.int64),
         rejected=np.zeros(subjects, np.int64),
-        scalar=np.zeros(subjects, np.bool_),
+        single=np.zeros(subjects, np.bool_),
     )
     # Only actions and schedules change parameters; without them the rows that were given are the answer.
     changing = any((each.kinds > 0).any() for each in listed)
@@ -249,18 +265,6 @@ def _ensemble(
     )
 
 
-def _check(begin: float, end: float, save: NDArray[np.float64], rtol: float, keep: str) -> None:
-    """Arguments that could not be meant so."""
-    if not (np.isfinite(begin) and begin <= end < np.inf):
-        raise ValueError(f"span {begin}, {end}: the end must be finite and not before the beginning")
-    if len(save) and not (save[0] >= begin and save[-1] <= end and (save[1:] >= save[:-1]).all()):
-        raise ValueError("save must rise and lie within the span")
-    if not 0.0 < rtol < 1.0:
-        raise ValueError(f"rtol = {rtol}: must lie between 0 and 1")
-    if keep not in ("ends", "outputs", "full"):
-        raise ValueError(f'keep "{keep}": is neither "ends" nor "outputs" nor "full"')
-
-
 def _in_threads(
     ensemble: _Ensemble, jobs: int, work: Callable[[], None], progress: Callable[[int, int], None] | None
 ) -> None:
@@ -282,28 +286,28 @@ def _in_threads(
 # In lanes
 
 
-def _asked(ensemble: _Ensemble, functions: LaneFunctions) -> Asked:
-    return Asked(
+def _batch(ensemble: _Ensemble, functions: LaneFunctions) -> Batch:
+    return Batch(
         model=ensemble.model,
         functions=functions,
         starts=ensemble.starts,
         values=ensemble.values,
         heads=heads_of(ensemble.schedules),
-        clock=clock_of(ensemble.span, ensemble.save, ensemble.subjects),
+        times=same_times(ensemble.span, ensemble.save, ensemble.subjects),
         rtol=ensemble.rtol,
         atol=ensemble.atol,
         watch=ensemble.watch,
         levels=ensemble.levels,
         maximum_steps=ensemble.maximum_steps,
-        fixed=ensemble.method == "fixed",
+        method=ensemble.method,
         steps=ensemble.steps,
         counter=ensemble.counter,
     )
 
 
-def _answers(ensemble: _Ensemble) -> Answers:
+def _results(ensemble: _Ensemble) -> Results:
     outcome = ensemble.outcome
-    return Answers(
+    return Results(
         reasons=outcome.reasons,
         times=outcome.times,
         rows=outcome.rows,
@@ -340,7 +344,7 @@ def _alone(ensemble: _Ensemble, subject: int) -> None:
     model, outcome, watch = ensemble.model, ensemble.outcome, ensemble.watch
     if watch is not None:
         watch = replace(watch, level=float(ensemble.levels[subject if len(ensemble.levels) > 1 else 0]))
-    starts = ensemble.starts
+    starts, longest = ensemble.starts, float(ensemble.steps[subject if len(ensemble.steps) > 1 else 0])
     result = solve(
         model,
         None if starts is None else starts[subject if len(starts) > 1 else 0],
@@ -351,7 +355,7 @@ def _alone(ensemble: _Ensemble, subject: int) -> None:
         rtol=ensemble.rtol,
         atol=ensemble.atol,
         method=ensemble.method,
-        step=float(ensemble.steps[subject if len(ensemble.steps) > 1 else 0]) if ensemble.method == "fixed" else None,
+        **{"step" if ensemble.method == "fixed" else "max_step": longest},  # type: ignore[arg-type]
         maximum_steps=ensemble.maximum_steps,
         watch=watch,
         keep_states=outcome.trajectories is not None,

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from isletsim.codegen import CompiledModel, LaneFunctions, compile_lanes
-from isletsim.ensemble.lanes import Answers, Asked, Clock, heads_of, in_lanes
-from isletsim.ensemble.single import in_one_lane
+from isletsim.ensemble.lanes import Batch, Results, Times, heads_of, new_results, run_lanes
 from isletsim.solver import Counts, Outcome, Reason, Schedule, Watch, solve
-from isletsim.solver import lane_frame as at
+from isletsim.solver.frame import LANES, RETRY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -179,7 +178,7 @@ def _serve(living: Sequence[_Living[Any]]) -> None:
     """
     asking = [each for each in living if each.kinds]
     counts = Counter(kind for each in asking for kind in each.kinds)
-    enough = min(max(counts.values(), default=0), at.LANES)
+    enough = min(max(counts.values(), default=0), LANES)
     served = [
         each for each in asking if each.waited >= LONGEST_WAIT or all(counts[kind] >= enough for kind in each.kinds)
     ]
@@ -227,37 +226,16 @@ def answer(asked: Sequence[Question]) -> list[Any]:
     answers: list[Any] = list(asked)
     for places in groups.values():
         group: list[Any] = [asked[place] for place in places]
-        few = len(group) <= FEW
-        functions = compile_lanes(group[0].model, 1 if few else at.LANES) if group[0].method != "explicit" else None
-        found = [_one(run, functions) for run in group] if few or not functions else _side_by_side(group, functions)
+        few = len(group) <= FEW or group[0].method == "explicit"
+        functions = None if few else compile_lanes(group[0].model)
+        found = [_solved(run) for run in group] if functions is None else _side_by_side(group, functions)
         for place, outcome in zip(places, found, strict=True):
             answers[place] = outcome
     return answers
 
 
-def _one(run: Run, functions: LaneFunctions | None) -> Outcome:
-    """A run in a lane of its own; what that cannot do is solved once more by the scalar solver."""
-    outcome = None
-    if functions is not None:
-        outcome = in_one_lane(
-            functions,
-            run.model,
-            run.start,
-            run.parameters,
-            span=(run.begin, run.end),
-            save=run.save,
-            schedule=run.schedule,
-            rtol=run.rtol,
-            atol=tolerances_of(run.model, run.rtol),
-            fixed=run.method == "fixed",
-            step=run.step,
-            watch=run.watch,
-        )
-    return _solved(run) if outcome is None else outcome
-
-
 def _solved(run: Run) -> Outcome:
-    """A run by the scalar solver."""
+    """Return the outcome of one run by itself."""
     return solve(
         run.model,
         run.start,
@@ -274,62 +252,53 @@ def _solved(run: Run) -> Outcome:
 
 
 def _side_by_side(group: Sequence[Run], functions: LaneFunctions) -> list[Outcome]:
-    """Runs of one model and one method in lanes; what lanes cannot do is solved once more by the scalar solver."""
+    """Return the outcomes of runs of one model and one method in lanes; what lanes cannot do is solved by itself."""
     first, count = group[0], len(group)
     model, changing = first.model, any(len(run.schedule.kinds) for run in group)
-    clock = _clock(group)
-    total = int(clock.first_rows[-1]) + len(group[-1].save)
+    times = _times(group)
+    total = int(times.first_rows[-1]) + len(group[-1].save)
     values = np.array([run.parameters for run in group])
-    answers = Answers(
-        reasons=np.full(count, at.RETRY),
-        times=np.empty(count),
-        rows=np.empty(count, np.int64),
-        counts=np.empty((count, 2), np.int64),
-        states=np.empty((count, model.states)),
-        values=np.empty((count, model.parameters)) if changing else None,
-        outputs=np.empty((total, model.outputs)) if first.keep else None,
-        trajectories=None,
-    )
-    asked = Asked(
+    results = new_results(model, count, total, values=changing, outputs=first.keep)
+    batch = Batch(
         model=model,
         functions=functions,
         starts=np.array([run.start for run in group]),
         values=values,
         heads=heads_of([run.schedule for run in group]),
-        clock=clock,
+        times=times,
         rtol=first.rtol,
         atol=tolerances_of(model, first.rtol),
         watch=first.watch,
         levels=np.array([0.0 if run.watch is None else run.watch.level for run in group]),
         maximum_steps=MAXIMUM_STEPS,
-        fixed=first.method == "fixed",
-        steps=np.array([run.step for run in group]),
+        method=first.method,
+        steps=np.array([run.step if first.method == "fixed" else np.inf for run in group]),
         counter=np.zeros(1, np.int64),
     )
-    in_lanes(asked, answers)
-    return _told(group, clock, answers, values)
+    run_lanes(batch, results)
+    return _told(group, times, results, values)
 
 
-def _told(group: Sequence[Run], clock: Clock, answers: Answers, values: Numbers) -> list[Outcome]:
+def _told(group: Sequence[Run], times: Times, results: Results, values: Numbers) -> list[Outcome]:
     """What the lanes say to every run."""
     told: list[Outcome] = []
-    outputs = np.empty((0, group[0].model.outputs)) if answers.outputs is None else answers.outputs
-    rows, counts = answers.rows.tolist(), answers.counts.tolist()
-    reasons, times, places = answers.reasons.tolist(), answers.times.tolist(), clock.first_rows.tolist()
-    ends = values if answers.values is None else answers.values
+    outputs = np.empty((0, group[0].model.outputs)) if results.outputs is None else results.outputs
+    rows, counts = results.rows.tolist(), results.counts.tolist()
+    reasons, ends_at, places = results.reasons.tolist(), results.times.tolist(), times.first_rows.tolist()
+    ends = values if results.values is None else results.values
     for number, run in enumerate(group):
-        if reasons[number] == at.RETRY:
+        if reasons[number] == RETRY:
             told.append(_solved(run))
             continue
         done, place = rows[number], places[number]
         told.append(
             Outcome(
                 _REASONS[reasons[number]],
-                times[number],
+                ends_at[number],
                 run.save if done == len(run.save) else run.save[:done],
                 None,
                 outputs[place : place + done],
-                answers.states[number],
+                results.states[number],
                 ends[number],
                 Counts(counts[number][0], counts[number][1], 0, 0, 0, 0, 0, 0, 0),
                 -1,
@@ -339,7 +308,7 @@ def _told(group: Sequence[Run], clock: Clock, answers: Answers, values: Numbers)
     return told
 
 
-def _clock(group: Sequence[Run]) -> Clock:
+def _times(group: Sequence[Run]) -> Times:
     """When the runs begin, end and are recorded; lists of times that are the same object stand there once."""
     known: dict[int, int] = {}
     pieces: list[Numbers] = []
@@ -354,7 +323,7 @@ def _clock(group: Sequence[Run]) -> Clock:
         first_saves[number], first_rows[number] = place, rows
         rows += len(run.save)
     spans = np.array([(run.begin, run.end) for run in group])
-    return Clock(spans, np.concatenate(pieces), first_saves, first_rows)
+    return Times(spans, np.concatenate(pieces), first_saves, first_rows)
 
 
 _NEVER = np.array([np.inf])

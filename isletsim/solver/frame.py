@@ -1,118 +1,18 @@
-"""The layout of one run in memory: what the Python side fills in and the compiled driver reads.
+"""The frame of a driver: all that one thread's runs read and write, for one lane or eight.
 
-A frame is an array of 64-bit integers: counts, flags and addresses; two of the addresses lead to the real numbers and
-to the work space. Everything a run touches hangs on its frame, so runs in many threads never meet. Vectors of states
-in the work space are `stride` long, states rounded up to whole vector registers; the padding stays zero.
+Python fills in the model, the task and the results' places; the driver keeps the rest. Rows hold one number per lane.
+A lane is a place that subjects pass through one after the other; what a subject leaves is written to its own rows of
+arrays that threads share. Fields marked "one lane" are used by the driver of width 1 only.
 """
 
 from __future__ import annotations
 
-__all__ = ["FRAME_SIZE", "LANES", "NUMBERS_SIZE", "ROWS", "stride_of", "work_size"]
+from isletsim.solver.struct import IntegerRow, Integers, RealRow, Reals, ShortIntegers
 
-LANES = 8  # doubles handled side by side in the loops over states
+__all__: list[str] = []
 
-# What a model is: counts, and addresses of its functions (0 where it has none).
-STATES = 0
-STRIDE = 1
-PARAMETERS = 2
-WIDTH = 3
-NONZEROS = 4
-OUTPUTS = 5
-EVENTS = 6
-ROOTS = 7  # events and kinks together
-ALGEBRAIC = 8  # how many unknowns are algebraic
-PREPARE = 9
-START = 10  # 0 where the run gives its own start
-RHS = 11
-JAC = 12
-FACTOR = 13
-SOLVE = 14
-OBSERVE = 15
-TRIGGERS = 16
-ACT = 17
-ROW_INDEX = 18  # addresses of arrays from here on
-COLUMN_INDEX = 19
-MASS = 20
-EVENT_ACTION = 21
-EVENT_INITIALLY = 22
-MODEL_END = 23
-
-# What a run is asked to do.
-METHOD = 23
-NUMBERS = 24
-ABSOLUTE = 25
-VALUES = 26  # parameters, then what `prepare` fills in
-STATE = 27
-SAVE = 28
-SAVES = 29
-SAVED_STATES = 30  # 0 where states are not kept
-SAVED_OUTPUTS = 31
-STOPS = 32
-STOP_TIMES = 33
-STOP_FIRST = 34
-STOP_KINDS = 35
-STOP_INDICES = 36
-STOP_AMOUNTS = 37
-MAXIMUM_STEPS = 38
-WATCH_OUTPUT = 39  # -1 where nothing is watched
-WATCH_DIRECTION = 40
-
-# Places in the work space.
-NEXT = 41  # the state at the end of the step
-ARGUMENT = 42  # where the right-hand side is evaluated
-FIRST = 43  # the right-hand side at the beginning of the step
-STAGES = 44  # rows, one a stage
-ERROR = 45  # estimated error of every state; two rows for DOP853
-DENSE = 46  # rows of the dense output
-SPARE = 47
-JACOBIAN = 48
-SLOPE = 49  # explicit time derivative, the tail of the Jacobian
-LU = 50
-MATRIX = 51  # dense LU, row by row
-PIVOTS = 52
-ROOT_BEFORE = 53
-ROOT_AFTER = 54
-ROOT_HERE = 55
-SIGNS = 56  # what is known of each root: 1 positive, -1 not
-FIRED = 57  # which events happen at this instant
-
-# What the driver keeps and reports.
-ROW = 58  # records written
-STOP = 59  # stops done
-FRESH = 60  # FIRST and JACOBIAN belong to the present state
-READY = 61  # DENSE belongs to the present step
-PIVOTED_NOW = 62
-REJECTED_LAST = 63
-AIM = 64  # root the present step was shortened for, or -1
-CROWDED = 65  # kinks met in a row
-WORST = 66  # state that weighed most when the run failed
-EVENT = 67  # event that ended the run
-STEPS = 68
-REJECTED = 69
-REPEATED = 70  # steps done again to land on a root
-RHS_CALLS = 71
-JACOBIANS = 72
-FACTORIZATIONS = 73
-PIVOTED = 74
-ROOTS_FOUND = 75
-UNLOCATED = 76
-KEPT = 77  # copy of the parameters, to see whether an action changed any
-RESTART = 78  # something has changed: begin with a cautious step
-RESULT = 79  # why the run stopped
-EXCEPTION = 80  # numba's slot for exceptions, never used
-ZERO = 81  # a row of zeros
-FRAME_SIZE = 82
-
-# The real numbers of a run.
-BEGIN = 0
-END = 1
-RELATIVE = 2
-WATCH_LEVEL = 3
-TIME = 4
-STEP = 5  # as long as the error allows; for the fixed method the longest one
-FORCED = 6  # a shorter step that lands on a root, or 0
-CROSSING = 7  # where in the step the root lies, 0 to 1
-NUMBERS_SIZE = 8
+LANES = 8  # of the driver for many subjects
+COUNTS = 11  # integers that a subject leaves: `Counts`, then the event and the state of a failure
 
 # Why a run stopped.
 DONE = 0
@@ -123,23 +23,169 @@ STEP_TOO_SMALL = 4
 TOO_MANY_STEPS = 5
 SINGULAR = 6
 NO_CONSISTENT_START = 7
-# Inner codes of the driver, never reported.
-REACHED = 20
-HAPPENED = 21
+RETRY = 100  # one of several lanes could not do it; the driver of width 1 repeats the run
 
 STIFF = 0
 EXPLICIT = 1
 FIXED = 2
 
-# Rows of `stride` numbers in the work space, by the slot that holds their address.
-ROWS = {NEXT: 1, ARGUMENT: 1, FIRST: 1, STAGES: 16, ERROR: 2, DENSE: 7, SPARE: 2, ZERO: 1}
+
+class ScheduleHead:
+    """The arrays of a schedule (`isletsim.solver.records.Schedule`)."""
+
+    count: int
+    times: Reals
+    first: Integers
+    kinds: Integers
+    indices: Integers
+    amounts: Reals
 
 
-def stride_of(states: int) -> int:
-    """How long a vector of states is in the work space."""
-    return -(-states // LANES) * LANES
+class Frame:
+    """The frame; a `..._step` is how many numbers lie between two subjects, 0 if all share one row."""
 
+    # The model: sizes, addresses of its functions, and arrays.
+    states: int
+    parameters: int
+    outputs: int
+    nonzeros: int
+    events: int
+    roots: int  # events and kinks
+    algebraic: int  # how many unknowns are algebraic
+    prepare: int
+    start: int
+    rhs: int
+    jac: int
+    factor: int  # 0 without sparse factors
+    solve: int
+    observe: int
+    triggers: int
+    act: int
+    row_index: ShortIntegers
+    column_index: ShortIntegers
+    mass: Reals
+    event_action: ShortIntegers
+    event_initially: ShortIntegers
+    timed: int  # states whose derivative depends on time itself: how many,
+    timed_rows: Integers  # and which
+    seen: int  # states that a record needs
+    seen_rows: Integers
+    all_rows: Integers
 
-def work_size(states: int) -> int:
-    """How many numbers the rows of the work space take."""
-    return sum(ROWS.values()) * stride_of(states)
+    # The task.
+    method: int
+    subjects: int
+    counter: Integers  # the next subject, shared by all threads
+    starts: Reals  # 0 for the model's own start
+    starts_step: int
+    values: Reals
+    values_step: int
+    schedules: int  # address of the first head
+    schedules_step: int  # in bytes
+    save: int  # address of the times of records, list after list, with infinity behind the last of each
+    first_saves: Integers  # where a subject's list begins
+    first_saves_step: int
+    first_rows: Integers  # the row that a subject's records begin with
+    spans: Reals
+    spans_step: int
+    steps: Reals  # the longest step of every subject
+    steps_step: int
+    maximum_steps: int
+    watch_output: int  # -1 without a watch
+    watch_direction: int
+    watch_levels: Reals
+    watch_step: int
+    relative: float
+    absolute: Reals
+
+    # The results; addresses are 0 for what is not kept.
+    saved_outputs: int
+    saved_states: int
+    rows_written: Integers
+    last_times: Reals
+    last_states: Reals
+    last_values: Reals
+    reasons: Integers
+    counts: Integers
+    counts_step: int  # 2 for accepted and rejected steps, or COUNTS
+
+    # The work space: arrays with one number per lane for every element.
+    state: Reals
+    parameter: Reals  # parameters, then what `prepare` fills in
+    next: Reals
+    jacobian: Reals  # nonzeros, then explicit time derivatives; `jac` writes the derivatives behind them,
+    stages: Reals  # which is the first stage
+    stride: int  # elements between two stages
+    lu: Reals
+    point: Reals  # a state that is no part of the solution: a record, a trial, a copy
+    spare: Reals
+    values_copy: Reals
+    out: Reals
+    dense: Reals  # one lane: the rows of DOP853's dense output
+    errors: Reals  # one lane: the two error estimates of DOP853
+    matrix: Reals  # one lane: dense LU, row by row
+    pivots: Integers
+    root_before: Reals  # one lane: triggers at the beginning of the step,
+    root_after: Reals  # at its end,
+    root_here: Reals  # and at a place within
+    signs: Integers  # 1 positive, -1 not
+    fired: Integers  # events that happen at this instant
+
+    # What the driver keeps.
+    active: int  # lanes that hold a subject, as bits
+    changed: int  # lanes that begin with a cautious step, as bits
+    ready: int  # 1 if the derivatives at the state are known from the end of the step before
+    dense_ready: int
+    pivoted_now: int
+    singular: int  # 1 if the last linear system had no solution
+    aim: int  # the root that the present step is shortened for, or -1
+    aimed: int  # the root that the accepted step was shortened for, or -1
+    met: int  # whether the accepted step ends at a root
+    attempts: int  # to end a step at one root
+    crowded: int  # kinks met in a row
+    forced: float  # a shorter step that ends at a root, or 0
+    crossing: float  # where in the step the root is, 0 to 1
+    repeated: int
+    rhs_calls: int
+    jacobians: int
+    factorizations: int
+    pivoted: int
+    roots_found: int
+    unlocated: int
+    event: int
+    worst: int
+    result: int
+    exception: int  # numba's slot, never used
+
+    # One number per lane.
+    time: RealRow
+    step: RealRow  # as long as the error allows; the longest one if steps are equal
+    longest: RealRow  # the longest step that is allowed
+    growth: RealRow  # how much a step may grow: less after a rejection
+    target: RealRow
+    next_save: RealRow
+    h: RealRow
+    step_end: RealRow
+    inverse: RealRow  # 1 / h
+    shift: RealRow  # 1 / (h gamma)
+    stage_time: RealRow
+    error: RealRow
+    moment: RealRow
+    fraction: RealRow
+    amount: RealRow
+    accepted: RealRow
+    rejected: RealRow
+    size: RealRow
+    speed: RealRow
+    curvature: RealRow
+    trial: RealRow
+    run_end: RealRow
+    floor: RealRow  # what counts as a small time of the run
+    subject: IntegerRow
+    row: IntegerRow
+    stop: IntegerRow
+    next_outputs: IntegerRow  # addresses of the next row of records
+    next_states: IntegerRow
+    next_time: IntegerRow  # address of its time
+    entry: IntegerRow  # of the schedule, while those of a stop are done
+    last_entry: IntegerRow

@@ -1,54 +1,37 @@
 """Linear algebra of a Rosenbrock step: W = d M - J is factored and solved.
 
-The model's own sparse factors come first; where a pivot is too small, a dense LU with scaled partial pivoting.
+The model's own sparse factors come first. Where a pivot is too small, one lane takes a dense LU with scaled partial
+pivoting; of several lanes, that lane's subject is left to the driver of width 1.
 """
 
 from __future__ import annotations
 
 import math
 
-from isletsim.solver import frame as at
-from isletsim.solver.kernels import (
-    INTEGERS,
-    REALS,
-    Integers,
-    Reals,
-    call_factor,
-    call_two,
-    compiled,
-    integers,
-    reals,
-    short_integers,
-    types,
-)
+from isletsim.solver.frame import Frame
+from isletsim.solver.intrinsics import call_factor, call_two, compiled, types
+from isletsim.solver.struct import Reals
 
 __all__ = ["factorise", "solve_in_place"]
 
 
-@compiled(types.void(INTEGERS, types.float64))
-def fill_matrix(frame: Integers, d: float) -> None:
-    """Writes W = d M - J into the dense matrix."""
-    states = frame[at.STATES]
-    matrix = reals(frame[at.MATRIX])
-    jacobian = reals(frame[at.JACOBIAN])
-    mass = reals(frame[at.MASS])
-    rows = short_integers(frame[at.ROW_INDEX])
-    columns = short_integers(frame[at.COLUMN_INDEX])
+@compiled
+def fill_matrix(frame: Frame, d: float) -> None:
+    """Write W = d M - J into the dense matrix."""
+    states, matrix = frame.states, frame.matrix
     for entry in range(states * states):
         matrix[entry] = 0.0
-    for entry in range(frame[at.NONZEROS]):
-        matrix[rows[entry] * states + columns[entry]] = -jacobian[entry]
+    for entry in range(frame.nonzeros):
+        matrix[frame.row_index[entry] * states + frame.column_index[entry]] = -frame.jacobian[entry]
     for row in range(states):
-        matrix[row * states + row] = matrix[row * states + row] + d * mass[row]
+        matrix[row * states + row] += d * frame.mass[row]
 
 
-@compiled(types.int64(INTEGERS))
-def pivoted_factors(frame: Integers) -> int:
-    """Dense LU in place; pivots are chosen by size beside their own row. 0 good, 1 singular."""
-    states = frame[at.STATES]
-    matrix = reals(frame[at.MATRIX])
-    scale = reals(frame[at.LU])  # the sparse factors are not in use now
-    pivots = integers(frame[at.PIVOTS])
+@compiled
+def pivoted_factors(frame: Frame) -> int:
+    """Dense LU in place; pivots are chosen by size relative to their own row. Return 0, or 1 for a singular matrix."""
+    states, matrix, pivots = frame.states, frame.matrix, frame.pivots
+    scale = frame.lu  # the sparse factors are not in use now
     for row in range(states):
         largest = 0.0
         for column in range(states):
@@ -77,30 +60,29 @@ def pivoted_factors(frame: Integers) -> int:
             matrix[row * states + step] = ratio
             if ratio != 0.0:
                 for column in range(step + 1, states):
-                    index = row * states + column
-                    matrix[index] = matrix[index] - ratio * matrix[step * states + column]
+                    matrix[row * states + column] -= ratio * matrix[step * states + column]
     return 0
 
 
-@compiled(types.int64(INTEGERS, types.float64))
-def factorise(frame: Integers, d: float) -> int:
-    """Factors W = d M - J. 0 good, 1 singular."""
-    frame[at.FACTORIZATIONS] = frame[at.FACTORIZATIONS] + 1
-    frame[at.PIVOTED_NOW] = 0
-    if frame[at.FACTOR] != 0 and call_factor(frame[at.FACTOR], reals(frame[at.JACOBIAN]), d, reals(frame[at.LU])) == 0:
+@compiled
+def factorise(frame: Frame, d: Reals) -> int:
+    """Factor W = d M - J. Return the lanes whose factors are of no use, as bits."""
+    frame.factorizations += 1
+    if frame.lanes > 1:
+        return types.int64(call_factor(frame.factor, frame.jacobian, d, frame.lu))
+    frame.pivoted_now = 0
+    if frame.factor != 0 and call_factor(frame.factor, frame.jacobian, d, frame.lu) == 0:
         return 0
-    frame[at.PIVOTED_NOW] = 1
-    frame[at.PIVOTED] = frame[at.PIVOTED] + 1
-    fill_matrix(frame, d)
+    frame.pivoted_now = 1
+    frame.pivoted += 1
+    fill_matrix(frame, d[0])
     return pivoted_factors(frame)
 
 
-@compiled(types.void(INTEGERS, REALS))
-def pivoted_solve(frame: Integers, b: Reals) -> None:
-    """Solves with the dense factors, in place."""
-    states = frame[at.STATES]
-    matrix = reals(frame[at.MATRIX])
-    pivots = integers(frame[at.PIVOTS])
+@compiled
+def pivoted_solve(frame: Frame, b: Reals) -> None:
+    """Solve with the dense factors, in place."""
+    states, matrix, pivots = frame.states, frame.matrix, frame.pivots
     for row in range(states):
         kept = b[pivots[row]]
         b[pivots[row]] = b[row]
@@ -118,10 +100,10 @@ def pivoted_solve(frame: Integers, b: Reals) -> None:
         b[row] = total / matrix[row * states + row]
 
 
-@compiled(types.void(INTEGERS, REALS))
-def solve_in_place(frame: Integers, b: Reals) -> None:
-    """Solves W x = b with the factors of the last `factorise`."""
-    if frame[at.PIVOTED_NOW] == 0:
-        call_two(frame[at.SOLVE], reals(frame[at.LU]), b)
+@compiled
+def solve_in_place(frame: Frame, b: Reals) -> None:
+    """Solve W x = b with the factors of the last `factorise`."""
+    if frame.lanes > 1 or frame.pivoted_now == 0:
+        call_two(frame.solve, frame.lu, b)
     else:
         pivoted_solve(frame, b)

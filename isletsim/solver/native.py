@@ -17,40 +17,45 @@ from pathlib import Path
 from typing import Any
 
 from isletsim import cache as store
+from isletsim.solver.struct import Record
 from isletsim.machine import cores
 
-__all__ = ["driver", "driver_of", "lane_driver", "make", "make_ahead", "where"]
+__all__ = ["RUN", "driver", "driver_of", "make_ahead", "run_driver", "where"]
 
 FROM_C = ("pow", "sqrt", "floor", "memset", "memcpy", "memmove")  # all that drivers need from outside
 PATIENCE = 0.05  # seconds between two looks for what another process makes
 _LOCK = threading.Lock()
 _KEPT: list[Any] = []  # engines and libraries that hold machine code
 _MAKING: dict[str, subprocess.Popen[bytes]] = {}  # drivers that another process makes
+_KNOWN: dict[tuple[str, str, int], Driver] = {}
 
 Driver = Callable[[int, int, int], int]  # addresses of the result, of an unused slot, and of the frame
-Wanted = int | tuple[str, str]  # the solver's own by lanes, 0 for the scalar one; others by module and function
+Wanted = tuple[str, str, int]  # module and function of a driver, and its number of lanes
+RUN = ("isletsim.solver.driver", "run")
 
 
-def driver() -> Driver:
-    """The compiled loop `drive.run`, by numba's own calling convention."""
-    with _LOCK:
-        return _driver(*_place(0))
+def driver(lanes: int = 1) -> Driver:
+    """Return the compiled `driver.run` for so many lanes, by numba's own calling convention."""
+    return driver_of(*RUN, lanes)
 
 
-def lane_driver(lanes: int) -> Driver:
-    """The compiled loop `lane_drive.run_lanes` for so many lanes, likewise."""
-    with _LOCK:
-        return _driver(*_place(lanes))
+def driver_of(module: str, function: str, lanes: int = 1) -> Driver:
+    """Return the compiled driver of another module, by numba's own calling convention."""
+    known = _KNOWN.get((module, function, lanes))
+    if known is None:
+        with _LOCK:
+            known = _KNOWN[module, function, lanes] = _driver(module, function, lanes)
+    return known
 
 
-def driver_of(module: str, function: str) -> Driver:
-    """The compiled loop over a frame of another module, likewise."""
-    with _LOCK:
-        return _driver(module, function, 0)
+def run_driver(frame: Record, module: str = RUN[0], function: str = RUN[1]) -> None:
+    """Run a driver on a frame, which has fields `result` and `exception`."""
+    call = driver_of(module, function, frame.layout.lanes)
+    call(frame.address_of("result"), frame.address_of("exception"), frame.address)
 
 
 def where(driver: Driver) -> int:
-    """The address of a driver, for another one that calls it."""
+    """Return the address of a driver, for another one that calls it."""
     return ctypes.cast(driver, ctypes.c_void_p).value or 0  # type: ignore[arg-type]
 
 
@@ -63,12 +68,12 @@ def make_ahead(*wanted: Wanted) -> None:
     wanted : the drivers that will be, in that order.
     """
     with _LOCK:
-        names = {each: _fingerprint(*_place(each)) for each in wanted}
+        names = {each: _fingerprint(*each) for each in wanted}
         missing = [each for each, name in names.items() if store.load("driver", name) is None]
         if len(missing) < 2 or store.folder() is None or cores() < 2:
             return
         for each in missing[1:]:
-            asked = f"import sys; sys.path[:] = {sys.path}; from isletsim.solver import native; native.make_for({each})"
+            asked = f"import sys; sys.path[:] = {sys.path}; from isletsim.solver import native; native.make_for(*{each})"
             nothing = subprocess.DEVNULL
             try:
                 process = subprocess.Popen(
@@ -90,7 +95,7 @@ def _release(process: subprocess.Popen[bytes]) -> None:
         pass
 
 
-def make_for(wanted: Wanted) -> None:
+def make_for(module: str, function: str, lanes: int) -> None:
     """Make and keep a driver for the process at the other end of standard input, and end when that one is killed."""
 
     def follow() -> None:
@@ -98,20 +103,7 @@ def make_for(wanted: Wanted) -> None:
             os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
-    make(wanted)
-
-
-def make(wanted: Wanted) -> None:
-    """Makes and keeps a driver."""
-    _driver(*_place(wanted))
-
-
-def _place(wanted: Wanted) -> tuple[str, str, int]:
-    """Module, function and lanes of a driver."""
-    if isinstance(wanted, tuple):
-        return (*wanted, 0)
-    module, function = ("lane_drive", "run_lanes") if wanted else ("drive", "run")
-    return f"isletsim.solver.{module}", function, wanted
+    driver_of(module, function, lanes)
 
 
 def _made_elsewhere(name: str) -> bytes | None:
@@ -166,33 +158,13 @@ def _fingerprint(module: str, function: str, lanes: int) -> str:
 
 def _compile(module: str, function: str, lanes: int) -> tuple[str, bytes, Callable[[], int]]:
     """Name, object code, and a way to the address within numba itself."""
-    run: Any = getattr(_lane_module(module, lanes) if lanes else import_module(module), function)
-    (compiled,) = run.overloads.values()
+    from isletsim.solver.intrinsics import compile_for
+
+    compiled = compile_for(getattr(import_module(module), function), lanes)
     symbol, library = compiled.fndesc.llvm_func_name, compiled.library
     _KEPT.append(library)
     data = library.serialize_using_object_code()[2][0]
     return symbol, bytes(data), lambda: int(library.get_pointer_to_function(symbol))
-
-
-def _lane_module(module: str, lanes: int) -> Any:
-    """A module of the lanes, imported anew: how many lanes there are is a constant in all of them."""
-    package = import_module("isletsim.solver")
-    kept = {name: sys.modules.pop(f"isletsim.solver.{name}") for name in _lane_modules()}
-    try:
-        import_module("isletsim.solver.lane_frame").LANES = lanes  # type: ignore[attr-defined]
-        return import_module(module)
-    finally:
-        for name in _lane_modules():
-            del sys.modules[f"isletsim.solver.{name}"]
-        for name, known in kept.items():
-            sys.modules[f"isletsim.solver.{name}"] = known
-            setattr(package, name, known)
-
-
-def _lane_modules() -> list[str]:
-    """The modules of the lanes that are imported now."""
-    start = "isletsim.solver.lane_"
-    return [name.removeprefix("isletsim.solver.") for name in sys.modules if name.startswith(start)]
 
 
 def _load(entry: bytes | None) -> int | None:

@@ -149,6 +149,14 @@ class NativeModel(Protocol):
         """How many of the roots are kinks, the last ones."""
 
     @property
+    def timed(self) -> NDArray[np.int64]:
+        """States whose derivative depends on time itself."""
+
+    @property
+    def seen(self) -> NDArray[np.int64]:
+        """States that outputs depend on."""
+
+    @property
     def event_action(self) -> NDArray[np.int32]:
         """Action of every event, -1 to end the run."""
 
@@ -167,7 +175,7 @@ class Schedule:
     kinds: NDArray[np.int64]
     indices: NDArray[np.int64]
     amounts: NDArray[np.float64]
-    head: NDArray[np.int64] = field(init=False, repr=False, compare=False)  # the number of stops, and five addresses
+    head: NDArray[np.int64] = field(init=False, repr=False, compare=False)  # a `ScheduleHead`: number of stops, addresses
 
     @staticmethod
     def empty() -> Schedule:

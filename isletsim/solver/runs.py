@@ -3,147 +3,102 @@
 from __future__ import annotations
 
 import math
+import threading
 import weakref
-from ctypes import addressof, c_char
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from isletsim.solver import frame as at
-from isletsim.solver.native import driver
+from isletsim.solver.frame import COUNTS, EXPLICIT, FIXED, STIFF
+from isletsim.solver.native import run_driver
 from isletsim.solver.records import Counts, NativeModel, Outcome, Reason, Schedule, Watch
+from isletsim.solver.struct import Record, address_of
+from isletsim.solver.workspace import new_frame
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["solve"]
+    Numbers = NDArray[np.float64]
 
-METHODS = {"stiff": at.STIFF, "explicit": at.EXPLICIT, "fixed": at.FIXED}
+__all__ = ["METHODS", "check_settings", "solve"]
+
+METHODS = {"stiff": STIFF, "explicit": EXPLICIT, "fixed": FIXED}
 LONGEST_COUNT = 1e12  # steps of one length that can still be told apart
-PADDING = at.LANES  # numbers a vector register may reach beyond the end of an array
-FUNCTIONS = {
-    at.PREPARE: "prepare",
-    at.START: "start",
-    at.RHS: "rhs",
-    at.JAC: "jac",
-    at.FACTOR: "factor",
-    at.SOLVE: "solve",
-    at.OBSERVE: "observe",
-    at.TRIGGERS: "roots",
-    at.ACT: "act",
-}
+RECORDS = 512  # times there is room for at first
+KEPT = 8  # models whose work space a thread keeps
 
 
-@dataclass(frozen=True, eq=False)
-class _Layout:
-    """What all runs of a model share: the first part of the frame, and where each array stands in the work space."""
+@dataclass(slots=True)
+class _Workspace:
+    """The arrays of one thread and one model, whose addresses stay in the frame; a short run costs little besides."""
 
-    head: NDArray[np.int64]
-    scale: NDArray[np.float64]
-    slots: NDArray[np.int64]  # slots of the frame that lead into the work space,
-    places: NDArray[np.int64]  # where there, in bytes,
-    size: int  # and how many numbers it has
-    values: int  # place of the parameters
-    mark: int  # place of the real numbers of the run
-    frame: int  # place of the frame itself, at the end of the work space
-    arrays: tuple[NDArray[Any], ...]  # kept alive: the head holds their addresses
-
-
-_LAYOUTS: dict[int, tuple[weakref.ref[Any], _Layout]] = {}
-
-
-def _layout(model: NativeModel) -> _Layout:
-    known = _LAYOUTS.get(id(model))
-    if known is not None and known[0]() is model:
-        return known[1]
-    layout = _make_layout(model)
-    key = id(model)
-    _LAYOUTS[key] = (weakref.ref(model, lambda _: _LAYOUTS.pop(key, None)), layout)
-    return layout
+    model: weakref.ref[Any]
+    frame: Record
+    scale: Numbers
+    start: Numbers
+    values: Numbers
+    absolute: Numbers
+    span: Numbers
+    step: Numbers
+    level: Numbers
+    time: Numbers
+    state: Numbers
+    last_values: Numbers
+    save: Numbers
+    counts: NDArray[np.int64]  # the run's counts, then the counter of subjects, the reason and the rows written
 
 
-def _make_layout(model: NativeModel) -> _Layout:
-    states, stride, events = model.states, at.stride_of(model.states), model.roots - model.kinks
-    mass = np.zeros(stride)
-    mass[:states] = model.mass
-    rows, columns = np.ascontiguousarray(model.rows, np.int32), np.ascontiguousarray(model.columns, np.int32)
-    action = np.ascontiguousarray(model.event_action, np.int32)
-    initially = np.array([event.initially for event in model.flat.events], np.int32)
-    scale = np.array(model.flat.scale, float)
+_OF_THREAD = threading.local()
 
-    head = np.zeros(at.FRAME_SIZE, np.int64)
-    counts = {
-        at.STATES: states,
-        at.STRIDE: stride,
-        at.PARAMETERS: model.parameters,
-        at.WIDTH: model.width,
-        at.NONZEROS: model.nonzeros,
-        at.OUTPUTS: model.outputs,
-        at.EVENTS: events,
-        at.ROOTS: model.roots,
-        at.ALGEBRAIC: int((mass[:states] == 0.0).sum()),
-        at.ROW_INDEX: _address(rows),
-        at.COLUMN_INDEX: _address(columns),
-        at.MASS: _address(mass),
-        at.EVENT_ACTION: _address(action),
-        at.EVENT_INITIALLY: _address(initially),
-        at.AIM: -1,
-        at.WORST: -1,
-        at.EVENT: -1,
-    }
-    counts |= {slot: getattr(model.functions, name) for slot, name in FUNCTIONS.items()}
-    for slot, value in counts.items():
-        head[slot] = value
 
-    # Vectors of states first: all of them then begin at the boundary of a vector register.
-    lengths = {at.STATE: stride, at.ABSOLUTE: stride}
-    lengths |= {slot: number * stride for slot, number in at.ROWS.items()}
-    lengths |= {
-        at.NUMBERS: at.NUMBERS_SIZE,
-        at.VALUES: model.width,
-        at.KEPT: model.parameters,
-        at.JACOBIAN: model.nonzeros + stride + PADDING,
-        at.LU: max(model.factor_size, states),
-        at.MATRIX: states * states,
-        at.ROOT_BEFORE: model.roots,
-        at.ROOT_AFTER: model.roots,
-        at.ROOT_HERE: model.roots,
-        at.PIVOTS: states,
-        at.SIGNS: model.roots,
-        at.FIRED: model.roots,
-    }
-    places, size = _lay_out(lengths)
-    values, mark = places[at.VALUES], places[at.NUMBERS]
-    places[at.SLOPE] = places[at.JACOBIAN] + model.nonzeros
-    return _Layout(
-        head=head,
-        scale=scale,
-        slots=np.array(list(places), np.int64),
-        places=8 * np.array(list(places.values()), np.int64),
-        size=size + at.FRAME_SIZE,
-        values=values,
-        mark=mark,
-        frame=size,
-        arrays=(mass, rows, columns, action, initially),
+def _workspace(model: NativeModel) -> _Workspace:
+    known: dict[int, _Workspace] = _OF_THREAD.__dict__.setdefault("workspaces", {})
+    found = known.get(id(model))
+    if found is None or found.model() is not model:
+        if len(known) >= KEPT:
+            known.clear()
+        found = known[id(model)] = _make_workspace(model)
+    return found
+
+
+def _make_workspace(model: NativeModel) -> _Workspace:
+    states, parameters = model.states, model.parameters
+    work = _Workspace(
+        model=weakref.ref(model),
+        frame=new_frame(model),
+        scale=np.array(model.flat.scale, float),
+        start=np.empty(states),
+        values=np.empty(parameters),
+        absolute=np.empty(states),
+        span=np.empty(2),
+        step=np.empty(1),
+        level=np.empty(1),
+        time=np.empty(1),
+        state=np.empty(states),
+        last_values=np.empty(parameters),
+        save=np.empty(RECORDS),
+        counts=np.zeros(COUNTS + 4, np.int64),
     )
-
-
-def _lay_out(lengths: dict[int, int]) -> tuple[dict[int, int], int]:
-    """Places one after the other, and the whole length."""
-    places, size = {}, 0
-    for slot, length in lengths.items():
-        places[slot] = size
-        size += length
-    return places, size
-
-
-def _address(array: NDArray[Any]) -> int:
-    memory: Any = array
-    try:
-        return addressof(c_char.from_buffer(memory))  # six times quicker than asking numpy
-    except (TypeError, ValueError):  # an array that is empty or must not be written
-        return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+    work.frame.set(
+        subjects=1,
+        counter=work.counts[COUNTS:],
+        values=work.values,
+        first_saves=work.counts[COUNTS + 3 :],
+        first_rows=work.counts[COUNTS + 3 :],
+        spans=work.span,
+        steps=work.step,
+        watch_levels=work.level,
+        absolute=work.absolute,
+        rows_written=work.counts[COUNTS + 2 :],
+        last_times=work.time,
+        last_states=work.state,
+        last_values=work.last_values,
+        reasons=work.counts[COUNTS + 1 :],
+        counts=work.counts,
+        counts_step=COUNTS,
+    )
+    return work
 
 
 def solve(
@@ -158,11 +113,12 @@ def solve(
     atol: ArrayLike | None = None,
     method: Literal["stiff", "explicit", "fixed"] = "stiff",
     step: float | None = None,
+    max_step: float | None = None,
     maximum_steps: int = 1_000_000,
     watch: Watch | None = None,
     keep_states: bool = True,
 ) -> Outcome:
-    """A whole run.
+    """Return the outcome of a whole run.
 
     Parameters
     ----------
@@ -176,97 +132,93 @@ def solve(
     method : "stiff" (Rodas5P), "explicit" (DOP853) or "fixed" (stabilised Runge-Kutta of order 4 with equal steps from
         stop to stop and no look at the error); the last two for ordinary differential equations only.
     step : the longest step of the fixed method.
+    max_step : the longest step of the other two, in days; without limit if None.
     maximum_steps : how many steps may be tried.
     watch : a level of an output that ends the run.
     keep_states : whether the states are recorded beside the outputs.
     """
-    layout = _layout(model)
-    states = model.states
+    work, states, outputs = _workspace(model), model.states, model.outputs
     save = np.ascontiguousarray(save, float)
     begin, end = float(span[0]), float(span[1])
     schedule = Schedule.empty() if schedule is None else schedule
-    _check(model, begin, end, save, rtol, method, step)
+    check_settings(model, (begin, end), save, rtol, method, step, max_step)
     rows = len(save)
-    outputs_size = rows * model.outputs
-    record = np.empty(outputs_size + (rows * states if keep_states else 0))
-    recorded = _address(record)
-
-    store = np.zeros(layout.size + at.LANES)
-    base = _address(store)
-    skip = (-base % 64) // 8  # the rows of the work space begin where vector registers like it
-    base += 8 * skip
-    work = store[skip:]
-    frame = work[layout.frame : layout.size].view(np.int64)
-    frame[:] = layout.head
-    frame[layout.slots] = layout.places + base
-
-    stride = at.stride_of(states)
-    if start is None:
-        work[:states] = np.nan
+    if rows >= len(work.save):
+        work.save = np.empty(2 * rows)
+    work.save[:rows] = save
+    work.save[rows] = np.inf
+    work.span[:] = begin, end
+    work.absolute[:] = work.scale * (0.01 * rtol) if atol is None else atol
+    work.values[:] = parameters
+    work.step[0] = step if step is not None else np.inf if max_step is None else max_step
+    work.level[0] = 0.0 if watch is None else watch.level
+    work.counts[:] = 0
+    if start is not None:
+        work.start[:] = start
+    kept = np.empty((rows, outputs))
+    kept_states = np.empty((rows, states)) if keep_states else None
+    frame = work.frame
+    frame.method = METHODS[method]
+    frame.starts = 0 if start is None else address_of(work.start)
+    frame.schedules = address_of(schedule.head)
+    frame.save = address_of(work.save)
+    frame.maximum_steps = maximum_steps
+    frame.relative = rtol
+    frame.watch_output = -1 if watch is None else watch.output
+    frame.watch_direction = 1 if watch is None else watch.direction
+    frame.saved_outputs = address_of(kept) if outputs and rows else 0
+    frame.saved_states = address_of(kept_states) if keep_states and rows and states else 0
+    if keep_states:
+        frame.seen, frame.seen_rows = states, frame.all_rows
     else:
-        work[:states] = start
-        frame[at.START] = 0
-    work[stride : 2 * stride] = 1.0
-    work[stride : stride + states] = layout.scale * (0.01 * rtol) if atol is None else atol
-    values = work[layout.values : layout.values + model.parameters]
-    values[:] = parameters
-    numbers = work[layout.mark : layout.mark + at.NUMBERS_SIZE]
-    numbers[: at.WATCH_LEVEL + 1] = begin, end, rtol, 0.0 if watch is None else watch.level
-    if step is not None:
-        numbers[at.STEP] = step
-    frame[at.METHOD] = METHODS[method]
-    frame[at.SAVE] = _address(save)
-    frame[at.SAVES] = rows
-    frame[at.SAVED_OUTPUTS] = recorded
-    frame[at.SAVED_STATES] = recorded + 8 * outputs_size if keep_states else 0
-    frame[at.STOPS : at.STOP_AMOUNTS + 1] = schedule.head
-    frame[at.MAXIMUM_STEPS] = maximum_steps
-    frame[at.WATCH_OUTPUT] = -1 if watch is None else watch.output
-    frame[at.WATCH_DIRECTION] = 1 if watch is None else watch.direction
+        frame.seen, frame.seen_rows = len(model.seen), address_of(model.seen)
+    run_driver(frame)
 
-    # The result and numba's unused slot for exceptions stand in the frame too.
-    own = base + 8 * layout.frame
-    driver()(own + 8 * at.RESULT, own + 8 * at.EXCEPTION, own)
-
-    done = int(frame[at.ROW])
-    kept = record[outputs_size : outputs_size + done * states].reshape(done, states) if keep_states else None
-    reason = Reason(int(frame[at.RESULT]))
+    *counts, event, worst, _, number, done, _ = work.counts.tolist()
+    reason = Reason(number)
     return Outcome(
         reason=reason,
-        time=float(numbers[at.TIME]),
-        times=save[:done],
-        states=kept,
-        outputs=record[: done * model.outputs].reshape(done, model.outputs),
-        state=work[:states].copy(),
-        parameters=values.copy(),
-        counts=Counts(*frame[at.STEPS : at.UNLOCATED + 1].tolist()),
-        event=int(frame[at.EVENT]) if reason is Reason.TERMINAL else -1,
-        worst=int(frame[at.WORST]) if reason.failed else -1,
+        time=work.time.item(),
+        times=save if done == rows else save[:done],
+        states=None if kept_states is None else kept_states[:done],
+        outputs=kept[:done],
+        state=work.state.copy(),
+        parameters=work.last_values.copy(),
+        counts=Counts(*counts),
+        event=event if reason is Reason.TERMINAL else -1,
+        worst=worst if reason.failed else -1,
     )
 
 
-def _check(
+def check_settings(
     model: NativeModel,
-    begin: float,
-    end: float,
-    save: NDArray[np.float64],
+    span: tuple[float, float],
+    save: Numbers,
     rtol: float,
     method: str,
-    step: float | None,
+    step: ArrayLike | None,
+    max_step: ArrayLike | None,
 ) -> None:
-    """Arguments that could not be meant so."""
+    """Raise ValueError for settings that cannot be meant; `step` and `max_step` may hold one number per subject."""
+    begin, end = span
     if not (math.isfinite(begin) and begin <= end < math.inf):
         raise ValueError(f"span {begin}, {end}: the end must be finite and not before the beginning")
     if len(save) and not (save.item(0) >= begin and save.item(-1) <= end and (save[1:] >= save[:-1]).all()):
         raise ValueError("save must rise and lie within the span")
     if not 0.0 < rtol < 1.0:
-        raise ValueError(f"rtol = {rtol}: must lie between 0 and 1")
+        raise ValueError(f"rtol = {rtol}: must be between 0 and 1")
     if method not in METHODS:
-        raise ValueError(f'method "{method}": is neither "stiff" nor "explicit" nor "fixed"')
+        raise ValueError(f'method "{method}": must be "stiff", "explicit" or "fixed"')
     if (step is None) == (method == "fixed"):
-        raise ValueError("the fixed method needs a step, and the others have none")
-    if step is not None and not (0.0 < step < np.inf and end - begin <= LONGEST_COUNT * step):
-        raise ValueError(f"step = {step}: must be positive, and not too short for the span")
-    if method != "stiff" and _layout(model).head[at.ALGEBRAIC]:
+        raise ValueError('method "fixed" needs a step; "stiff" and "explicit" have no step, but may have a max_step')
+    if step is not None and max_step is not None:
+        raise ValueError('method "fixed" has no max_step: its step is the longest already')
+    for name, given in (("step", step), ("max_step", max_step)):
+        lengths = np.asarray(0.0 if given is None else given, float)
+        if given is not None and not ((lengths > 0.0).all() and (end - begin <= LONGEST_COUNT * lengths).all()):
+            raise ValueError(f"{name} = {given}: must be positive, and not too short for the span")
+    if step is not None and not np.isfinite(np.asarray(step, float)).all():
+        raise ValueError(f"step = {step}: must be positive and finite")
+    if method != "stiff" and not model.mass.all():
         unknowns = ", ".join(name for name, free in zip(model.flat.states, model.flat.algebraic, strict=True) if free)
-        raise ValueError(f"the {method} method cannot solve for algebraic unknowns ({unknowns}); use the stiff one")
+        raise ValueError(f'method "{method}" cannot solve for algebraic unknowns ({unknowns}): use "stiff"')
