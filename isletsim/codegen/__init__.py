@@ -47,6 +47,7 @@ class Functions:
     solve: int
     observe: int
     roots: int
+    bounds: int
     act: int
 
 
@@ -64,6 +65,7 @@ class CompiledModel:
     mass : 1 for a differential and 0 for an algebraic state.
     factor_size : length of `LU`.
     roots, kinks : length of `g`, and how many of its last entries are kinks.
+    time_roots : 1 for every root that depends on time alone, else 0 (int64).
     event_action : the action of every event, -1 to stop the run (int32).
     timed, seen : the states whose derivative depends on time itself, and those that outputs depend on (int64).
     fingerprint : the name of the machine code.
@@ -82,6 +84,7 @@ class CompiledModel:
     factor_size: int
     roots: int
     kinks: int
+    time_roots: NDArray[np.int64]
     event_action: NDArray[np.int32]
     timed: NDArray[np.int64]
     seen: NDArray[np.int64]
@@ -109,6 +112,7 @@ def compile_model(flat: FlatModel) -> CompiledModel:
             "factor_size": program.factor_size,
             "roots": program.roots,
             "kinks": program.kinks,
+            "time_roots": program.time_roots,
             "timed": written.timed,
             "seen": written.seen,
         }
@@ -130,6 +134,7 @@ def compile_model(flat: FlatModel) -> CompiledModel:
         factor_size=sizes["factor_size"],
         roots=sizes["roots"],
         kinks=sizes["kinks"],
+        time_roots=np.array(sizes["time_roots"], np.int64),
         event_action=np.array([event.action for event in flat.events], np.int32),
         timed=np.array(sizes["timed"], np.int64),
         seen=np.array(sizes["seen"], np.int64),

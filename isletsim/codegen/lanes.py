@@ -133,7 +133,7 @@ def _seen(program: Program) -> tuple[int, ...]:
 
 def _text(program: Program, shape: _Shape) -> str:
     known = {routine.name: routine for routine in program.routines}
-    chosen = [known[name] for name in FUNCTIONS if name in known and (shape.single or name != "roots")]
+    chosen = [known[name] for name in FUNCTIONS if name in known and (shape.single or name not in ("roots", "bounds"))]
     functions = [_function(routine, shape) for routine in (*chosen, *program.actions)]
     functions.append(_act(len(program.actions)))
     sizes = block_sizes(program.routines)

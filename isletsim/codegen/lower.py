@@ -96,10 +96,21 @@ def _where(tape: Tape, condition: int, a: int, b: int) -> int:
 
 
 def _extreme(tape: Tape, operator: str, a: int, b: int) -> int:
-    if a == b:
+    """The smaller or the larger of two numbers; NaN if one of them is, whichever comes first."""
+    if a == b or _is_nan(tape, a):
         return a
-    first = _less(tape, a, b)
-    return tape.select(first, a, b) if operator == "min" else tape.select(first, b, a)
+    if _is_nan(tape, b):
+        return b
+    if tape.constant(a) is not None:
+        a, b = b, a
+    # A comparison with NaN never holds: what is chosen then must be the operand that may be NaN.
+    first = _less(tape, b, a) if operator == "min" else _less(tape, a, b)
+    return tape.select(first, b, a if tape.constant(b) is not None else tape.select(tape.equal(b, b), a, b))
+
+
+def _is_nan(tape: Tape, a: int) -> bool:
+    value = tape.constant(a)
+    return value is not None and value != value
 
 
 def _abs(tape: Tape, a: int) -> int:

@@ -44,7 +44,7 @@ LIBRARY = (
 )  # the C library's, of one number
 FROM_C = (*LIBRARY, "floor", "fma", "memset", "memcpy")  # what generated code may call
 LANES = 8  # subjects side by side
-FUNCTIONS = ("prepare", "start", "rhs", "jac", "factor", "solve", "observe", "roots", "act")
+FUNCTIONS = ("prepare", "start", "rhs", "jac", "factor", "solve", "observe", "roots", "bounds", "act")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from isletsim.codegen.bounds import depends_on_time_alone, time_bounds
 from isletsim.codegen.derivative import gradients
 from isletsim.codegen.lower import lower, margin
 from isletsim.codegen.routine import Routine, Step
@@ -23,6 +24,7 @@ class Program:
 
     `rows` and `columns` are the places of the Jacobian's nonzeros, sorted by row, then column; `width` is the length
     of `p`, `factor_size` that of `LU`; `roots` counts the triggers and kinks together, `kinks` the kinks alone.
+    `time_roots` tells which roots depend on time alone; `bounds` gives their bounds over an interval of time.
     `tables` are the data that routines interpolate, `names` the values that have a name in the flat model.
     """
 
@@ -34,6 +36,7 @@ class Program:
     factor_size: int
     roots: int
     kinks: int
+    time_roots: tuple[bool, ...]
     tables: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...]
     names: Mapping[int, str]
 
@@ -65,15 +68,24 @@ def assemble(flat: FlatModel) -> Program:
     jacobian = [("J", index, slopes[row][column]) for index, (row, column) in enumerate(places)]
     jacobian += [("J", len(places) + row, slope.get(count, tape.zero)) for row, slope in enumerate(slopes)]
 
+    roots = [*triggers, *kinks]
+    timed = tuple(depends_on_time_alone(tape, each) for each in roots)
+    bounds = time_bounds(tape, [each for each, alone in zip(roots, timed, strict=True) if alone])
     stores = {
         "rhs": [("dy", index, each) for index, each in enumerate(rates)],
         "jac": jacobian,
         "observe": [("out", index, each) for index, each in enumerate(outputs)],
-        "roots": [("g", index, each) for index, each in enumerate([*triggers, *kinks])],
+        "roots": [("g", index, each) for index, each in enumerate(roots)],
+        "bounds": [
+            ("g", 2 * index + side, bounds[each][side])
+            for index, each in enumerate(roots)
+            if timed[index]
+            for side in (0, 1)
+        ],
     }
     hoisted = _hoist(tape, [each for listed in stores.values() for _, _, each in listed], len(parameters))
     prepare = [("p", slot, tape.as_number(each)) for each, slot in hoisted.items()]
-    arguments = {"rhs": "dy", "jac": "J", "observe": "out", "roots": "g"}
+    arguments = {"rhs": "dy", "jac": "J", "observe": "out", "roots": "g", "bounds": "g"}
     routines = [
         Routine("prepare", ("p",), tape, (Step(stores=tuple(prepare)),)),
         Routine("start", ("p", "y"), tape, (Step(stores=tuple(("y", i, each) for i, each in enumerate(starts))),)),
@@ -91,8 +103,9 @@ def assemble(flat: FlatModel) -> Program:
         columns=columns,
         width=len(parameters) + len(hoisted),
         factor_size=factor_size,
-        roots=len(triggers) + len(kinks),
+        roots=len(roots),
         kinks=len(kinks),
+        time_roots=timed,
         tables=tuple(tape.tables),
         names={scope[name]: name for name, _ in reversed(flat.constants + flat.expressions)},
     )

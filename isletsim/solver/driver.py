@@ -21,6 +21,7 @@ from isletsim.solver.events import (
     pass_roots,
     settle_signs,
     smallest_step,
+    step_to_root,
 )
 from isletsim.solver.frame import EXPLICIT, FIXED, NOT_FINITE, RETRY, STIFF, TOO_MANY_STEPS, WATCHED, Frame
 from isletsim.solver.happenings import happen
@@ -107,16 +108,18 @@ def begin_interval(frame: Frame) -> int:
 @compiled
 def aim_at_kink(frame: Frame) -> int:
     """A step that failed may have failed at a kink: then the next attempt ends near it. Return 1 if it does."""
-    error, aimed = frame.error[0], frame.aim
+    error = frame.error[0]
     frame.aim = -1
     if frame.roots == frame.events or frame.forced > 0.0 or not (error > 1.0 and error < math.inf):
         return 0
     evaluate_triggers(frame, frame.step_end, frame.next, frame.root_after)
     met = crossing(frame)
-    kink, frame.aim = frame.aim, aimed
-    # A step that failed may place a kink just ahead again and again: steps of no length would never reach it.
+    kink = frame.aim
     frame.aim = -1
-    if met != INSIDE or kink < frame.events or frame.crossing < NEAREST:
+    if met != INSIDE or kink < frame.events:
+        return 0
+    # A step that failed may place a kink of states just ahead again and again: steps of no length would never reach it.
+    if frame.crossing < NEAREST and frame.time_roots[kink] == 0:
         return 0
     # Only near it: a step that failed tells roughly where the kink is, so it is not yet counted as met.
     frame.rejected[0] += 1.0
@@ -137,7 +140,7 @@ def look_for_roots(frame: Frame) -> int:
     met = crossing(frame)
     if met == INSIDE and frame.attempts < REPEATS:
         # The step is done again up to the root, so that the state there is as good as any other.
-        frame.forced = max(frame.crossing * frame.h[0], smallest_step(frame))
+        frame.forced = step_to_root(frame)
         frame.repeated += 1
         frame.attempts += 1
         return 1

@@ -1,6 +1,9 @@
 """Events and kinks of one lane: the signs of their triggers, and the earliest crossing within a step.
 
 Events come first among the roots, then kinks. An event matters when its trigger becomes positive, a kink both ways.
+
+A root that depends on time alone is isolated with bounds (`isletsim.codegen.bounds`): no step passes over any change of
+its sign, however short the time between two of them. The trigger of any other event is also evaluated within the step.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ __all__ = [
     "pass_roots",
     "settle_signs",
     "smallest_step",
+    "step_to_root",
 ]
 
 NONE = 0
@@ -32,6 +36,12 @@ PATIENCE = 20  # kinks in a row before they are passed over without being locate
 KINK_CLOSE = 1e-6  # a kink this near the end of a step, as a fraction of it, counts as met
 EVENT_CLOSE = 1e-12
 SEARCH = 100
+NARROWEST = 1e-12  # of a step: nearer to each other two changes of sign of a condition of time are not told apart
+MOST_BOUNDS = 20000  # evaluations of bounds within a step
+SAMPLES = 4  # parts of a step at whose borders the triggers of other events are evaluated
+REFINEMENTS = 3
+ASIDE = 256.0  # shortest steps between a kink of time and the ends of the steps before and after it
+NUDGE = 4.0  # a step that was to end at an event and stopped short of it is followed by one so many times longer
 
 
 @compiled
@@ -104,6 +114,125 @@ def locate(frame: Frame, root: int, limit: float) -> float:
     return right
 
 
+# Conditions of time alone
+
+
+@compiled
+def timed_trigger(frame: Frame, root: int, x: float) -> float:
+    """A trigger that depends on time alone, at the fraction x of the step."""
+    frame.moment[0] = frame.step_end[0] if x >= 1.0 else frame.time[0] + x * frame.h[0]
+    evaluate_triggers(frame, frame.moment, frame.state, frame.root_here)
+    return frame.root_here[root]
+
+
+@compiled
+def keeps_sign(frame: Frame, root: int, positive: int, left: float, right: float) -> int:
+    """1 if a trigger of time alone is proven to keep its sign between two fractions of the step."""
+    frame.interval[0] = frame.time[0] + left * frame.h[0]
+    frame.interval[1] = frame.time[0] + right * frame.h[0]
+    call_at(frame.bounds, frame.time, frame.interval, frame.parameter, frame.root_bounds)
+    if positive > 0:
+        return 1 if frame.root_bounds[2 * root] > 0.0 else 0
+    return 1 if frame.root_bounds[2 * root + 1] <= 0.0 else 0
+
+
+@compiled
+def first_change(frame: Frame, root: int, limit: float) -> float:
+    """The fraction of the step just past the first change of sign of a trigger of time alone; 2 without any."""
+    positive = sign_of(frame.root_before[root])
+    left, width = 0.0, limit
+    for _ in range(MOST_BOUNDS):
+        if left >= limit:
+            return 2.0
+        right = min(limit, left + width)
+        if keeps_sign(frame, root, positive, left, right) != 0:
+            left = right
+            width *= 2.0
+        elif width > NARROWEST:
+            width *= 0.5
+        elif sign_of(timed_trigger(frame, root, right)) != positive:
+            return bisect(frame, root, positive, left, right)
+        else:
+            left = right
+    return 2.0 if sign_of(timed_trigger(frame, root, limit)) == positive else bisect(frame, root, positive, left, limit)
+
+
+@compiled
+def bisect(frame: Frame, root: int, positive: int, left: float, right: float) -> float:
+    """The fraction just past the change of sign of a trigger of time alone between two others.
+
+    A kink is met from the side before it, where the right-hand side is still smooth, and passed by the shortest step;
+    both a little further, since the right-hand side may round the condition otherwise.
+    """
+    spacing = max(1e-16, 1.2e-16 * math.fabs(frame.time[0]) / frame.h[0])
+    for _ in range(SEARCH):
+        middle = 0.5 * (left + right)
+        if right - left <= spacing or middle <= left or middle >= right:
+            break
+        if sign_of(timed_trigger(frame, root, middle)) == positive:
+            left = middle
+        else:
+            right = middle
+    if root < frame.events:
+        return right
+    aside = ASIDE * smallest_step(frame) / frame.h[0]
+    return left - aside if left > 4.0 * aside else min(right + aside, 1.0)
+
+
+# Other events
+
+
+@compiled
+def inner_change(frame: Frame, root: int, limit: float) -> float:
+    """A fraction of the step at which an event's trigger has the other sign though it has not at the end; 2 if none.
+
+    It is looked for at samples, and where a parabola through three of them comes near zero.
+    """
+    positive = sign_of(frame.root_before[root])
+    part, samples = limit / SAMPLES, frame.samples
+    nearest, samples[0] = 0, math.fabs(frame.root_before[root])
+    for sample in range(1, SAMPLES + 1):
+        value = trigger_at(frame, root, sample * part)
+        if sign_of(value) != positive:
+            return sample * part
+        samples[sample] = math.fabs(value)
+        if samples[sample] < samples[nearest]:
+            nearest = sample
+    centre = min(max(nearest, 1), SAMPLES - 1)
+    place = float(centre)
+    left, middle, right = samples[centre - 1], samples[centre], samples[centre + 1]
+    width = 1.0
+    for _ in range(REFINEMENTS):
+        bend = left - 2.0 * middle + right
+        if not bend > 0.0 or middle - 0.125 * (left - right) ** 2 / bend > 0.5 * middle:
+            return 2.0
+        place += width * 0.5 * (left - right) / bend
+        width *= 0.25
+        if place <= 0.0 or place >= SAMPLES:
+            return 2.0  # that is the matter of another step
+        value = trigger_at(frame, root, place * part)
+        if sign_of(value) != positive:
+            return place * part
+        left, middle = math.fabs(trigger_at(frame, root, (place - width) * part)), math.fabs(value)
+        right = math.fabs(trigger_at(frame, root, (place + width) * part))
+    return 2.0
+
+
+@compiled
+def place_of(frame: Frame, root: int, limit: float) -> float:
+    """The fraction of the step just past the first crossing of a root that matters; 2 without any before a limit."""
+    if frame.time_roots[root] != 0:
+        return first_change(frame, root, limit)
+    if matters(frame, root, frame.root_before[root], frame.root_after[root]) != 0:
+        return locate(frame, root, limit)
+    if root < frame.events and sign_of(frame.root_after[root]) == sign_of(frame.root_before[root]):
+        inside = inner_change(frame, root, limit)
+        if inside <= 1.0 and frame.root_before[root] <= 0.0:
+            return locate(frame, root, inside)
+        return inside
+    return 2.0
+
+
 @compiled
 def crossing(frame: Frame) -> int:
     """Whether a root crosses within the step, and whether it does so at its very end.
@@ -112,19 +241,28 @@ def crossing(frame: Frame) -> int:
     """
     earliest, chosen = 2.0, -1
     for root in range(frame.roots):
-        if matters(frame, root, frame.root_before[root], frame.root_after[root]) != 0:
-            place = locate(frame, root, min(earliest, 1.0))
-            if place < earliest:
-                earliest, chosen = place, root
+        place = place_of(frame, root, min(earliest, 1.0))
+        if place < earliest:
+            earliest, chosen = place, root
     if chosen < 0:
         return NONE
     frame.aim = chosen
     frame.crossing = earliest
     h = frame.h[0]
     close = KINK_CLOSE * h
-    if chosen < frame.events:
+    if chosen < frame.events or frame.time_roots[chosen] != 0:
         close = max(EVENT_CLOSE * h, 4.5e-16 * math.fabs(frame.step_end[0]))
-    return AT_END if (1.0 - earliest) * h <= close or h <= smallest_step(frame) else INSIDE
+    shortest = h <= 1.5 * smallest_step(frame)  # the rounding of the time may lengthen it
+    return AT_END if (1.0 - earliest) * h <= close or shortest else INSIDE
+
+
+@compiled
+def step_to_root(frame: Frame) -> float:
+    """The length of the step that ends at the root found.
+
+    Rounding may have the state just before an event, and the next step too short to move it: then steps become longer.
+    """
+    return max(frame.crossing * frame.h[0], smallest_step(frame) * NUDGE**frame.nudges)
 
 
 @compiled
@@ -168,7 +306,9 @@ def settle_signs(frame: Frame) -> None:
     evaluate_triggers(frame, frame.moment, frame.point, frame.root_here)
     for root in range(frame.roots):
         before = frame.root_before[root]
-        if (frame.fired[root] != 0 and before > 0.0) or (root >= frame.events and before == 0.0):
+        if frame.time_roots[root] != 0:
+            frame.signs[root] = sign_of(before)
+        elif (frame.fired[root] != 0 and before > 0.0) or (root >= frame.events and before == 0.0):
             frame.signs[root] = sign_of(frame.root_here[root])
             frame.root_before[root] = frame.root_here[root]
         frame.fired[root] = 0
@@ -187,12 +327,16 @@ def pass_roots(frame: Frame, met: int, aimed: int) -> int:
             passed_over = 1
     begun = note_signs(frame)
     kink = frame.aim if met == AT_END else aimed
-    if met == AT_END:
+    missed = 0 <= kink < frame.events and begun == 0 and frame.time_roots[kink] == 0
+    frame.nudges = frame.nudges + 1 if missed else 0
+    if met == AT_END and not missed:
         frame.roots_found += 1
-    elif aimed >= frame.events:
+    elif met != AT_END and aimed >= frame.events and frame.time_roots[aimed] == 0:
         frame.roots_found += 1
         frame.signs[aimed] = -frame.signs[aimed]
-    if kink >= frame.events:
+    if kink >= 0 and frame.time_roots[kink] != 0:
+        frame.crowded = 0
+    elif kink >= frame.events:
         frame.crowded += 1
     elif passed_over != 0 and frame.crowded > PATIENCE:
         frame.unlocated += 1

@@ -60,12 +60,14 @@ class Frame:
     solve: int
     observe: int
     triggers: int
+    bounds: int
     act: int
     row_index: ShortIntegers
     column_index: ShortIntegers
     mass: Reals
     event_action: ShortIntegers
     event_initially: ShortIntegers
+    time_roots: Integers  # 1 for a root that depends on time alone
     timed: int  # states whose derivative depends on time itself: how many,
     timed_rows: Integers  # and which
     seen: int  # states that a record needs
@@ -128,6 +130,10 @@ class Frame:
     root_before: Reals  # one lane: triggers at the beginning of the step,
     root_after: Reals  # at its end,
     root_here: Reals  # and at a place within
+    root_bounds: Reals  # two numbers per root
+    interval: Reals  # two times
+    samples: Reals  # sizes of a trigger within the step
+    nudges: int  # steps that were to end at an event and did not reach it
     signs: Integers  # 1 positive, -1 not
     fired: Integers  # events that happen at this instant
 

@@ -85,6 +85,10 @@ class NativeFunctions(Protocol):
         """Triggers of events, then kinks."""
 
     @property
+    def bounds(self) -> int:
+        """Bounds of the roots that depend on time alone."""
+
+    @property
     def act(self) -> int:
         """One action."""
 
@@ -147,6 +151,10 @@ class NativeModel(Protocol):
     @property
     def kinks(self) -> int:
         """How many of the roots are kinks, the last ones."""
+
+    @property
+    def time_roots(self) -> NDArray[np.int64]:
+        """1 for every root that depends on time alone."""
 
     @property
     def timed(self) -> NDArray[np.int64]:

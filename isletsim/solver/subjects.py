@@ -133,7 +133,7 @@ def reset_counts(frame: Frame) -> None:
     """What a single lane counts begins at zero."""
     frame.pivoted_now, frame.singular, frame.dense_ready = 0, 0, 0
     frame.aim, frame.crowded, frame.event, frame.worst = -1, 0, -1, -1
-    frame.forced, frame.attempts = 0.0, 0
+    frame.forced, frame.attempts, frame.nudges = 0.0, 0, 0
     frame.repeated, frame.rhs_calls, frame.jacobians, frame.factorizations = 0, 0, 0, 0
     frame.pivoted, frame.roots_found, frame.unlocated = 0, 0, 0
 

@@ -18,7 +18,7 @@ LINE = 8  # doubles in a line of the processor's cache
 PADDING = 8  # numbers that a vectorised loop may reach beyond the end of an array
 STAGES = 16  # of DOP853 with its dense output; Rodas5P has 8
 DENSE_ROWS = 7
-FUNCTIONS = ("prepare", "start", "rhs", "jac", "factor", "solve", "observe", "act")
+FUNCTIONS = ("prepare", "start", "rhs", "jac", "factor", "solve", "observe", "bounds", "act")
 
 
 def new_frame(model: NativeModel, functions: NativeFunctions | None = None, lanes: int = 1) -> Record:
@@ -42,6 +42,7 @@ def new_frame(model: NativeModel, functions: NativeFunctions | None = None, lane
         mass=mass,
         event_action=np.ascontiguousarray(model.event_action, np.int32),
         event_initially=np.array([event.initially for event in model.flat.events], np.int32),
+        time_roots=model.time_roots,
         timed=len(model.timed),
         timed_rows=model.timed,
         seen=len(model.seen),
@@ -66,6 +67,7 @@ def new_frame(model: NativeModel, functions: NativeFunctions | None = None, lane
     if lanes == 1:
         lengths |= {"dense": DENSE_ROWS * stride, "errors": 2 * stride, "matrix": states * states, "pivots": states}
         lengths |= dict.fromkeys(("root_before", "root_after", "root_here", "signs", "fired"), model.roots)
+        lengths |= {"root_bounds": 2 * model.roots, "interval": 2, "samples": 5}
     _lay_out(frame, lengths)
     frame.set(stride=stride)
     return frame
