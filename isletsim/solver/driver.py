@@ -25,7 +25,7 @@ from isletsim.solver.events import (
 )
 from isletsim.solver.frame import EXPLICIT, FIXED, NOT_FINITE, RETRY, STIFF, TOO_MANY_STEPS, WATCHED, Frame
 from isletsim.solver.happenings import happen
-from isletsim.solver.intrinsics import call_at, compiled, merged
+from isletsim.solver.intrinsics import call_at, compiled, keep_apart, merged, one_lane
 from isletsim.solver.norms import add_product, copy_rows, take_lanes
 from isletsim.solver.rosenbrock import rosenbrock_step
 from isletsim.solver.rows import record_instant, take_column, write_row
@@ -59,12 +59,13 @@ def linearise(frame: Frame) -> None:
     frame.jacobians += 1
 
 
-@compiled
+@one_lane
 def repair_jacobian(frame: Frame) -> None:
     """A Jacobian that is not finite at the state is taken half a step ahead, and what is still not finite there is 0.
 
     The right-hand side may be finite where its derivative is not, as sqrt(x) at 0. The error estimate judges the step.
     """
+    keep_apart()
     entries = frame.nonzeros + frame.states
     doubt = 0.0
     for entry in range(entries):
@@ -105,7 +106,7 @@ def begin_interval(frame: Frame) -> int:
 # Roots within a step of one lane
 
 
-@compiled
+@one_lane
 def aim_at_kink(frame: Frame) -> int:
     """A step that failed may have failed at a kink: then the next attempt ends near it. Return 1 if it does."""
     error = frame.error[0]
@@ -127,9 +128,10 @@ def aim_at_kink(frame: Frame) -> int:
     return 1
 
 
-@compiled
+@one_lane
 def look_for_roots(frame: Frame) -> int:
     """Look for events and kinks within the step. Return 1 if it is tried again, up to the first of them."""
+    keep_apart()
     if not frame.error[0] <= 1.0:
         again = aim_at_kink(frame)
         if again == 0:
@@ -284,7 +286,7 @@ def run(frame: Frame) -> int:
     return 0
 
 
-@compiled
+@one_lane
 def tired(frame: Frame) -> int:
     """1 if as many steps have been tried as may be; one lane only."""
     return 1 if frame.accepted[0] + frame.rejected[0] + frame.repeated >= frame.maximum_steps else 0

@@ -12,7 +12,7 @@ import math
 
 from isletsim.solver.dense_output import interpolate_at
 from isletsim.solver.frame import Frame
-from isletsim.solver.intrinsics import call_at, compiled, types
+from isletsim.solver.intrinsics import call_at, compiled, keep_apart, one_lane, types
 from isletsim.solver.struct import Reals
 
 __all__ = [
@@ -44,13 +44,13 @@ ASIDE = 256.0  # shortest steps between a kink of time and the ends of the steps
 NUDGE = 4.0  # a step that was to end at an event and stopped short of it is followed by one so many times longer
 
 
-@compiled
+@one_lane
 def smallest_step(frame: Frame) -> float:
     """The shortest step that still moves the time."""
     return 3.6e-15 * max(math.fabs(frame.time[0]), frame.floor[0])
 
 
-@compiled
+@one_lane
 def evaluate_triggers(frame: Frame, time: Reals, state: Reals, out: Reals) -> None:
     """The triggers at a state."""
     call_at(frame.triggers, time, state, frame.parameter, out)
@@ -62,7 +62,7 @@ def sign_of(value: float) -> int:
     return 1 if value > 0.0 else -1
 
 
-@compiled
+@one_lane
 def matters(frame: Frame, root: int, before: float, after: float) -> int:
     """1 if a root crosses between two values in a way that matters."""
     now = sign_of(after)
@@ -73,15 +73,16 @@ def matters(frame: Frame, root: int, before: float, after: float) -> int:
     return 0 if frame.crowded > PATIENCE else 1
 
 
-@compiled
+@one_lane
 def trigger_at(frame: Frame, root: int, x: float) -> float:
     """The trigger of a root at the fraction x of the step."""
+    keep_apart()
     interpolate_at(frame, x)
     evaluate_triggers(frame, frame.moment, frame.point, frame.root_here)
     return frame.root_here[root]
 
 
-@compiled
+@one_lane
 def locate(frame: Frame, root: int, limit: float) -> float:
     """The fraction of the step just past the crossing of one root: regula falsi (Illinois) guarded by bisection."""
     spacing = max(1e-14, 2.3e-16 * math.fabs(frame.time[0]) / frame.h[0])
@@ -117,7 +118,7 @@ def locate(frame: Frame, root: int, limit: float) -> float:
 # Conditions of time alone
 
 
-@compiled
+@one_lane
 def timed_trigger(frame: Frame, root: int, x: float) -> float:
     """A trigger that depends on time alone, at the fraction x of the step."""
     frame.moment[0] = frame.step_end[0] if x >= 1.0 else frame.time[0] + x * frame.h[0]
@@ -125,7 +126,7 @@ def timed_trigger(frame: Frame, root: int, x: float) -> float:
     return frame.root_here[root]
 
 
-@compiled
+@one_lane
 def keeps_sign(frame: Frame, root: int, positive: int, left: float, right: float) -> int:
     """1 if a trigger of time alone is proven to keep its sign between two fractions of the step."""
     frame.interval[0] = frame.time[0] + left * frame.h[0]
@@ -136,9 +137,10 @@ def keeps_sign(frame: Frame, root: int, positive: int, left: float, right: float
     return 1 if frame.root_bounds[2 * root + 1] <= 0.0 else 0
 
 
-@compiled
+@one_lane
 def first_change(frame: Frame, root: int, limit: float) -> float:
     """The fraction of the step just past the first change of sign of a trigger of time alone; 2 without any."""
+    keep_apart()
     positive = sign_of(frame.root_before[root])
     left, width = 0.0, limit
     for _ in range(MOST_BOUNDS):
@@ -157,7 +159,7 @@ def first_change(frame: Frame, root: int, limit: float) -> float:
     return 2.0 if sign_of(timed_trigger(frame, root, limit)) == positive else bisect(frame, root, positive, left, limit)
 
 
-@compiled
+@one_lane
 def bisect(frame: Frame, root: int, positive: int, left: float, right: float) -> float:
     """The fraction just past the change of sign of a trigger of time alone between two others.
 
@@ -182,7 +184,7 @@ def bisect(frame: Frame, root: int, positive: int, left: float, right: float) ->
 # Other events
 
 
-@compiled
+@one_lane
 def inner_change(frame: Frame, root: int, limit: float) -> float:
     """A fraction of the step at which an event's trigger has the other sign though it has not at the end; 2 if none.
 
@@ -218,7 +220,7 @@ def inner_change(frame: Frame, root: int, limit: float) -> float:
     return 2.0
 
 
-@compiled
+@one_lane
 def place_of(frame: Frame, root: int, limit: float) -> float:
     """The fraction of the step just past the first crossing of a root that matters; 2 without any before a limit."""
     if frame.time_roots[root] != 0:
@@ -233,12 +235,13 @@ def place_of(frame: Frame, root: int, limit: float) -> float:
     return 2.0
 
 
-@compiled
+@one_lane
 def crossing(frame: Frame) -> int:
     """Whether a root crosses within the step, and whether it does so at its very end.
 
     `root_after` holds the triggers at the new state. The fraction goes to `crossing`, the root to `aim`.
     """
+    keep_apart()
     earliest, chosen = 2.0, -1
     for root in range(frame.roots):
         place = place_of(frame, root, min(earliest, 1.0))
@@ -256,7 +259,7 @@ def crossing(frame: Frame) -> int:
     return AT_END if (1.0 - earliest) * h <= close or shortest else INSIDE
 
 
-@compiled
+@one_lane
 def step_to_root(frame: Frame) -> float:
     """The length of the step that ends at the root found.
 
@@ -265,7 +268,7 @@ def step_to_root(frame: Frame) -> float:
     return max(frame.crossing * frame.h[0], smallest_step(frame) * NUDGE**frame.nudges)
 
 
-@compiled
+@one_lane
 def note_signs(frame: Frame) -> int:
     """Take over the signs of `root_after` and mark events that begin. Return how many do."""
     count = 0
@@ -280,7 +283,7 @@ def note_signs(frame: Frame) -> int:
     return count
 
 
-@compiled
+@one_lane
 def first_signs(frame: Frame) -> None:
     """Signs at the start; an event that is not `initially` true happens at once if its trigger is positive."""
     evaluate_triggers(frame, frame.time, frame.state, frame.root_after)
@@ -292,12 +295,13 @@ def first_signs(frame: Frame) -> None:
     note_signs(frame)
 
 
-@compiled
+@one_lane
 def settle_signs(frame: Frame) -> None:
     """After a restart: a kink that is exactly zero, or an event that has just happened, takes the sign just ahead.
 
     A ball that has bounced is still at the floor; only a look ahead tells that it has left it. Needs the first stage.
     """
+    keep_apart()
     evaluate_triggers(frame, frame.time, frame.state, frame.root_before)
     ahead = max(1e-3 * frame.step[0], 100.0 * smallest_step(frame))
     for index in range(frame.states):
@@ -314,7 +318,7 @@ def settle_signs(frame: Frame) -> None:
         frame.fired[root] = 0
 
 
-@compiled
+@one_lane
 def pass_roots(frame: Frame, met: int, aimed: int) -> int:
     """Book the roots at the end of an accepted step. Return how many events begin there.
 

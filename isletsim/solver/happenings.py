@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isletsim.solver.events import evaluate_triggers, note_signs
 from isletsim.solver.frame import NO_CONSISTENT_START, STEP_TOO_SMALL, TERMINAL, Frame
-from isletsim.solver.intrinsics import compiled, types
+from isletsim.solver.intrinsics import compiled, keep_apart, one_lane, types
 from isletsim.solver.start import make_consistent
 from isletsim.solver.stops import do_actions, do_stops
 
@@ -13,7 +13,7 @@ __all__ = ["happen"]
 CASCADE = 1000  # events that set each other off at one instant
 
 
-@compiled
+@one_lane
 def fire(frame: Frame) -> int:
     """Do the actions of the events that begin now. Return how many, or -1 if one of them ends the run."""
     count = 0
@@ -30,9 +30,10 @@ def fire(frame: Frame) -> int:
     return count
 
 
-@compiled
+@one_lane
 def happen_alone(frame: Frame) -> int:
     """All that happens at the present time of one lane. Return -1, or why the run ends."""
+    keep_apart()
     for _ in range(CASCADE):
         happened = fire(frame)
         if happened < 0:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from inspect import Parameter, Signature
 from typing import Any, TypeVar
 
 import numba
@@ -38,8 +39,11 @@ __all__ = [
     "given",
     "integers",
     "intrinsic",
+    "keep_apart",
     "merged",
     "next_number",
+    "with_arguments",
+    "one_lane",
     "offset",
     "reals",
     "struct_at",
@@ -80,6 +84,7 @@ PLAIN: dict[str, Any] = {
 
 
 _COMPILED: list[Any] = []  # in the order of their definition, callees before callers
+_ONE_LANE: set[Any] = set()
 
 
 def compiled(function: Function) -> Function:
@@ -90,23 +95,75 @@ def compiled(function: Function) -> Function:
     return dispatcher
 
 
+def one_lane(function: Function) -> Function:
+    """Mark a function that only one lane has; for several lanes a call of it is no code, and gives 0."""
+    dispatcher: Any = compiled(function)
+    kind = types.Dispatcher(dispatcher)
+    _ONE_LANE.add(dispatcher)
+
+    def typed(typing_context, frame, *others):  # type: ignore[no-untyped-def]
+        if frame.layout.lanes > 1:
+            result = NUMBERS.get(function.__annotations__["return"], types.none)
+
+            def nothing(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+                return context.get_constant_null(result)
+
+            return result(frame, *others), nothing
+        expected = typing_context.resolve_function_type(kind, (frame, *others), {})
+
+        def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+            callee = context.get_function(kind, expected)
+            context.add_linking_libs(callee.libs)
+            return callee(builder, arguments)
+
+        return expected, codegen
+
+    names = list(function.__annotations__)
+    call = intrinsic(with_arguments(typed, [name for name in names if name != "return"]))
+    call.one_lane = dispatcher  # type: ignore[attr-defined]
+    return call  # type: ignore[return-value]
+
+
+@intrinsic
+def keep_apart(typing_context):  # type: ignore[no-untyped-def]
+    """Keep the function that calls this out of its callers: it runs rarely, and copies of it would be compiled again."""
+
+    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+def with_arguments(typed: Codegen, names: Sequence[str]) -> Codegen:
+    """Give the typing function of an intrinsic the arguments of these names."""
+    listed = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in ("typing_context", *names)]
+    typed.__signature__ = Signature(listed)  # type: ignore[attr-defined]
+    return typed
+
+
 def compile_for(entry: Any, lanes: int = 1) -> Any:
     """Return the compiled form of a function for structs of so many lanes.
 
-    All functions that take the same struct are compiled before it, each for its declared types alone: the literal
-    arguments of calls make no copies.
+    All functions of its package are compiled before it, each for its declared types alone: the literal arguments of
+    calls make no copies. Only the entry is optimised, with all the others inside.
     """
-    declared = _declared(entry, lanes)
-    level = numba.config.OPT
+    package, level = _package(entry), numba.config.OPT
     for dispatcher in _COMPILED:
         signature = _declared(dispatcher, lanes)
-        if signature[0] == declared[0] and signature not in dispatcher.overloads:
+        if _package(dispatcher) != package or signature in dispatcher.overloads:
+            continue
+        if lanes == 1 or dispatcher not in _ONE_LANE:
             dispatcher.disable_compile(False)
             numba.config.OPT = level if dispatcher is entry else 0
             dispatcher.compile(signature)
             dispatcher.disable_compile()
     numba.config.OPT = level
-    return entry.overloads[declared]
+    return entry.overloads[_declared(entry, lanes)]
+
+
+def _package(dispatcher: Any) -> str:
+    return str(dispatcher.py_func.__module__).rpartition(".")[0]
 
 
 def _declared(dispatcher: Any, lanes: int) -> tuple[Any, ...]:

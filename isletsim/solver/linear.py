@@ -9,15 +9,16 @@ from __future__ import annotations
 import math
 
 from isletsim.solver.frame import Frame
-from isletsim.solver.intrinsics import call_factor, call_two, compiled, types
+from isletsim.solver.intrinsics import call_factor, call_two, compiled, keep_apart, one_lane, types
 from isletsim.solver.struct import Reals
 
 __all__ = ["factorise", "solve_in_place"]
 
 
-@compiled
+@one_lane
 def fill_matrix(frame: Frame, d: float) -> None:
     """Write W = d M - J into the dense matrix."""
+    keep_apart()
     states, matrix = frame.states, frame.matrix
     for entry in range(states * states):
         matrix[entry] = 0.0
@@ -27,9 +28,10 @@ def fill_matrix(frame: Frame, d: float) -> None:
         matrix[row * states + row] += d * frame.mass[row]
 
 
-@compiled
+@one_lane
 def pivoted_factors(frame: Frame) -> int:
     """Dense LU in place; pivots are chosen by size relative to their own row. Return 0, or 1 for a singular matrix."""
+    keep_apart()
     states, matrix, pivots = frame.states, frame.matrix, frame.pivots
     scale = frame.lu  # the sparse factors are not in use now
     for row in range(states):
@@ -79,9 +81,10 @@ def factorise(frame: Frame, d: Reals) -> int:
     return pivoted_factors(frame)
 
 
-@compiled
+@one_lane
 def pivoted_solve(frame: Frame, b: Reals) -> None:
     """Solve with the dense factors, in place."""
+    keep_apart()
     states, matrix, pivots = frame.states, frame.matrix, frame.pivots
     for row in range(states):
         kept = b[pivots[row]]

@@ -12,7 +12,7 @@ from typing import Any
 
 from isletsim.solver import tables
 from isletsim.solver.frame import Frame
-from isletsim.solver.intrinsics import INT64, INTEGERS, REALS, Codegen, call_at, compiled, constants, offset, types
+from isletsim.solver.intrinsics import INT64, INTEGERS, REALS, call_at, Codegen, compiled, constants, keep_apart, offset, one_lane, types
 from isletsim.solver.norms import blend, clear_rows, copy_rows, weighted_rest
 from isletsim.solver.rosenbrock import stage_time
 from isletsim.solver.vectors import Lanes, kernel
@@ -98,7 +98,7 @@ def last_fixed_stage(frame: Frame) -> None:
     last_stage(frame, FIXED_STAGES)
 
 
-@compiled
+@one_lane
 def last_explicit_stage(frame: Frame) -> None:
     """Evaluate the right-hand side at the end of a step of DOP853."""
     last_stage(frame, EXPLICIT_STAGES)
@@ -132,6 +132,7 @@ def fixed_end(lanes: Lanes) -> None:
 @compiled
 def fixed_step(frame: Frame) -> None:
     """A step of given length in all lanes; the new states are in NEXT."""
+    keep_apart()
     first_stage(frame)
     for stage in range(1, FIXED_STAGES):
         fixed_argument(frame, stage)
@@ -158,9 +159,10 @@ def interpolate_fixed(lanes: Lanes, count: Any, listed: Any, out: Any) -> None:
 # DOP853
 
 
-@compiled
+@one_lane
 def explicit_step(frame: Frame) -> None:
     """Try a step of DOP853; the new state is in NEXT, the error over its tolerance in ERROR."""
+    keep_apart()
     first_stage(frame)
     frame.dense_ready = 0
     for stage in range(1, EXPLICIT_STAGES):
@@ -180,9 +182,10 @@ def explicit_step(frame: Frame) -> None:
         last_explicit_stage(frame)
 
 
-@compiled
+@one_lane
 def explicit_dense(frame: Frame) -> None:
     """Make the rows of DOP853's dense output; takes three more right-hand sides."""
+    keep_apart()
     for stage in range(EXPLICIT_STAGES + 1, DENSE_STAGES):
         dense_argument(frame, stage)
         stage_time(frame, explicit_node(stage))

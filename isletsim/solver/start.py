@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from isletsim.solver.frame import Frame
-from isletsim.solver.intrinsics import call_at, compiled, merged, offset
+from isletsim.solver.intrinsics import call_at, keep_apart, merged, offset, one_lane
 from isletsim.solver.linear import factorise, solve_in_place
 from isletsim.solver.norms import add_product, clear_rows, difference, weighted, weighted_rest
 from isletsim.solver.step_size import longer_step, short_step
@@ -40,7 +40,7 @@ def first_step(frame: Frame) -> None:
     longer_step(frame, frame.changed)
 
 
-@compiled
+@one_lane
 def newton_correction(frame: Frame, point: Reals, correction: Reals) -> float:
     """Correction of the algebraic unknowns with the factors at hand, and its size in units of the tolerance."""
     states, mass = frame.states, frame.mass
@@ -57,12 +57,13 @@ def newton_correction(frame: Frame, point: Reals, correction: Reals) -> float:
     return weighted_rest(frame, correction, point)
 
 
-@compiled
+@one_lane
 def make_consistent(frame: Frame) -> int:
     """Solve the algebraic equations at the present differential states by damped Newton. Return 0, or 1 for failure.
 
     A step is halved until the next correction, measured with the same factors, is smaller (Deuflhard's natural test).
     """
+    keep_apart()
     if frame.algebraic == 0:
         return 0
     states, state, trial = frame.states, frame.state, frame.next

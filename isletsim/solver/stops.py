@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isletsim.solver.frame import Frame, ScheduleHead
-from isletsim.solver.intrinsics import call_act, call_one, compiled, offset, struct_at, types
+from isletsim.solver.intrinsics import call_act, call_one, compiled, keep_apart, offset, struct_at, types
 from isletsim.solver.norms import copy_rows, replace_rows
 
 __all__ = ["do_actions", "do_stops", "next_stop"]
@@ -28,6 +28,7 @@ def next_stop(frame: Frame, lane: int, end: float) -> float:
 @compiled
 def do_actions(frame: Frame, lanes: int, index: int) -> int:
     """Do one of the model's actions in some lanes, each with its AMOUNT. Return the lanes in which anything changed."""
+    keep_apart()
     copy_rows(frame, frame.states, frame.point, frame.state)
     copy_rows(frame, frame.parameters, frame.values_copy, frame.parameter)
     call_act(frame.act, types.int32(index), frame.amount, frame.time, frame.point, frame.values_copy)

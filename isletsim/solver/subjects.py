@@ -24,7 +24,7 @@ from isletsim.solver.frame import (
     Frame,
 )
 from isletsim.solver.happenings import happen
-from isletsim.solver.intrinsics import call_one, call_two, compiled, given, next_number, offset, reals, types
+from isletsim.solver.intrinsics import call_one, call_two, compiled, given, keep_apart, next_number, offset, one_lane, reals, types
 from isletsim.solver.rows import load_column, record_instant, store_column, take_column
 from isletsim.solver.start import make_consistent
 from isletsim.solver.stops import next_stop
@@ -38,7 +38,7 @@ NEVER = math.inf
 # Failures
 
 
-@compiled
+@one_lane
 def first_not_finite(frame: Frame, vector: Reals) -> int:
     """The first number of a vector that is not finite, or -1; one lane only."""
     for state in range(frame.states):
@@ -47,9 +47,10 @@ def first_not_finite(frame: Frame, vector: Reals) -> int:
     return -1
 
 
-@compiled
+@one_lane
 def blame(frame: Frame) -> None:
     """Find the state that weighed most in the error of the step that failed; one lane only."""
+    keep_apart()
     frame.worst = first_not_finite(frame, frame.next)
     error = frame.errors
     if frame.method == STIFF:
@@ -128,7 +129,7 @@ def go_on(frame: Frame, lane: int) -> int:
     return -1
 
 
-@compiled
+@one_lane
 def reset_counts(frame: Frame) -> None:
     """What a single lane counts begins at zero."""
     frame.pivoted_now, frame.singular, frame.dense_ready = 0, 0, 0
@@ -199,6 +200,7 @@ def begin_subject(frame: Frame, lane: int) -> int:
 @compiled
 def open_lane(frame: Frame, lane: int) -> None:
     """Begin the next subject that lasts, if there is one; else the lane stays empty."""
+    keep_apart()
     while True:
         subject = next_number(frame.counter)
         if subject >= frame.subjects:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from inspect import Parameter, Signature
 from typing import Any
 
 from llvmlite import ir
 
 from isletsim.solver.frame import EXPLICIT
-from isletsim.solver.intrinsics import DOUBLE, INT32, INT64, Codegen, StructType, cgutils, intrinsic, types
+from isletsim.solver.intrinsics import DOUBLE, INT32, INT64, Codegen, StructType, cgutils, intrinsic, types, with_arguments
 
 __all__ = ["Lanes", "kernel"]
 
@@ -235,9 +234,6 @@ def kernel(*kinds: Any, result: Any = types.void) -> Callable[[Callable[..., Any
             return result(frame, *kinds), codegen
 
         typed.__name__, typed.__doc__ = write.__name__, write.__doc__
-        names = ["typing_context", "frame", *(f"argument{place}" for place in range(len(kinds)))]
-        listed = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
-        typed.__signature__ = Signature(listed)  # type: ignore[attr-defined]
-        return intrinsic(typed)
+        return intrinsic(with_arguments(typed, ["frame", *(f"argument{place}" for place in range(len(kinds)))]))
 
     return decorate
