@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from isletsim.multiscale import Pair
+from isletsim.multiscale import CompiledPair
 from isletsim.multiscale.surrogate import Base, curved, summaries_near
 
 FOLLOWED = 1.5
@@ -18,14 +18,14 @@ def straightened(move: np.ndarray, curve: np.ndarray) -> np.ndarray:
     return 0.5 * move * (1.0 + 1.0 / (1.0 + curve * move))
 
 
-def matters(pair: Pair, s: np.ndarray) -> np.ndarray:
+def matters(pair: CompiledPair, s: np.ndarray) -> np.ndarray:
     """A change of each summary that asks for good slopes."""
     smooth = [summary.kind in ("mean", "at") for summary in pair.clocks.summaries]
     shown = np.maximum(0.01 * np.abs(s), 0.1 * pair.size)
     return np.where(smooth, np.where(pair.clocks.felt, pair.size, shown), np.inf)
 
 
-def surprise(pair: Pair, base: Base, v: np.ndarray, s: np.ndarray) -> float:
+def surprise(pair: CompiledPair, base: Base, v: np.ndarray, s: np.ndarray) -> float:
     """How far a day's summaries are from those expected, in tolerances."""
     return float((np.abs(s - summaries_near(base, v)) / pair.tolerances).max())
 
@@ -40,7 +40,7 @@ def owed(error: np.ndarray, slopes: np.ndarray, way: np.ndarray) -> np.ndarray:
     return FOLLOWED * error[:, None] * row * (way @ way > 1e-8)
 
 
-def followed(pair: Pair, base: Base, v: np.ndarray, s: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def followed(pair: CompiledPair, base: Base, v: np.ndarray, s: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The slopes at a real day at v, which follow the bend seen on the way there."""
     curve = np.where(1.0 + base.curve * (s - base.s) > 1e-9, base.curve, 0.0)
     error = straightened(s - base.s, curve) - base.jacobian @ (v - base.v)
@@ -52,14 +52,14 @@ def followed(pair: Pair, base: Base, v: np.ndarray, s: np.ndarray, x: np.ndarray
     return jacobian, base.orbit + owed(lacking, base.orbit * pair.width, way) / pair.width
 
 
-def stale(pair: Pair, base: Base, factor: float) -> np.ndarray:
+def stale(pair: CompiledPair, base: Base, factor: float) -> np.ndarray:
     """The directions worth another look."""
     effect = np.abs(base.jacobian * (base.v - base.seen)) / (factor * matters(pair, base.s))[:, None]
     effect = effect.max(axis=0)
     return (effect > 0.1) & bool((effect > 1.0).any())
 
 
-def moved(pair: Pair, base: Base, v: np.ndarray, s: np.ndarray, x: np.ndarray, dawn: np.ndarray, **more: Any) -> Base:
+def moved(pair: CompiledPair, base: Base, v: np.ndarray, s: np.ndarray, x: np.ndarray, dawn: np.ndarray, **more: Any) -> Base:
     """The base at a real day that was no surprise."""
     jacobian, orbit = followed(pair, base, v, s, x)
     return replace(base, v=v, s=s, x=x, dawn=dawn, jacobian=jacobian, orbit=orbit, fresh=False, **more)

@@ -13,8 +13,7 @@ from two_clock_models import CELLS, SUGAR, born, lived, simulator_of
 
 from isletsim.dosing import Dose, scheduled_events
 from isletsim.ensemble import Steps, alone, answer, together
-from isletsim.multiscale import Desk
-from isletsim.multiscale import state_layout as at
+from isletsim.multiscale import BatchManager
 from isletsim.multiscale.simulator import MultiscaleSimulator, Segment
 from isletsim.multiscale.surrogate import Base, curves
 from isletsim.solver import Reason
@@ -28,40 +27,40 @@ def simulator(compose: Any) -> MultiscaleSimulator:
 
 
 @pytest.fixture
-def desk(simulator: MultiscaleSimulator) -> Desk:
-    return simulator.desk
+def manager(simulator: MultiscaleSimulator) -> BatchManager:
+    return simulator.manager
 
 
-def some_base(desk: Desk, seed: int) -> tuple[Base, np.random.Generator]:
+def some_base(manager: BatchManager, seed: int) -> tuple[Base, np.random.Generator]:
     """A base that might be somebody's."""
     random = np.random.default_rng(seed)
-    v, s = random.uniform(0.5, 1.5, desk.downs), random.uniform(0.2, 0.9, desk.ups)
-    x = random.uniform(-1.0, 20.0, desk.pair.midnight)
-    slopes = 0.03 * random.normal(size=(desk.ups, desk.downs)), random.normal(size=(desk.pair.midnight, desk.downs))
-    curve = curves(s, desk.pair.bounds, desk.pair.size)
+    v, s = random.uniform(0.5, 1.5, manager.downs), random.uniform(0.2, 0.9, manager.ups)
+    x = random.uniform(-1.0, 20.0, manager.pair.midnight)
+    slopes = 0.03 * random.normal(size=(manager.ups, manager.downs)), random.normal(size=(manager.pair.midnight, manager.downs))
+    curve = curves(s, manager.pair.bounds, manager.pair.size)
     return Base(v, s, x, x + 0.01, *slopes, curve, v + 0.002, 0.003, v), random
 
 
-def moved(desk: Desk, simulator: MultiscaleSimulator, base: Base, day: tuple[np.ndarray, ...]) -> tuple[Base, int]:
+def moved(manager: BatchManager, simulator: MultiscaleSimulator, base: Base, day: tuple[np.ndarray, ...]) -> tuple[Base, int]:
     """The base at a day, where all directions are known, and how many days that took."""
     life = born(simulator).slow
     assert life is not None
     assert life.stepper is not None
-    known = np.ones(desk.downs, dtype=np.bool_)
-    (errand,) = answer([desk.moving(life.stepper.day, life.parameters, base, known, *day)])
-    return desk.base(errand), int(errand.whole[at.DAYS])
+    known = np.ones(manager.downs, dtype=np.bool_)
+    (job,) = answer([manager.move(life.stepper.day, life.parameters, base, known, *day)])
+    return manager.base(job), int(job.state.days)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_slopes_follow_what_a_day_has_shown(desk: Desk, simulator: MultiscaleSimulator, seed: int) -> None:
-    base, random = some_base(desk, seed)
-    v = base.v + 0.01 * random.normal(size=desk.downs) * (1.0 if seed else 0.0)  # the first day is at the base itself
-    s = surrogate_days.summaries_near(base, v) + 0.3 * desk.pair.size * random.uniform(-1.0, 1.0, desk.ups)
+def test_slopes_follow_what_a_day_has_shown(manager: BatchManager, simulator: MultiscaleSimulator, seed: int) -> None:
+    base, random = some_base(manager, seed)
+    v = base.v + 0.01 * random.normal(size=manager.downs) * (1.0 if seed else 0.0)  # the first day is at the base itself
+    s = surrogate_days.summaries_near(base, v) + 0.3 * manager.pair.size * random.uniform(-1.0, 1.0, manager.ups)
     x, dawn = base.x + 0.1 * random.normal(size=len(base.x)), base.dawn + 0.1
-    assert surrogate_days.surprise(desk.pair, base, v, s) < 0.5
-    expected = surrogate_days.moved(desk.pair, base, v, s, x, dawn, curve=curves(s, desk.pair.bounds, desk.pair.size))
-    found, days = moved(desk, simulator, base, (v, s, x, dawn))
-    stale = surrogate_days.stale(desk.pair, expected, simulator.rules.stale)
+    assert surrogate_days.surprise(manager.pair, base, v, s) < 0.5
+    expected = surrogate_days.moved(manager.pair, base, v, s, x, dawn, curve=curves(s, manager.pair.bounds, manager.pair.size))
+    found, days = moved(manager, simulator, base, (v, s, x, dawn))
+    stale = surrogate_days.stale(manager.pair, expected, simulator.rules.stale)
     assert days == stale.sum()
     for name in ("v", "s", "x", "dawn", "curve"):
         assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-13, abs=1e-13), name
@@ -71,23 +70,23 @@ def test_slopes_follow_what_a_day_has_shown(desk: Desk, simulator: MultiscaleSim
 
 
 def test_slopes_are_measured_anew_where_a_day_is_a_surprise_or_far_from_the_last_look(
-    desk: Desk, simulator: MultiscaleSimulator
+    manager: BatchManager, simulator: MultiscaleSimulator
 ) -> None:
-    base, _ = some_base(desk, 3)
-    v, matters = base.v + 1e-3, surrogate_days.matters(desk.pair, base.s)
-    felt = np.flatnonzero(np.isfinite(desk.tolerances))[0]
-    off = np.where(np.arange(desk.ups) == felt, 0.6 * desk.tolerances, 0.0)
-    strong = replace(base, jacobian=np.where(np.isfinite(matters), 10 * matters, 0.0)[:, None] / desk.width)
-    for one, days in ((strong, desk.downs), (replace(strong, jacobian=0.0 * base.jacobian), 0)):
+    base, _ = some_base(manager, 3)
+    v, matters = base.v + 1e-3, surrogate_days.matters(manager.pair, base.s)
+    felt = np.flatnonzero(np.isfinite(manager.tolerances))[0]
+    off = np.where(np.arange(manager.ups) == felt, 0.6 * manager.tolerances, 0.0)
+    strong = replace(base, jacobian=np.where(np.isfinite(matters), 10 * matters, 0.0)[:, None] / manager.width)
+    for one, days in ((strong, manager.downs), (replace(strong, jacobian=0.0 * base.jacobian), 0)):
         s = surrogate_days.summaries_near(one, v) + off
-        assert moved(desk, simulator, one, (v, s, base.x, base.dawn))[1] == days
-    far = replace(strong, seen=base.v - np.arange(desk.downs))  # of the first direction nothing moved since
+        assert moved(manager, simulator, one, (v, s, base.x, base.dawn))[1] == days
+    far = replace(strong, seen=base.v - np.arange(manager.downs))  # of the first direction nothing moved since
     s = surrogate_days.summaries_near(far, v)
     stale = surrogate_days.stale(
-        desk.pair, surrogate_days.moved(desk.pair, far, v, s, base.x, base.dawn), simulator.rules.stale
+        manager.pair, surrogate_days.moved(manager.pair, far, v, s, base.x, base.dawn), simulator.rules.stale
     )
-    assert stale.tolist() == [False] + [True] * (desk.downs - 1)
-    assert moved(desk, simulator, far, (v, s, base.x, base.dawn))[1] == stale.sum()
+    assert stale.tolist() == [False] + [True] * (manager.downs - 1)
+    assert moved(manager, simulator, far, (v, s, base.x, base.dawn))[1] == stale.sum()
 
 
 # --- company ----------------------------------------------------------------------------------------------------------
@@ -128,8 +127,8 @@ def test_a_life_is_the_same_in_any_company(simulator: MultiscaleSimulator) -> No
 
 def test_what_lanes_cannot_do_is_done_one_by_one(simulator: MultiscaleSimulator) -> None:
     expected = lived(simulator, 150.0, GRAFTS)
-    hall = simulator.desk._of_thread.hall
-    hall.frame[[at.LIFE_ONE, at.LIFE_MANY, at.DAY_ONE, at.DAY_MANY]] = 0
+    workspace = simulator.manager._of_thread.workspace
+    workspace.frame.set(slow_one=0, slow_many=0, day_one=0, day_many=0)
     found = lived(simulator, 150.0, GRAFTS)
     assert same(found, expected)
 

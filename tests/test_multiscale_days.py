@@ -12,7 +12,7 @@ from two_clock_models import CELLS, MEALS, SUGAR, born, simulator_of
 from isletsim.codegen import compile_model
 from isletsim.codegen.evaluate_at import constant_values
 from isletsim.ensemble import answer
-from isletsim.multiscale import Desk, Pair
+from isletsim.multiscale import BatchManager, CompiledPair
 from isletsim.multiscale.day import LONGEST_STEP, Day, DayFailed, limits_of, schedule_of
 from isletsim.multiscale.day_kernels import between
 from isletsim.multiscale.step_control import Rules
@@ -74,18 +74,18 @@ def day_of(composition: Any, entries: Any = (), method: str = "explicit") -> tup
 def spent(day: Day, parameters: np.ndarray, midnight: np.ndarray, pace: float) -> tuple[np.ndarray, ...]:
     """A day: its summaries, the midnight at its end, and how far each summary's source is from closing."""
     life = compile_model(day.clocks.life)
-    desk = Desk(Pair(day.clocks, Rules(), life, day.model, 1e-8))
-    whole, v = np.zeros(life.parameters), parameters[desk.pair.day_places]
-    whole[: desk.pair.shared] = parameters[: desk.pair.shared]
-    none = np.zeros(desk.ups)
-    slopes = np.zeros((desk.ups, desk.downs)), np.zeros((len(midnight), desk.downs))
+    manager = BatchManager(CompiledPair(day.clocks, Rules(), life, day.model, 1e-8))
+    whole, v = np.zeros(life.parameters), parameters[manager.pair.day_places]
+    whole[: manager.pair.shared] = parameters[: manager.pair.shared]
+    none = np.zeros(manager.ups)
+    slopes = np.zeros((manager.ups, manager.downs)), np.zeros((len(midnight), manager.downs))
     base = Base(v, none, midnight, midnight, *slopes, none, v, pace, v)
-    (errand,) = answer([desk.settling(day, whole, base, v, midnight, 1, 1)])
-    if errand.failed is not None:
-        raise DayFailed(errand.failed)
-    summaries, evening, _, gap = desk.seen(errand)
-    gaps = errand.real[desk.row.gaps]
-    assert gap == (gaps / desk.tolerances).max()
+    (job,) = answer([manager.settle(day, whole, base, v, midnight, 1, 1)])
+    if job.failed is not None:
+        raise DayFailed(job.failed)
+    summaries, evening, _, gap = manager.last_day(job)
+    gaps = job.numbers[manager.row.gaps]
+    assert gap == (gaps / manager.tolerances).max()
     return summaries, evening, gaps
 
 

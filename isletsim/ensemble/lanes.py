@@ -173,5 +173,5 @@ def _frame(functions: LaneFunctions, model: CompiledModel) -> Record:
         if len(known) >= KEPT:
             known.clear()
         frame = known[key] = new_frame(model, functions.functions, functions.lanes)
-        frame.kept["code"] = functions
+        frame.held["code"] = functions
     return frame

@@ -77,7 +77,7 @@ class Errand(Protocol):
     done: bool
 
     @property
-    def desk(self) -> Desk:
+    def manager(self) -> Desk:
         """Where it is done."""
 
 
@@ -195,7 +195,7 @@ def _serve(living: Sequence[_Living[Any]]) -> None:
     for each in living:
         for place, errand in enumerate(each.asked):
             if each.answers[place] is None and not isinstance(errand, Run):
-                desks.setdefault(errand.desk, []).append((each, place))
+                desks.setdefault(errand.manager, []).append((each, place))
     for desk, waiting in desks.items():
         desk.advance([each.asked[place] for each, place in waiting], max(0, len(waiting) - ENDED))
         for each, place in waiting:
@@ -220,7 +220,7 @@ def answer(asked: Sequence[Question]) -> list[Any]:
         if isinstance(each, Run):
             groups.setdefault(_kind(each), []).append(place)
         else:
-            desks.setdefault(each.desk, []).append(each)
+            desks.setdefault(each.manager, []).append(each)
     for desk, errands in desks.items():
         desk.advance(errands)
     answers: list[Any] = list(asked)

@@ -7,7 +7,7 @@ has reached the next event, or when something happens that is rare: a day of whi
 again, a run that lanes cannot do, a model that has no lanes.
 """
 
-from isletsim.multiscale.batch import Desk, Errand
-from isletsim.multiscale.workspace import DRIVER, LOOK_AGAIN, Pair
+from isletsim.multiscale.batch import BatchManager, Job
+from isletsim.multiscale.workspace import DRIVER, LOOK_AGAIN, CompiledPair
 
-__all__ = ["DRIVER", "LOOK_AGAIN", "Desk", "Errand", "Pair"]
+__all__ = ["DRIVER", "LOOK_AGAIN", "BatchManager", "CompiledPair", "Job"]

@@ -1,4 +1,7 @@
-"""What lives have to do from one time to another, laid out for the machine; what the machine cannot do is done here."""
+"""Jobs of a composition: a slow model from one time to another, or some of its days, advanced many at a time.
+
+Native code advances the jobs (`batch_driver`); what it cannot do is done here.
+"""
 
 from __future__ import annotations
 
@@ -10,46 +13,46 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isletsim.ensemble import Run, alone, answer
-from isletsim.ensemble.lanes import address_of, of_its_own
 from isletsim.multiscale import state_layout as at
 from isletsim.multiscale.day import Day, DayFailed
+from isletsim.multiscale.state_layout import JobState
 from isletsim.multiscale.step_control import ClockCounts
 from isletsim.multiscale.surrogate import Base, curves
-from isletsim.multiscale.workspace import Card, Hall, Pair, card_of, make_hall
+from isletsim.multiscale.workspace import CompiledPair, Workspace, describe_day, make_workspace
 from isletsim.solver import Outcome, Schedule
+from isletsim.solver.struct import Record, address_of, new_record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Numbers = NDArray[np.float64]
-    Integers = NDArray[np.int64]
     Flags = NDArray[np.bool_]
 
-__all__ = ["Desk", "Errand"]
+__all__ = ["BatchManager", "Job"]
 
-MOST_CARDS = 1000  # that are remembered, since most subjects live alike
-_ANSWER = np.array([at.ANSWER_ROWS, at.ANSWER_STATE, at.ANSWER_STEPS, at.ANSWER_FAILED, at.ASKS_PYTHON, at.STATUS])
+MOST_DESCRIPTORS = 1000  # that are remembered, since most subjects have the same days
 _NONE = np.empty(0)
 _NOTHING = Schedule.empty()
-_TALLY = np.array([at.DAYS, at.PERTURBED, at.BATCHES, at.MACRO, at.REJECTED, at.INNER])
 
 
 @dataclass(slots=True, eq=False)
-class Errand:
-    """A life on its way, or some days of it: its row in the machine, and what the addresses in that row lead to.
+class Job:
+    """A slow model on its way, or some of its days: its state in native code, and the arrays that this leads to.
 
     Attributes
     ----------
+    numbers : its vectors, one after the other (`CompiledPair.row`).
+    known : which directions have slopes.
     save, rows : times of records, and the records. answer : what Python answered last.
     agenda : what happens on the way.
-    failed : the run that failed, if the errand ended with one.
+    failed : the run that failed, if the job ended with one.
     """
 
-    desk: Desk
+    manager: BatchManager
     day: Day
-    card: Card
-    whole: Integers
-    real: Numbers
+    descriptor: Record
+    state: Record
+    numbers: Numbers
     save: Numbers
     rows: Numbers
     agenda: Schedule
@@ -58,19 +61,19 @@ class Errand:
     failed: Outcome | None = None
 
 
-class Desk:
-    """Where the lives of one composition are sent on their way; threads share it, and each has a hall of its own."""
+class BatchManager:
+    """Advances the jobs of one composition; threads share it, and each has a workspace of its own."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: CompiledPair) -> None:
         self.pair = pair
         self.downs, self.ups, self.width = pair.downs, pair.ups, pair.width
         self.tolerances, self.places, self.row = pair.tolerances, pair.places, pair.row
-        self._cards: dict[int, tuple[Day, Card]] = {}
+        self._descriptors: dict[int, tuple[Day, Record]] = {}
         self._of_thread = threading.local()
 
-    # --- errands ---
+    # --- jobs ---
 
-    def stretch(
+    def macro_steps(
         self,
         day: Day,
         state: Numbers,
@@ -82,230 +85,242 @@ class Desk:
         save: Numbers,
         agenda: Schedule,
         happened: int,
-    ) -> Errand:
-        """The life from one time to another, with records between them, and what happens until then; `happened` stops
-        of the agenda are past.
+    ) -> Job:
+        """Return the job of a slow model from one time to another, with records between them and what happens then.
+
+        `happened` stops of the agenda are past.
         """
-        errand = self._errand(day, parameters, base, agenda)
-        whole, real, row = errand.whole, errand.real, self.row
-        real[row.state] = state
+        job = self._job(day, parameters, base, agenda)
+        job.numbers[self.row.state] = state
         time, last = span
         following = agenda.times.item(happened) if happened < len(agenda.times) else np.inf
-        real[at.TIME], real[at.LAST], real[at.END], real[at.STEP] = time, last, min(following, last), step
         if following <= time:
             phase = at.HAPPEN
         else:
             phase = at.ARRIVED if base.today is not None and base.today.drift is None else at.LENGTHEN
-        whole[at.WHOLES : at.WHOLES + self.downs] = known
-        errand.save, errand.rows = np.ascontiguousarray(save), np.full((len(save), self.pair.life.outputs), np.nan)
-        whole[[at.PHASE, at.HAPPENED, at.SAVES, at.SAVE_AT, at.RECORDS_AT]] = (
-            phase,
-            happened,
-            len(save),
-            address_of(errand.save),
-            address_of(errand.rows),
+        self._set_known(job, known)
+        job.save, job.rows = np.ascontiguousarray(save), np.full((len(save), self.pair.life.outputs), np.nan)
+        job.state.set(
+            time=time,
+            last=last,
+            end=min(following, last),
+            step=step,
+            phase=phase,
+            stops_done=happened,
+            saves=len(save),
+            save=job.save,
+            records=job.rows,
         )
-        return errand
+        return job
 
-    def settling(
-        self, day: Day, parameters: Numbers, base: Base, v: Numbers, x: Numbers, least: int, most: int
-    ) -> Errand:
-        """Real days that read v until one closes, from a midnight x."""
-        errand = self._errand(day, parameters, base)
-        errand.real[self.row.target], errand.real[self.row.morning] = v, x
-        places = [at.PHASE, at.THEN, at.LEAST, at.MOST]
-        errand.whole[places] = (at.LOOK, at.OVER, least, most)
-        return errand
+    def settle(self, day: Day, parameters: Numbers, base: Base, v: Numbers, x: Numbers, least: int, most: int) -> Job:
+        """Return the job of real days with inputs v until one closes, from a midnight x."""
+        job = self._job(day, parameters, base)
+        job.numbers[self.row.target], job.numbers[self.row.start_midnight] = v, x
+        job.state.set(phase=at.LOOK, then=at.OVER, least=least, most=most)
+        return job
 
-    def moving(
+    def move(
         self, day: Day, parameters: Numbers, base: Base, known: Flags, v: Numbers, s: Numbers, x: Numbers, dawn: Numbers
-    ) -> Errand:
-        """The base to a real day that read v, with summaries s, from the midnight `dawn` to x."""
-        errand = self._errand(day, parameters, base)
-        real, row = errand.real, self.row
-        real[row.target], real[row.morning], real[row.day], real[row.evening] = v, dawn, s, x
-        errand.whole[at.WHOLES : at.WHOLES + self.downs] = known
-        errand.whole[[at.PHASE, at.NEXT]] = at.MOVE, at.OVER
-        return errand
+    ) -> Job:
+        """Return the job that moves a surrogate to a real day with inputs v and summaries s, from midnight `dawn` to x."""
+        job = self._job(day, parameters, base)
+        numbers, row = job.numbers, self.row
+        numbers[row.target], numbers[row.start_midnight] = v, dawn
+        numbers[row.day_summaries], numbers[row.end_midnight] = s, x
+        self._set_known(job, known)
+        job.state.set(phase=at.MOVE, next=at.OVER)
+        return job
 
-    def _errand(self, day: Day, parameters: Numbers, base: Base, agenda: Schedule = _NOTHING) -> Errand:
-        whole, real, row = of_its_own(at.WHOLES + 2 * self.downs), np.zeros(self.pair.length), self.row
-        real[row.parameters] = parameters
-        real[row.v], real[row.s], real[row.x], real[row.dawn] = base.v, base.s, base.x, base.dawn
-        real[row.jacobian], real[row.orbit] = base.jacobian.ravel(), base.orbit.ravel()
-        real[row.curve], real[row.seen], real[row.paced] = base.curve, base.seen, base.paced
-        real[at.PACE] = base.pace
-        card = self._card(day)
-        whole[[at.CARD, at.FRESH, at.AGENDA]] = address_of(card.whole), base.fresh, address_of(agenda.head)
-        return Errand(self, day, card, whole, real, _NONE, _NONE, agenda)
+    def _job(self, day: Day, parameters: Numbers, base: Base, agenda: Schedule = _NOTHING) -> Job:
+        numbers, row = np.zeros(self.pair.length), self.row
+        numbers[row.parameters] = parameters
+        numbers[row.day_inputs], numbers[row.summaries] = base.v, base.s
+        numbers[row.midnight_state], numbers[row.initial_midnight] = base.x, base.dawn
+        numbers[row.jacobian], numbers[row.midnight_jacobian] = base.jacobian.ravel(), base.orbit.ravel()
+        numbers[row.curvature], numbers[row.measured_at], numbers[row.step_chosen_at] = base.curve, base.seen, base.paced
+        descriptor, first = self._descriptor(day), address_of(numbers)
+        state = new_record(
+            JobState,
+            day=descriptor,
+            fresh=base.fresh,
+            agenda=agenda.head,
+            day_step=base.pace,
+            known=np.zeros(self.downs, np.int64),
+            wanted=np.zeros(self.downs, np.int64),
+            **{name: first + 8 * place.start for name, place in vars(row).items()},
+        )
+        return Job(self, day, descriptor, state, numbers, _NONE, _NONE, agenda)
 
-    def _card(self, day: Day) -> Card:
-        known = self._cards.get(id(day))
+    def _set_known(self, job: Job, known: Flags) -> None:
+        job.state.held["known"][:] = known
+
+    def _descriptor(self, day: Day) -> Record:
+        known = self._descriptors.get(id(day))
         if known is None:
-            if len(self._cards) >= MOST_CARDS:
-                self._cards.clear()
-            known = self._cards[id(day)] = day, card_of(day)
+            if len(self._descriptors) >= MOST_DESCRIPTORS:
+                self._descriptors.clear()
+            known = self._descriptors[id(day)] = day, describe_day(day)
         return known[1]
 
-    def known(self, errand: Errand) -> Flags:
-        """Which directions have slopes."""
-        return np.asarray(errand.whole[at.WHOLES : at.WHOLES + self.downs] != 0)
+    # --- what a job came to ---
 
-    def base(self, errand: Errand) -> Base:
-        """The base that an errand came to."""
-        real, row = errand.real, self.row
+    def known(self, job: Job) -> Flags:
+        """Return which directions have slopes."""
+        return np.asarray(job.state.held["known"] != 0)
+
+    def base(self, job: Job) -> Base:
+        """Return the surrogate that a job came to."""
+        numbers, row = job.numbers, self.row
         return Base(
-            real[row.v],
-            real[row.s],
-            real[row.x],
-            real[row.dawn],
-            real[row.jacobian].reshape(self.ups, self.downs),
-            real[row.orbit].reshape(self.pair.midnight, self.downs),
-            real[row.curve],
-            real[row.seen],
-            real.item(at.PACE),
-            real[row.paced],
-            bool(errand.whole[at.FRESH]),
+            numbers[row.day_inputs],
+            numbers[row.summaries],
+            numbers[row.midnight_state],
+            numbers[row.initial_midnight],
+            numbers[row.jacobian].reshape(self.ups, self.downs),
+            numbers[row.midnight_jacobian].reshape(self.pair.midnight, self.downs),
+            numbers[row.curvature],
+            numbers[row.measured_at],
+            job.state.day_step,
+            numbers[row.step_chosen_at],
+            bool(job.state.fresh),
         )
 
-    def count(self, counts: ClockCounts, errand: Errand) -> None:
-        """Adds the work of an errand."""
-        days, perturbed, batches, steps, rejected, inner = errand.whole[_TALLY].tolist()
-        counts.days += days
-        counts.perturbed += perturbed
-        counts.batches += batches
-        counts.steps += steps
-        counts.rejected += rejected
-        counts.inner += inner
+    def count(self, counts: ClockCounts, job: Job) -> None:
+        """Add the work of a job."""
+        state = job.state
+        counts.days += state.days
+        counts.perturbed += state.perturbed
+        counts.batches += state.batches
+        counts.steps += state.macro_steps
+        counts.rejected += state.rejected
+        counts.inner += state.inner_steps
 
-    def seen(self, errand: Errand) -> tuple[Numbers, Numbers, Numbers, float]:
-        """The day that was looked at last: its summaries, the midnights at its end and at its beginning, and how far
-        it is from closing, in tolerances.
+    def last_day(self, job: Job) -> tuple[Numbers, Numbers, Numbers, float]:
+        """Return the last real day: its summaries, the midnights at its end and at its beginning, and how far it is
+        from closing, in tolerances.
         """
-        real, row = errand.real, self.row
-        return real[row.day], real[row.evening], real[row.morning], real.item(at.DAY_GAP)
+        numbers, row = job.numbers, self.row
+        return numbers[row.day_summaries], numbers[row.end_midnight], numbers[row.start_midnight], job.state.day_gap
 
-    def life(self, errand: Errand) -> tuple[Numbers, Numbers, float, float]:
-        """Where an errand's life stands: its state, its parameters, the length of its next step, and when that is."""
-        real, row = errand.real, self.row
-        return real[row.state], real[row.parameters], real.item(at.STEP), real.item(at.TIME)
+    def slow_state(self, job: Job) -> tuple[Numbers, Numbers, float, float]:
+        """Return the state and the parameters of the slow model, the length of its next step, and the time."""
+        return job.numbers[self.row.state], job.numbers[self.row.parameters], job.state.step, job.state.time
 
-    def spell(self, errand: Errand) -> bool:
-        """Whether days one by one are cheaper than the steps that an errand would have gone on with."""
-        return bool(errand.whole[at.SPELL])
+    def needs_daily_run(self, job: Job) -> bool:
+        """Return whether days one by one are cheaper than the steps that a job would have gone on with."""
+        return bool(job.state.daily_run)
 
-    def happened(self, errand: Errand) -> tuple[int, Numbers | None, bool]:
-        """How many stops of the agenda are past; what the day read before the last of them, if that moved it; and
-        whether so far that days have to be lived one by one.
+    def happened(self, job: Job) -> tuple[int, Numbers | None, bool]:
+        """Return how many stops of the agenda are past; the inputs of the day before the last of them, if that moved
+        them; and whether so far that days have to be simulated one by one.
         """
-        whole = errand.whole
-        before = errand.real[self.row.target] if whole[at.MOVED] else None
-        return whole.item(at.HAPPENED), before, bool(whole[at.SETTLE])
+        before = job.numbers[self.row.target] if job.state.moved else None
+        return job.state.stops_done, before, bool(job.state.settle)
 
-    def records(self, errand: Errand) -> Numbers:
-        """The records that an errand's life came to."""
-        return errand.rows[: errand.whole.item(at.DONE_ROWS)]
+    def records(self, job: Job) -> Numbers:
+        """Return the records that a job came to."""
+        return job.rows[: job.state.done_rows]
 
-    # --- on their way ---
+    # --- advancing ---
 
-    def advance(self, errands: Sequence[Errand], fewest: int = 0) -> None:
-        """Lets errands go on until so few are not done."""
-        going = [each for each in errands if not each.done]
+    def advance(self, jobs: Sequence[Job], fewest: int = 0) -> None:
+        """Advance jobs until no more than `fewest` are not done."""
+        going = [each for each in jobs if not each.done]
         while len(going) > fewest:
-            self._hall(going).run([(each.whole, each.real) for each in going], fewest)
+            self._workspace(going).run([each.state for each in going], fewest)
             asking = []
             for each in going:
-                status = each.whole.item(at.STATUS)
-                if status == at.PACED:
-                    self._pace(each)
+                status = each.state.status
+                if status == at.NEEDS_STEP:
+                    self._choose_step(each)
                 elif status == at.DONE:
                     each.done, each.failed = True, None
                 elif status == at.FAILED:
                     each.done = True
-                elif each.whole.item(at.ASKS_PYTHON):
+                elif each.state.needs_python:
                     asking.append(each)
-            self._answered([each for each in asking if each.whole.item(at.STATUS) == at.LIFE])
+            self._run_slow([each for each in asking if each.state.status == at.SLOW_RUN])
             for each in asking:
-                if each.whole.item(at.STATUS) == at.DAY:
-                    self._live_days(each)
+                if each.state.status == at.DAYS:
+                    self._run_days(each)
             going = [each for each in going if not each.done]
 
     def split(self, outputs: Numbers) -> tuple[Numbers, Numbers]:
-        """What the day reads, and the summaries, out of rows of outputs."""
+        """Return the inputs of the day, and the summaries, out of rows of outputs."""
         return outputs[..., -self.downs - self.ups : -self.ups], outputs[..., -self.ups :]
 
     def curves(self, s: Numbers) -> Numbers:
-        """The curves of a base with these summaries."""
+        """Return the curvatures of a surrogate with these summaries."""
         return curves(s, self.pair.bounds, self.pair.size)
 
-    def reads(self, parameters: Numbers, v: Numbers) -> Numbers:
-        """The day's parameters, from those of the life and what the day reads of it."""
+    def day_parameters(self, parameters: Numbers, v: Numbers) -> Numbers:
+        """Return the day's parameters, from those of the slow model and the inputs of the day."""
         found = np.empty(self.pair.day.parameters)
         found[: self.pair.shared] = parameters[: self.pair.shared]
         found[self.pair.day_places] = v
         return found
 
-    def paced(self, day: Day, parameters: Numbers, v: Numbers, x: Numbers, pace: float) -> float:
-        """A pace that suits days that read v; the present one where it does."""
-        suited = day.pace(self.reads(parameters, v), x)
+    def day_step(self, day: Day, parameters: Numbers, v: Numbers, x: Numbers, pace: float) -> float:
+        """Return a fixed step that suits days with inputs v; the present one if it does."""
+        suited = day.pace(self.day_parameters(parameters, v), x)
         return pace if 0.8 * suited <= pace <= 1.08 * suited else suited
 
-    def _pace(self, errand: Errand) -> None:
-        """The machine asks for the pace of days that read the target."""
-        real, row = errand.real, self.row
-        target, morning = real[row.target], real[row.morning]
-        real[at.PACE] = self.paced(errand.day, real[row.parameters], target, morning, real.item(at.PACE))
-        real[row.paced] = target
-        errand.whole[at.STATUS] = at.GOING
+    def _choose_step(self, job: Job) -> None:
+        """Choose the fixed step of days with the target's inputs."""
+        numbers, row, state = job.numbers, self.row, job.state
+        target, morning = numbers[row.target], numbers[row.start_midnight]
+        state.day_step = self.day_step(job.day, numbers[row.parameters], target, morning, state.day_step)
+        numbers[row.step_chosen_at] = target
+        state.status = at.GOING
 
-    def _answered(self, errands: Sequence[Errand]) -> None:
-        """Runs of the life that lanes could not do."""
-        runs = [self._run(each) for each in errands]
-        for errand, outcome in zip(errands, answer(runs), strict=True):
+    def _run_slow(self, jobs: Sequence[Job]) -> None:
+        """Run slow models that lanes could not do."""
+        runs = [self._run(each) for each in jobs]
+        for job, outcome in zip(jobs, answer(runs), strict=True):
             if outcome.reason.failed:
-                errand.failed = outcome
-            self._tell(errand, outcome.outputs, outcome.state, outcome.counts.steps, failed=outcome.reason.failed)
+                job.failed = outcome
+            self._tell(job, outcome.outputs, outcome.state, outcome.counts.steps, failed=outcome.reason.failed)
 
-    def _run(self, errand: Errand) -> Run:
-        real, whole, row = errand.real, errand.whole, self.row
-        begin, end = real.item(at.RUN_BEGIN), real.item(at.RUN_END)
-        if whole[at.PHASE] == at.LOOKED_AHEAD:
+    def _run(self, job: Job) -> Run:
+        numbers, state, row = job.numbers, job.state, self.row
+        begin, end = state.run_begin, state.run_end
+        if state.phase == at.LOOKED_AHEAD:
             save = np.array([begin, begin + 0.5 * (end - begin), max(begin, end - 1.0), end])
         else:
-            done = whole.item(at.DONE_ROWS)
-            save = np.minimum(errand.save[done : done + whole.item(at.ASKED)], end)
-        return Run(self.pair.life, real[row.state], real[row.parameters], begin, end, save, self.pair.rtol)
+            save = np.minimum(job.save[state.done_rows : state.done_rows + state.asked], end)
+        return Run(self.pair.life, numbers[row.state], numbers[row.parameters], begin, end, save, self.pair.rtol)
 
-    def _live_days(self, errand: Errand) -> None:
-        """Days that lanes could not do, or whose steps follow the error."""
-        real, row, count = errand.real, self.row, errand.whole.item(at.ASKED)
-        v = real[row.asked_v].reshape(self.pair.most, -1)[:count]
-        x = real[row.asked_x].reshape(self.pair.most, -1)[:count]
-        parameters, pace = real[row.parameters], real.item(at.PACE)
-        reads = [self.reads(parameters, each) for each in v]
-        days = [errand.day.asked(each, start, pace) for each, start in zip(reads, x, strict=True)]
+    def _run_days(self, job: Job) -> None:
+        """Run days that lanes could not do, or whose steps follow the error."""
+        numbers, row, count = job.numbers, self.row, job.state.asked
+        v = numbers[row.asked_inputs].reshape(self.pair.most, -1)[:count]
+        x = numbers[row.asked_midnights].reshape(self.pair.most, -1)[:count]
+        reads = [self.day_parameters(numbers[row.parameters], each) for each in v]
+        days = [job.day.asked(each, start, job.state.day_step) for each, start in zip(reads, x, strict=True)]
         try:
-            outcomes = alone(errand.day.finished(days))
+            outcomes = alone(job.day.finished(days))
         except DayFailed as failure:
-            errand.failed, errand.done = failure.outcome, True
+            job.failed, job.done = failure.outcome, True
             return
         steps = sum(each.counts.steps for each in outcomes)
         outputs = np.concatenate([each.outputs for each in outcomes])
-        self._tell(errand, outputs, np.concatenate([each.state for each in outcomes]), steps)
+        self._tell(job, outputs, np.concatenate([each.state for each in outcomes]), steps)
 
-    def _tell(self, errand: Errand, outputs: Numbers, state: Numbers, steps: int, *, failed: bool = False) -> None:
-        """Gives an errand the answer it waits for."""
-        rows, ends = errand.answer = np.ascontiguousarray(outputs), np.ascontiguousarray(state)
-        whole = errand.whole
-        whole[_ANSWER] = address_of(rows), address_of(ends), steps, failed, 0, at.GOING
+    def _tell(self, job: Job, outputs: Numbers, state: Numbers, steps: int, *, failed: bool = False) -> None:
+        """Give a job the answer it waits for."""
+        rows, ends = job.answer = np.ascontiguousarray(outputs), np.ascontiguousarray(state)
+        job.state.set(
+            answer_rows=rows, answer_state=ends, answer_steps=steps, answer_failed=failed, needs_python=0, status=at.GOING
+        )
         if failed:
-            whole[at.ASKED] = len(rows)
+            job.state.asked = len(rows)
 
-    def _hall(self, errands: Sequence[Errand]) -> Hall:
-        """The hall of this thread, with room for what these errands may ask."""
-        hall: Hall | None = getattr(self._of_thread, "hall", None)
-        records = max(max((len(each.save) for each in errands), default=0), 4)
-        days = max((each.card.records for each in errands), default=0)
-        if hall is None or hall.records < records or hall.day_records < days * self.pair.room:
-            hall = self._of_thread.hall = make_hall(self.pair, 2 * records, days * self.pair.room)
-        return hall
+    def _workspace(self, jobs: Sequence[Job]) -> Workspace:
+        """Return the workspace of this thread, with room for what these jobs may ask."""
+        found: Workspace | None = getattr(self._of_thread, "workspace", None)
+        records = max(max((len(each.save) for each in jobs), default=0), 4)
+        days = max((each.descriptor.rows for each in jobs), default=0)
+        if found is None or found.records < records or found.day_records < days * self.pair.room:
+            found = self._of_thread.workspace = make_workspace(self.pair, 2 * records, days * self.pair.room)
+        return found

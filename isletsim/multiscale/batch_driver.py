@@ -1,4 +1,4 @@
-"""Many lives at once: what most of them wait for is laid out for the lanes and answered, round by round."""
+"""Many jobs at once: what most of them wait for is laid out for the lanes and answered, round by round."""
 
 from __future__ import annotations
 
@@ -6,154 +6,160 @@ import math
 
 from isletsim.ensemble import FEW
 from isletsim.multiscale import state_layout as at
-from isletsim.multiscale.day_kernels import copy
+from isletsim.multiscale.day_kernels import copy, day_at
 from isletsim.multiscale.macro_step import proceed
-from isletsim.solver import lane_frame as lane
-from isletsim.solver.kernels import INTEGERS, Integers, call_driver, compiled, integers, merged, offset, reals, types
-from isletsim.solver.lane_frame import LANES
+from isletsim.multiscale.state_layout import BatchFrame, JobState
+from isletsim.solver.frame import DONE, LANES, Frame, ScheduleHead
+from isletsim.solver.intrinsics import call_driver, compiled, integers, merged, offset, struct_at
+from isletsim.solver.struct import layout_of
 
 __all__ = ["run_macro"]
 
+job_at = struct_at(JobState)
+frame_at = struct_at(Frame)  # single fields are at the same places for any number of lanes
+HEAD = len(layout_of(ScheduleHead).fields)
+RESULT, EXCEPTION = (layout_of(Frame).fields[name].offset for name in ("result", "exception"))
+
+
+@compiled
+def job_of(frame: BatchFrame, number: int) -> JobState:
+    """Return a job under way."""
+    return job_at(frame.job_states[number])  # type: ignore[no-any-return]
+
 
 @merged
-def lay_out_life(frame: Integers, count: int) -> int:
-    """Lays out what a life asks: a run of the life, at the place `count` of the tables."""
-    real = reals(integers(frame[at.ROWS_REAL])[integers(frame[at.CHOSEN])[count]])
-    whole = integers(integers(frame[at.ROWS_WHOLE])[integers(frame[at.CHOSEN])[count]])
-    states, parameters = frame[at.STATES], frame[at.PARAMETERS]
-    copy(offset(reals(frame[at.STARTS]), count * states), offset(real, frame[at.AT_STATE]), states)
-    copy(offset(reals(frame[at.VALUES]), count * parameters), offset(real, frame[at.AT_PARAMETERS]), parameters)
-    begin, end = real[at.RUN_BEGIN], real[at.RUN_END]
-    spans = offset(reals(frame[at.SPANS]), 2 * count)
-    spans[0], spans[1] = begin, end
-    first = integers(frame[at.FIRST_ROWS])[count]
-    saves = offset(reals(frame[at.SAVE]), first + count)  # behind each list stands one number more
-    if whole[at.PHASE] == at.LOOKED_AHEAD:
+def lay_out_slow_run(frame: BatchFrame, count: int) -> int:
+    """Lay out the run of the slow model that a job asks for, at the place `count` of the tables."""
+    job = job_of(frame, frame.chosen[count])
+    copy(offset(frame.starts, count * frame.states), job.state, frame.states)
+    copy(offset(frame.values, count * frame.parameters), job.parameters, frame.parameters)
+    begin, end = job.run_begin, job.run_end
+    frame.spans[2 * count], frame.spans[2 * count + 1] = begin, end
+    first = frame.first_rows[count]
+    saves = offset(frame.save, first + count)  # behind each list is one number more
+    if job.phase == at.LOOKED_AHEAD:
         saves[0], saves[1], saves[2], saves[3] = begin, begin + 0.5 * (end - begin), max(begin, end - 1.0), end
     else:
-        wanted = offset(reals(whole[at.SAVE_AT]), whole[at.DONE_ROWS])
-        for index in range(whole[at.ASKED]):
-            saves[index] = min(wanted[index], end)
-    saves[whole[at.ASKED]] = math.inf
-    integers(frame[at.FIRST_SAVES])[count] = frame[at.SAVE] // 8 + first + count  # counted from address 0
-    return first + whole[at.ASKED]
+        for index in range(job.asked):
+            saves[index] = min(job.save[job.done_rows + index], end)
+    saves[job.asked] = math.inf
+    frame.first_saves[count] = frame.save_address // 8 + first + count  # counted from address 0
+    return first + job.asked
 
 
 @merged
-def lay_out_days(frame: Integers, count: int) -> int:
-    """Lays out what a life asks: days, from the place `count` of the tables."""
-    real = reals(integers(frame[at.ROWS_REAL])[integers(frame[at.CHOSEN])[count]])
-    whole = integers(integers(frame[at.ROWS_WHOLE])[integers(frame[at.CHOSEN])[count]])
-    card = integers(whole[at.CARD])
-    downs, midnight, parameters = frame[at.DOWNS], frame[at.MIDNIGHT], frame[at.DAY_PARAMETERS]
-    row = integers(frame[at.FIRST_ROWS])[count]
-    for number in range(whole[at.ASKED]):
+def lay_out_days(frame: BatchFrame, count: int) -> int:
+    """Lay out the days that a job asks for, from the place `count` of the tables."""
+    job = job_of(frame, frame.chosen[count])
+    day = day_at(job.day)
+    downs, midnight, parameters = frame.input_count, frame.midnight, frame.day_parameters
+    row = frame.first_rows[count]
+    for number in range(job.asked):
         place = count + number
-        start = offset(reals(frame[at.STARTS]), place * frame[at.DAY_STATES])
-        copy(start, offset(real, frame[at.AT_ASKED_X] + number * midnight), midnight)
-        for index in range(midnight, frame[at.DAY_STATES]):
+        start = offset(frame.starts, place * frame.day_states)
+        copy(start, offset(job.asked_midnights, number * midnight), midnight)
+        for index in range(midnight, frame.day_states):
             start[index] = 0.0  # integrals
-        values = offset(reals(frame[at.VALUES]), place * parameters)
-        copy(values, offset(real, frame[at.AT_PARAMETERS]), frame[at.SHARED])
+        values = offset(frame.values, place * parameters)
+        copy(values, job.parameters, frame.shared)
         for j in range(downs):
-            values[integers(frame[at.DAY_PLACES])[j]] = real[frame[at.AT_ASKED_V] + number * downs + j]
-        for index in range(6):
-            integers(frame[at.HEADS])[6 * place + index] = card[at.CARD_HEAD + index]
-        spans = offset(reals(frame[at.SPANS]), 2 * place)
-        spans[0], spans[1] = 0.0, 1.0
-        reals(frame[at.STEPS])[place] = real[at.PACE]
-        integers(frame[at.FIRST_SAVES])[place] = card[at.CARD_SAVE] // 8
-        integers(frame[at.FIRST_ROWS])[place] = row
-        row += card[at.CARD_ROWS]
+            values[frame.day_places[j]] = job.asked_inputs[number * downs + j]
+        for index in range(HEAD):
+            frame.heads[HEAD * place + index] = integers(day.schedule)[index]
+        frame.spans[2 * place], frame.spans[2 * place + 1] = 0.0, 1.0
+        frame.steps[place] = job.day_step
+        frame.first_saves[place] = day.save // 8
+        frame.first_rows[place] = row
+        row += day.rows
     return row
 
 
 @merged
-def lay_out(frame: Integers, kind: int) -> int:
-    """Lays out what is asked by all who wait for runs of the life, or for days, as far as there is room.
+def lay_out(frame: BatchFrame, kind: int) -> int:
+    """Lay out what is asked by all that wait for slow runs, or for days, as far as there is room.
 
-    Returns how many runs that are.
+    Return how many runs that are.
     """
     count, row = 0, 0
-    room = frame[at.DAY_RECORDS] if kind == at.DAY else frame[at.RECORDS]
-    for life in range(frame[at.LIVES]):
-        whole = integers(integers(frame[at.ROWS_WHOLE])[life])
-        if whole[at.STATUS] != kind or whole[at.ASKS_PYTHON] != 0:
+    room = frame.day_record_room if kind == at.DAYS else frame.record_room
+    for number in range(frame.jobs):
+        job = job_of(frame, number)
+        if job.status != kind or job.needs_python != 0:
             continue
-        runs, records = 1, whole[at.ASKED]
-        if kind == at.DAY:
-            runs, records = whole[at.ASKED], whole[at.ASKED] * integers(whole[at.CARD])[at.CARD_ROWS]
-            if not reals(integers(frame[at.ROWS_REAL])[life])[at.PACE] > 0.0:
-                whole[at.ASKS_PYTHON] = 1  # days whose steps follow the error
+        runs, records = 1, job.asked
+        if kind == at.DAYS:
+            runs, records = job.asked, job.asked * day_at(job.day).rows
+            if not job.day_step > 0.0:
+                job.needs_python = 1  # days whose steps follow the error
                 continue
-        if count + runs > frame[at.ROOM] or row + records > room:
+        if count + runs > frame.room or row + records > room:
             break
-        integers(frame[at.CHOSEN])[count] = life
-        integers(frame[at.FIRST_ROWS])[count] = row
-        row = lay_out_days(frame, count) if kind == at.DAY else lay_out_life(frame, count)
+        frame.chosen[count] = number
+        frame.first_rows[count] = row
+        row = lay_out_days(frame, count) if kind == at.DAYS else lay_out_slow_run(frame, count)
         count += runs
     return count
 
 
 @merged
-def take(frame: Integers, kind: int, count: int, done: int) -> None:
-    """The answers to so many runs; what lanes could not do is left to Python."""
-    outputs, states = frame[at.OUTPUTS], frame[at.STATES]
-    if kind == at.DAY:
-        outputs, states = frame[at.DAY_OUTPUTS], frame[at.DAY_STATES]
+def take(frame: BatchFrame, kind: int, count: int, done: int) -> None:
+    """Give the answers to so many runs to their jobs; what lanes could not do is left to Python."""
+    outputs, states = frame.outputs, frame.states
+    if kind == at.DAYS:
+        outputs, states = frame.day_outputs, frame.day_states
     place = 0
     while place < count:
-        whole = integers(integers(frame[at.ROWS_WHOLE])[integers(frame[at.CHOSEN])[place]])
-        whole[at.ANSWER_ROWS] = frame[at.KEPT] + 8 * outputs * integers(frame[at.FIRST_ROWS])[place]
-        whole[at.ANSWER_STATE] = frame[at.ENDS] + 8 * states * place
-        whole[at.ANSWER_STEPS] = 0
-        whole[at.ANSWER_FAILED] = 0
-        whole[at.ASKS_PYTHON] = 1 - done
-        for number in range(place, place + (whole[at.ASKED] if kind == at.DAY else 1)):
-            if done == 0 or integers(frame[at.REASONS])[number] != lane.DONE:
-                whole[at.ASKS_PYTHON] = 1
+        job = job_of(frame, frame.chosen[place])
+        job.answer_rows = offset(frame.kept, outputs * frame.first_rows[place])
+        job.answer_state = offset(frame.ends, states * place)
+        job.answer_steps = 0
+        job.answer_failed = 0
+        job.needs_python = 1 - done
+        for number in range(place, place + (job.asked if kind == at.DAYS else 1)):
+            if done == 0 or frame.reasons[number] != DONE:
+                job.needs_python = 1
             else:
-                whole[at.ANSWER_STEPS] += integers(frame[at.COUNTS])[2 * number]
+                job.answer_steps += frame.counts[2 * number]
             place += 1
-        if whole[at.ASKS_PYTHON] == 0:
-            whole[at.STATUS] = at.GOING
+        if job.needs_python == 0:
+            job.status = at.GOING
 
 
 @merged
-def behind(frame: Integers) -> int:
-    """What the life waits for that is furthest behind."""
-    kind, time = at.LIFE, math.inf
-    for life in range(frame[at.LIVES]):
-        whole, real = integers(integers(frame[at.ROWS_WHOLE])[life]), reals(integers(frame[at.ROWS_REAL])[life])
-        waiting = whole[at.STATUS] == at.LIFE or whole[at.STATUS] == at.DAY
-        if waiting and whole[at.ASKS_PYTHON] == 0 and real[at.TIME] < time:
-            kind, time = whole[at.STATUS], real[at.TIME]
+def behind(frame: BatchFrame) -> int:
+    """Return what the job waits for that is furthest behind in time."""
+    kind, time = at.SLOW_RUN, math.inf
+    for number in range(frame.jobs):
+        job = job_of(frame, number)
+        waiting = job.status == at.SLOW_RUN or job.status == at.DAYS
+        if waiting and job.needs_python == 0 and job.time < time:
+            kind, time = job.status, job.time
     return kind
 
 
-@compiled(types.int64(INTEGERS))
-def run_macro(frame: Integers) -> int:
-    """Lives go on until so few wait for the lanes as may be left."""
+@compiled
+def run_macro(frame: BatchFrame) -> int:
+    """Advance jobs until no more than `fewest` wait for the lanes."""
     while True:
-        lives, days = 0, 0
-        for life in range(frame[at.LIVES]):
-            whole = integers(integers(frame[at.ROWS_WHOLE])[life])
-            proceed(frame, whole, reals(integers(frame[at.ROWS_REAL])[life]))
-            if whole[at.ASKS_PYTHON] == 0:
-                lives += 1 if whole[at.STATUS] == at.LIFE else 0
-                days += 1 if whole[at.STATUS] == at.DAY else 0
-        if lives + days <= frame[at.FEWEST]:
+        slow, days = 0, 0
+        for number in range(frame.jobs):
+            job = job_of(frame, number)
+            proceed(frame, job)
+            if job.needs_python == 0:
+                slow += 1 if job.status == at.SLOW_RUN else 0
+                days += 1 if job.status == at.DAYS else 0
+        if slow + days <= frame.fewest:
             return 0
-        kind = at.LIFE if lives >= days else at.DAY
-        if lives + days <= LANES:
+        kind = at.SLOW_RUN if slow >= days else at.DAYS
+        if slow + days <= LANES:
             kind = behind(frame)
-        one, many = frame[at.DAY_ONE], frame[at.DAY_MANY]
-        if kind == at.LIFE:
-            one, many = frame[at.LIFE_ONE], frame[at.LIFE_MANY]
+        one, many = frame.day_one, frame.day_many
+        if kind == at.SLOW_RUN:
+            one, many = frame.slow_one, frame.slow_many
         count = lay_out(frame, kind)
-        chosen, drive = (one, frame[at.DRIVE_ONE]) if count <= FEW else (many, frame[at.DRIVE_MANY])
+        chosen, drive = (one, frame.drive_one) if count <= FEW else (many, frame.drive_many)
         if chosen != 0 and count > 0:
-            integers(frame[at.COUNTER])[0] = 0
-            integers(chosen)[lane.SUBJECTS] = count
-            call_driver(drive, chosen + 8 * lane.RESULT, chosen + 8 * lane.EXCEPTION, chosen)
+            frame.counter[0] = 0
+            frame_at(chosen).subjects = count
+            call_driver(drive, chosen + RESULT, chosen + EXCEPTION, chosen)
         take(frame, kind, count, 1 if chosen != 0 else 0)

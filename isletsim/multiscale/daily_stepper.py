@@ -19,7 +19,7 @@ import numpy as np
 from isletsim.codegen.evaluate_at import observe
 from isletsim.composition.clocks import Clocks
 from isletsim.ensemble import Run, Steps
-from isletsim.multiscale.batch import Desk, Errand
+from isletsim.multiscale.batch import BatchManager, Job
 from isletsim.multiscale.day import Day, DayFailed
 from isletsim.multiscale.step_control import ClockCounts, Rules
 from isletsim.multiscale.surrogate import Base, Today, midnight_near, summaries_near, tell, tell_drift, within_bounds
@@ -75,24 +75,24 @@ class DailyStepper:
     day: Day
     rules: Rules
     midnight: NDArray[np.float64]
-    desk: Desk
+    manager: BatchManager
     counts: ClockCounts = field(default_factory=ClockCounts)
 
     def __post_init__(self) -> None:
-        self.rtol, self.downs, self.ups = self.desk.pair.rtol, self.desk.downs, self.desk.ups
-        self.width, self.places = self.desk.width, self.desk.places
+        self.rtol, self.downs, self.ups = self.manager.pair.rtol, self.manager.downs, self.manager.ups
+        self.width, self.places = self.manager.width, self.manager.places
 
-    def _done(self, errand: Errand) -> Steps[Errand]:
-        """An errand that has come to its end."""
-        yield [errand]
-        self.desk.count(self.counts, errand)
-        return errand
+    def _done(self, job: Job) -> Steps[Job]:
+        """An job that has come to its end."""
+        yield [job]
+        self.manager.count(self.counts, job)
+        return job
 
     # --- real days ---
 
     def _reads(self, slow: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
         """The day's parameters, from those of the life and what the day reads of it."""
-        return self.desk.reads(slow, v)
+        return self.manager.day_parameters(slow, v)
 
     def _real(
         self, slow: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]
@@ -111,17 +111,17 @@ class DailyStepper:
         most: int,
     ) -> Steps[tuple[RealDay, NDArray[np.float64]]]:
         """Real days until one closes: the last of them, and the midnight at its beginning."""
-        errand = yield from self._done(self.desk.settling(self.day, slow, base, v, x, least, most))
-        if errand.failed is not None:
-            raise DayFailed(errand.failed)
-        s, x, dawn, gap = self.desk.seen(errand)
+        job = yield from self._done(self.manager.settle(self.day, slow, base, v, x, least, most))
+        if job.failed is not None:
+            raise DayFailed(job.failed)
+        s, x, dawn, gap = self.manager.last_day(job)
         return RealDay(s, x, gap), dawn
 
     def _paced(self, slow: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]) -> Base:
         """The base with a pace that suits days that read v; looked at again only where they have become others."""
         if _length((v - base.paced) / self.width) <= LOOK_AGAIN:
             return base
-        return replace(base, pace=self.desk.paced(self.day, slow, v, x, base.pace), paced=v)
+        return replace(base, pace=self.manager.day_step(self.day, slow, v, x, base.pace), paced=v)
 
     def today(self, slow: SlowState) -> Steps[tuple[NDArray[np.float64], NDArray[np.float64]]]:
         """The day's parameters for where life stands, and the midnight such a day begins with."""
@@ -139,16 +139,16 @@ class DailyStepper:
         base, known = slow.base, slow.known
         assert base is not None
         assert known is not None
-        moving = self.desk.moving(self.day, slow.parameters, base, known, v, seen.s, seen.x, dawn)
-        errand = yield from self._done(moving)
-        if errand.failed is not None:
-            raise DayFailed(errand.failed)
-        return replace(slow, base=self.desk.base(errand), known=self.desk.known(errand))
+        moving = self.manager.move(self.day, slow.parameters, base, known, v, seen.s, seen.x, dawn)
+        job = yield from self._done(moving)
+        if job.failed is not None:
+            raise DayFailed(job.failed)
+        return replace(slow, base=self.manager.base(job), known=self.manager.known(job))
 
     # --- the life between real days ---
 
     def _read(self, state: NDArray[np.float64], parameters: NDArray[np.float64], time: float) -> NDArray[np.float64]:
-        return self.desk.split(observe(self.model, time, state, parameters))[0]
+        return self.manager.split(observe(self.model, time, state, parameters))[0]
 
     def _present(self, slow: SlowState) -> SlowState:
         """The life with a bridge that says what its summaries are now, whatever time it was when they were found."""
@@ -189,7 +189,7 @@ class DailyStepper:
         base = Base(v, nothing, self.midnight, self.midnight, *slopes, nothing, v, pace, paced=v)
         seen, dawn = yield from self._settled(slow.parameters, base, v, self.midnight, 2, 8)
         today = Today(seen.s, seen.x, dawn=seen.x) if self.rules.every_day else None
-        base = replace(base, s=seen.s, x=seen.x, dawn=dawn, curve=self.desk.curves(seen.s), today=today)
+        base = replace(base, s=seen.s, x=seen.x, dawn=dawn, curve=self.manager.curves(seen.s), today=today)
         known = np.zeros(self.downs, dtype=bool)
         return self._present(replace(slow, base=base, step=self.rules.first, known=known, time=time))
 
@@ -264,16 +264,16 @@ class DailyStepper:
         base, known = slow.base, slow.known
         assert base is not None
         assert known is not None
-        errand = yield from self._done(
-            self.desk.stretch(
+        job = yield from self._done(
+            self.manager.macro_steps(
                 self.day, slow.state, slow.parameters, base, known, slow.step, (time, end), save, agenda, happened
             )
         )
-        state, parameters, step, reached = self.desk.life(errand)
-        past, before, unforeseen = self.desk.happened(errand)
+        state, parameters, step, reached = self.manager.slow_state(job)
+        past, before, unforeseen = self.manager.happened(job)
         yesterday = base.today if reached == time else None
-        base, known = self.desk.base(errand), self.desk.known(errand)
-        if self.desk.spell(errand):
+        base, known = self.manager.base(job), self.manager.known(job)
+        if self.manager.needs_daily_run(job):
             step, spell = 2.0 * self.rules.worthwhile, self.rules.spell
             if yesterday is None or yesterday.drift is None:
                 yesterday = self._as_foreseen(base, self._read(state, parameters, reached), np.zeros(self.ups))
@@ -283,7 +283,7 @@ class DailyStepper:
         slow = SlowState(state, parameters, base, step, known, slow.stepper, reached)
         if yesterday is not None and past > happened:
             self._present(slow)
-        return slow, self.desk.records(errand), errand.failed
+        return slow, self.manager.records(job), job.failed
 
     def _after(
         self, base: Base, today: Today | None, before: NDArray[np.float64] | None, *, unforeseen: bool
@@ -323,13 +323,13 @@ class DailyStepper:
         ahead = yield from self._solve(slow, time, middle, [middle])
         if ahead.reason.failed:
             return slow, middle, ahead
-        v = self.desk.split(ahead.outputs[-1])[0]
+        v = self.manager.split(ahead.outputs[-1])[0]
         dawn = yesterday.x if time - midnight < 1e-9 else yesterday.dawn
         base = self._paced(slow.parameters, base, v, dawn)
         seen = yield from self._real(slow.parameters, base, v, dawn)
         s, x = seen.s, seen.x
         drift = np.zeros(self.ups) if yesterday.drift is None else (s - yesterday.s) / (middle - latest)
-        drift = within_bounds(drift, s, self.desk.pair.bounds)
+        drift = within_bounds(drift, s, self.manager.pair.bounds)
         tell_drift(self.places, slow.parameters, middle, s, drift)
         outcome = yield from self._recorded(slow, time, after, save)
         self.counts.steps += 1

@@ -8,16 +8,18 @@ from __future__ import annotations
 import math
 
 from isletsim.multiscale import state_layout as at
+from isletsim.multiscale.state_layout import BatchFrame, DayDescriptor, JobState
 from isletsim.multiscale.surrogate_kernels import shifted
-from isletsim.solver import lane_frame as lane
-from isletsim.solver.kernels import INTEGERS, REALS, Integers, Reals, compiled, integers, offset, reals, types
+from isletsim.solver.frame import LANES
+from isletsim.solver.intrinsics import compiled, offset, struct_at
+from isletsim.solver.struct import Reals
 
-__all__ = ["FOUND", "between", "copy", "look", "look_at_pace", "looked_at", "renew", "renewed"]
+__all__ = ["between", "copy", "look", "look_at_pace", "looked_at", "renew", "renewed"]
 
-FOUND = types.void(INTEGERS, INTEGERS, REALS)
+day_at = struct_at(DayDescriptor)
 
 
-@compiled(types.void(REALS, REALS, types.int64))
+@compiled
 def copy(out: Reals, source: Reals, count: int) -> None:
     """``out = source``."""
     for index in range(count):
@@ -27,7 +29,7 @@ def copy(out: Reals, source: Reals, count: int) -> None:
 # --- days ---
 
 
-@compiled(types.float64(types.float64, types.float64, types.float64, types.float64))
+@compiled
 def between(first: float, last: float, low: float, high: float) -> float:
     """The share of a straight line that is between two levels; of a level one all or nothing."""
     inside = min(max(last, low), high)
@@ -36,15 +38,15 @@ def between(first: float, last: float, low: float, high: float) -> float:
     return (inside - min(max(first, low), high)) / (last - first)
 
 
-@compiled(types.void(INTEGERS, INTEGERS, REALS, REALS, REALS, REALS))
-def summarise(frame: Integers, card: Integers, rows: Reals, state: Reals, day: Reals, gaps: Reals) -> None:
+@compiled
+def summarise(frame: BatchFrame, card: DayDescriptor, rows: Reals, state: Reals, day: Reals, gaps: Reals) -> None:
     """The summaries of a day that is over, and how far the source of each is from closing."""
-    outputs, records, samples = frame[at.DAY_OUTPUTS], card[at.CARD_ROWS], card[at.CARD_SAMPLES]
-    sampled = integers(card[at.CARD_SAMPLED])
-    for k in range(frame[at.UPS]):
-        kind, place = integers(card[at.CARD_KINDS])[k], integers(card[at.CARD_PLACES])[k]
-        column = integers(card[at.CARD_COLUMNS])[k]
-        limits = offset(reals(card[at.CARD_LIMITS]), 2 * k)
+    outputs, records, samples = frame.day_outputs, card.rows, card.samples
+    sampled = card.sampled
+    for k in range(frame.summary_count):
+        kind, place = card.kinds[k], card.places[k]
+        column = card.columns[k]
+        limits = offset(card.limits, 2 * k)
         gaps[k] = math.fabs(rows[(records - 1) * outputs + column] - rows[column])
         if kind == at.MEAN:
             day[k] = state[place]
@@ -65,148 +67,148 @@ def summarise(frame: Integers, card: Integers, rows: Reals, state: Reals, day: R
             day[k] = found / (samples - 1) if kind == at.FRACTION else found
 
 
-@compiled(FOUND)
-def take_day(frame: Integers, whole: Integers, real: Reals) -> None:
+@compiled
+def take_day(frame: BatchFrame, job: JobState) -> None:
     """Read the day that was looked at."""
-    day, state, gaps = offset(real, frame[at.AT_DAY]), reals(whole[at.ANSWER_STATE]), offset(real, frame[at.AT_GAPS])
-    summarise(frame, integers(whole[at.CARD]), reals(whole[at.ANSWER_ROWS]), state, day, gaps)
-    copy(offset(real, frame[at.AT_EVENING]), state, frame[at.MIDNIGHT])
+    day, state, gaps = job.day_summaries, job.answer_state, job.gaps
+    summarise(frame, day_at(job.day), job.answer_rows, state, day, gaps)
+    copy(job.end_midnight, state, frame.midnight)
     gap = 0.0
-    for k in range(frame[at.UPS]):
-        gap = max(gap, gaps[k] / reals(frame[at.TOLERANCES])[k])
-    real[at.DAY_GAP] = gap
+    for k in range(frame.summary_count):
+        gap = max(gap, gaps[k] / frame.tolerances[k])
+    job.day_gap = gap
 
 
-@compiled(FOUND)
-def look_at_pace(frame: Integers, whole: Integers, real: Reals) -> None:
+@compiled
+def look_at_pace(frame: BatchFrame, job: JobState) -> None:
     """Whether the fixed step still suits days that read the target; looked at only where they have become others."""
     far = 0.0
-    for j in range(frame[at.DOWNS]):
-        way = (real[frame[at.AT_TARGET] + j] - real[frame[at.AT_PACED] + j]) / reals(frame[at.WIDTHS])[j]
+    for j in range(frame.input_count):
+        way = (job.target[j] - job.step_chosen_at[j]) / frame.widths[j]
         far += way * way
-    whole[at.NUMBER] = 0
-    whole[at.PHASE] = at.LOOK
-    if math.sqrt(far) > reals(frame[at.RULES])[at.LOOK_AGAIN]:
-        whole[at.STATUS] = at.PACED
+    job.number = 0
+    job.phase = at.LOOK
+    if math.sqrt(far) > frame.recheck_change:
+        job.status = at.NEEDS_STEP
 
 
-@compiled(FOUND)
-def look(frame: Integers, whole: Integers, real: Reals) -> None:
+@compiled
+def look(frame: BatchFrame, job: JobState) -> None:
     """Ask for a real day."""
-    whole[at.NUMBER] += 1
-    whole[at.DAYS] += 1
-    whole[at.ASKED] = 1
-    copy(offset(real, frame[at.AT_ASKED_V]), offset(real, frame[at.AT_TARGET]), frame[at.DOWNS])
-    copy(offset(real, frame[at.AT_ASKED_X]), offset(real, frame[at.AT_MORNING]), frame[at.MIDNIGHT])
-    whole[at.STATUS] = at.DAY
-    whole[at.PHASE] = at.LOOKED_AT
+    job.number += 1
+    job.days += 1
+    job.asked = 1
+    copy(job.asked_inputs, job.target, frame.input_count)
+    copy(job.asked_midnights, job.start_midnight, frame.midnight)
+    job.status = at.DAYS
+    job.phase = at.LOOKED_AT
 
 
-@compiled(types.float64(INTEGERS, REALS))
-def strangeness(frame: Integers, real: Reals) -> float:
+@compiled
+def strangeness(frame: BatchFrame, job: JobState) -> float:
     """How far the day that was looked at ends from the midnight expected there, in sizes of its states."""
     far = 0.0
-    for m in range(frame[at.MIDNIGHT]):
-        off = real[frame[at.AT_EVENING] + m] - real[frame[at.AT_EXPECTED] + m]
-        far = max(far, math.fabs(off) / reals(frame[at.SCALES])[m])
+    for m in range(frame.midnight):
+        off = job.end_midnight[m] - job.expected_midnight[m]
+        far = max(far, math.fabs(off) / frame.scales[m])
     return far
 
 
-@compiled(FOUND)
-def looked_at(frame: Integers, whole: Integers, real: Reals) -> None:
+@compiled
+def looked_at(frame: BatchFrame, job: JobState) -> None:
     """The day that was asked for; another follows it where it does not close.
 
     The day at the end of a step never does where life moves on, since it begins with what the day before it left: it
     should end in the midnight that was expected. Where it does not, its morning was as wrong.
     """
-    take_day(frame, whole, real)
-    rules, passing = reals(frame[at.RULES]), whole[at.THEN] == at.JUDGE
-    closed = real[at.DAY_GAP] < rules[at.GAP]
+    take_day(frame, job)
+    passing = job.then == at.JUDGE
+    closed = job.day_gap < frame.gap
     if passing:
-        closed = strangeness(frame, real) < rules[at.STRANGE] * rules[at.TOLERANCE]
-    if (closed and whole[at.NUMBER] >= whole[at.LEAST]) or whole[at.NUMBER] >= whole[at.MOST]:
-        whole[at.PHASE] = whole[at.THEN]
+        closed = strangeness(frame, job) < frame.periodicity_tol * frame.tolerance
+    if (closed and job.number >= job.least) or job.number >= job.most:
+        job.phase = job.then
         return
-    morning, evening = offset(real, frame[at.AT_MORNING]), offset(real, frame[at.AT_EVENING])
-    expected = offset(real, frame[at.AT_EXPECTED])
-    for m in range(frame[at.MIDNIGHT]):
+    morning, evening = job.start_midnight, job.end_midnight
+    expected = job.expected_midnight
+    for m in range(frame.midnight):
         lag = morning[m] - expected[m] if passing else 0.0
         expected[m] = evening[m]
         morning[m] = shifted(evening[m], lag)
-    whole[at.PHASE] = at.LOOK
+    job.phase = at.LOOK
 
 
 # --- slopes ---
 
 
-@compiled(types.void(INTEGERS))
-def ask_for_slopes(whole: Integers) -> None:
+@compiled
+def ask_for_slopes(job: JobState) -> None:
     """Ask for the days of the directions, where there are any."""
-    count = whole[at.ASKED]
-    whole[at.PHASE] = whole[at.AFTER]
+    count = job.asked
+    job.phase = job.after
     if count > 0:
-        whole[at.BATCHES] += (count + lane.LANES - 1) // lane.LANES
-        whole[at.DAYS] += count
-        whole[at.PERTURBED] += count
-        whole[at.STATUS] = at.DAY
-        whole[at.PHASE] = at.RENEWED
+        job.batches += (count + LANES - 1) // LANES
+        job.days += count
+        job.perturbed += count
+        job.status = at.DAYS
+        job.phase = at.MEASURED
 
 
-@compiled(FOUND)
-def renew(frame: Integers, whole: Integers, real: Reals) -> None:
+@compiled
+def renew(frame: BatchFrame, job: JobState) -> None:
     """Ask for a day in every wanted direction; for two, one after the other, where a direction is new.
 
     Every perturbed day begins as far from the base's dawn as the slopes of midnights say, so that what the base's own
     day lacks of being periodic is in both, and in no slope.
     """
-    downs, midnight, known, wanted = frame[at.DOWNS], frame[at.MIDNIGHT], frame[at.AT_KNOWN], frame[at.AT_WANTED]
+    downs, midnight = frame.input_count, frame.midnight
     count, new = 0, 0
     for j in range(downs):
-        if whole[wanted + j] == 0:
+        if job.wanted[j] == 0:
             continue
-        new |= 1 - whole[known + j]
-        whole[known + j] = 1
-        step = 0.01 * reals(frame[at.WIDTHS])[j]
-        v = offset(real, frame[at.AT_ASKED_V] + count * downs)
-        x = offset(real, frame[at.AT_ASKED_X] + count * midnight)
-        copy(v, offset(real, frame[at.AT_V]), downs)
+        new |= 1 - job.known[j]
+        job.known[j] = 1
+        step = 0.01 * frame.widths[j]
+        v = offset(job.asked_inputs, count * downs)
+        x = offset(job.asked_midnights, count * midnight)
+        copy(v, job.day_inputs, downs)
         v[j] += step
         for m in range(midnight):
-            x[m] = shifted(real[frame[at.AT_DAWN] + m], real[frame[at.AT_ORBIT] + m * downs + j] * step)
+            x[m] = shifted(job.initial_midnight[m], job.midnight_jacobian[m * downs + j] * step)
         count += 1
-    whole[at.ASKED] = count
-    whole[at.ROUNDS] = new
-    whole[at.FRESH] = 1
-    ask_for_slopes(whole)
+    job.asked = count
+    job.rounds = new
+    job.fresh = 1
+    ask_for_slopes(job)
 
 
-@compiled(FOUND)
-def renewed(frame: Integers, whole: Integers, real: Reals) -> None:
+@compiled
+def renewed(frame: BatchFrame, job: JobState) -> None:
     """The slopes from the days that were asked for, or the mornings of the next ones."""
-    downs, ups, midnight, wanted = frame[at.DOWNS], frame[at.UPS], frame[at.MIDNIGHT], frame[at.AT_WANTED]
-    card = integers(whole[at.CARD])
-    wide, states = frame[at.DAY_OUTPUTS] * card[at.CARD_ROWS], frame[at.DAY_STATES]
-    day, gaps = offset(real, frame[at.AT_DAY]), offset(real, frame[at.AT_GAPS])
+    downs, ups, midnight = frame.input_count, frame.summary_count, frame.midnight
+    card = day_at(job.day)
+    wide, states = frame.day_outputs * card.rows, frame.day_states
+    day, gaps = job.day_summaries, job.gaps
     number = 0
     for j in range(downs):
-        if whole[wanted + j] == 0:
+        if job.wanted[j] == 0:
             continue
-        state = offset(reals(whole[at.ANSWER_STATE]), number * states)
-        if whole[at.ROUNDS] > 0:
+        state = offset(job.answer_state, number * states)
+        if job.rounds > 0:
             for m in range(midnight):
-                change = state[m] - real[frame[at.AT_X] + m]
-                real[frame[at.AT_ASKED_X] + number * midnight + m] = shifted(real[frame[at.AT_DAWN] + m], change)
+                change = state[m] - job.midnight_state[m]
+                job.asked_midnights[number * midnight + m] = shifted(job.initial_midnight[m], change)
         else:
-            step = 0.01 * reals(frame[at.WIDTHS])[j]
-            summarise(frame, card, offset(reals(whole[at.ANSWER_ROWS]), number * wide), state, day, gaps)
+            step = 0.01 * frame.widths[j]
+            summarise(frame, card, offset(job.answer_rows, number * wide), state, day, gaps)
             for k in range(ups):
-                real[frame[at.AT_JACOBIAN] + k * downs + j] = (day[k] - real[frame[at.AT_S] + k]) / step
+                job.jacobian[k * downs + j] = (day[k] - job.summaries[k]) / step
             for m in range(midnight):
-                real[frame[at.AT_ORBIT] + m * downs + j] = (state[m] - real[frame[at.AT_X] + m]) / step
-            real[frame[at.AT_SEEN] + j] = real[frame[at.AT_V] + j]
+                job.midnight_jacobian[m * downs + j] = (state[m] - job.midnight_state[m]) / step
+            job.measured_at[j] = job.day_inputs[j]
         number += 1
-    if whole[at.ROUNDS] > 0:
-        whole[at.ROUNDS] -= 1
-        ask_for_slopes(whole)
+    if job.rounds > 0:
+        job.rounds -= 1
+        ask_for_slopes(job)
     else:
-        whole[at.PHASE] = whole[at.AFTER]
+        job.phase = job.after

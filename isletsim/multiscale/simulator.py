@@ -21,10 +21,10 @@ from isletsim.dosing import Dose, ScheduledEvents, to_schedule
 from isletsim.ensemble import Run, Steps
 from isletsim.errors import Fault, InputError
 from isletsim.model import breakpoints, constant_values
-from isletsim.multiscale.batch import Desk
+from isletsim.multiscale.batch import BatchManager
 from isletsim.multiscale.daily_stepper import ClockCounts, DailyStepper, Rules, SlowState
 from isletsim.multiscale.day import Day, DayFailed, limits_of, schedule_of
-from isletsim.multiscale.workspace import Pair
+from isletsim.multiscale.workspace import CompiledPair
 from isletsim.solver import Outcome, Reason, Schedule, Watch
 
 if TYPE_CHECKING:
@@ -243,17 +243,17 @@ class MultiscaleSimulator:
         whole = np.zeros(len(clocks.life.parameters))
         whole[: len(parameters)] = parameters
         state = _start(self.life_model, whole, starts)
-        down, _ = self.desk.split(observe(self.life_model, 0.0, state, whole))
-        morning = self.desk.reads(whole, down)
-        midnight = _start(self.day_model, morning, starts)[: self.desk.pair.midnight]
+        down, _ = self.manager.split(observe(self.life_model, 0.0, state, whole))
+        morning = self.manager.day_parameters(whole, down)
+        midnight = _start(self.day_model, morning, starts)[: self.manager.pair.midnight]
         protocol = self._day_of(tuple(day), limits_of(clocks, self._levels(parameters)))
-        stepper = DailyStepper(self.life_model, clocks, protocol, self.rules, midnight, self.desk)
+        stepper = DailyStepper(self.life_model, clocks, protocol, self.rules, midnight, self.manager)
         return SimulationState(state, parameters, SlowState(state, whole, stepper=stepper))
 
     @cached_property
-    def desk(self) -> Desk:
+    def manager(self) -> BatchManager:
         """Where its lives are sent on their way."""
-        return Desk(Pair(self._clocks, self.rules, self.life_model, self.day_model, LOOSER * self.tolerance))
+        return BatchManager(CompiledPair(self._clocks, self.rules, self.life_model, self.day_model, LOOSER * self.tolerance))
 
     @cached_property
     def _limits(self) -> Mapping[str, int] | None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 
-from isletsim.multiscale import state_layout as at
-from isletsim.solver.kernels import INTEGERS, REALS, Integers, Reals, compiled, offset, reals, types
+from isletsim.multiscale.state_layout import BatchFrame, JobState
+from isletsim.solver.intrinsics import compiled, offset
+from isletsim.solver.struct import Reals
 
 __all__ = [
     "along",
@@ -35,7 +36,7 @@ __all__ = [
 FOLLOWED = 1.5
 
 
-@compiled(types.float64(REALS, REALS, REALS, types.int64))
+@compiled
 def along(slopes: Reals, v: Reals, origin: Reals, count: int) -> float:
     """The change along the way from an origin, by one row of slopes."""
     total = 0.0
@@ -44,7 +45,7 @@ def along(slopes: Reals, v: Reals, origin: Reals, count: int) -> float:
     return total
 
 
-@compiled(types.float64(types.float64, types.float64))
+@compiled
 def curved(change: float, curve: float) -> float:
     """How far a summary moves for a first-order change u, with curve r.
 
@@ -54,91 +55,91 @@ def curved(change: float, curve: float) -> float:
     return change * (1.0 + share / (1.0 + math.sqrt(1.0 + share * share)))
 
 
-@compiled(types.float64(types.float64, types.float64))
+@compiled
 def shifted(x: float, change: float) -> float:
     """A number of a midnight and its change; what would have changed its sign stays where it is known."""
     changed = x + change
     return x if changed <= 0.0 and x > 0.0 else changed
 
 
-@compiled(types.float64(INTEGERS, types.int64, types.float64))
-def matters(frame: Integers, k: int, s: float) -> float:
+@compiled
+def matters(frame: BatchFrame, k: int, s: float) -> float:
     """A change of a summary that asks for good slopes; none of one with kinks, whose slopes say little.
 
     Where only reports read it, it is a hundredth of the summary itself, down to a tenth of its size.
     """
-    size = reals(frame[at.SIZES])[k]
-    if reals(frame[at.SMOOTH])[k] == 0.0:
+    size = frame.sizes[k]
+    if frame.smooth[k] == 0.0:
         return math.inf
-    return size if reals(frame[at.FELT])[k] != 0.0 else max(0.01 * math.fabs(s), 0.1 * size)
+    return size if frame.felt[k] != 0.0 else max(0.01 * math.fabs(s), 0.1 * size)
 
 
-@compiled(types.float64(INTEGERS, REALS, REALS))
-def moves(frame: Integers, real: Reals, v: Reals) -> float:
+@compiled
+def moves(frame: BatchFrame, job: JobState, v: Reals) -> float:
     """How far the summaries move from the base to a day that reads v, to first order, in tolerances."""
-    downs = frame[at.DOWNS]
+    downs = frame.input_count
     far = 0.0
-    for k in range(frame[at.UPS]):
-        change = along(offset(real, frame[at.AT_JACOBIAN] + k * downs), v, offset(real, frame[at.AT_V]), downs)
-        far = max(far, math.fabs(change) / reals(frame[at.TOLERANCES])[k])
+    for k in range(frame.summary_count):
+        change = along(offset(job.jacobian, k * downs), v, job.day_inputs, downs)
+        far = max(far, math.fabs(change) / frame.tolerances[k])
     return far
 
 
-@compiled(types.float64(INTEGERS, REALS))
-def surprise(frame: Integers, real: Reals) -> float:
+@compiled
+def surprise(frame: BatchFrame, job: JobState) -> float:
     """How far the summaries of the day that was looked at are from those expected, in tolerances."""
-    downs, target, origin = frame[at.DOWNS], offset(real, frame[at.AT_TARGET]), offset(real, frame[at.AT_V])
+    downs, target, origin = frame.input_count, job.target, job.day_inputs
     missed = 0.0
-    for k in range(frame[at.UPS]):
-        change = along(offset(real, frame[at.AT_JACOBIAN] + k * downs), target, origin, downs)
-        expected = real[frame[at.AT_S] + k] + curved(change, real[frame[at.AT_CURVE] + k])
-        missed = max(missed, math.fabs(real[frame[at.AT_DAY] + k] - expected) / reals(frame[at.TOLERANCES])[k])
+    for k in range(frame.summary_count):
+        change = along(offset(job.jacobian, k * downs), target, origin, downs)
+        expected = job.summaries[k] + curved(change, job.curvature[k])
+        missed = max(missed, math.fabs(job.day_summaries[k] - expected) / frame.tolerances[k])
     return missed
 
 
-@compiled(types.float64(INTEGERS, REALS))
-def shown(frame: Integers, real: Reals) -> float:
+@compiled
+def shown(frame: BatchFrame, job: JobState) -> float:
     """How far those that only reports read are, over what matters there."""
-    downs, target, origin = frame[at.DOWNS], offset(real, frame[at.AT_TARGET]), offset(real, frame[at.AT_V])
+    downs, target, origin = frame.input_count, job.target, job.day_inputs
     missed = 0.0
-    for k in range(frame[at.UPS]):
-        if reals(frame[at.FELT])[k] == 0.0:
-            change = along(offset(real, frame[at.AT_JACOBIAN] + k * downs), target, origin, downs)
-            expected = real[frame[at.AT_S] + k] + curved(change, real[frame[at.AT_CURVE] + k])
-            off = math.fabs(real[frame[at.AT_DAY] + k] - expected)
-            missed = max(missed, off / matters(frame, k, real[frame[at.AT_DAY] + k]))
+    for k in range(frame.summary_count):
+        if frame.felt[k] == 0.0:
+            change = along(offset(job.jacobian, k * downs), target, origin, downs)
+            expected = job.summaries[k] + curved(change, job.curvature[k])
+            off = math.fabs(job.day_summaries[k] - expected)
+            missed = max(missed, off / matters(frame, k, job.day_summaries[k]))
     return missed
 
 
-@compiled(types.void(INTEGERS, REALS, REALS, REALS))
-def midnight_near(frame: Integers, real: Reals, v: Reals, out: Reals) -> None:
+@compiled
+def midnight_near(frame: BatchFrame, job: JobState, v: Reals, out: Reals) -> None:
     """The midnight of a day that reads v."""
-    downs = frame[at.DOWNS]
-    for m in range(frame[at.MIDNIGHT]):
-        change = along(offset(real, frame[at.AT_ORBIT] + m * downs), v, offset(real, frame[at.AT_V]), downs)
-        out[m] = shifted(real[frame[at.AT_X] + m], change)
+    downs = frame.input_count
+    for m in range(frame.midnight):
+        change = along(offset(job.midnight_jacobian, m * downs), v, job.day_inputs, downs)
+        out[m] = shifted(job.midnight_state[m], change)
 
 
-@compiled(types.boolean(INTEGERS, types.int64, types.float64, types.float64))
-def apart(frame: Integers, j: int, v: float, other: float) -> bool:
+@compiled
+def apart(frame: BatchFrame, j: int, v: float, other: float) -> bool:
     """Whether two readings differ."""
-    return math.fabs(v - other) > 1e-7 * reals(frame[at.WIDTHS])[j]
+    return math.fabs(v - other) > 1e-7 * frame.widths[j]
 
 
-@compiled(types.boolean(INTEGERS, REALS, types.int64))
-def worth(frame: Integers, real: Reals, j: int) -> bool:
+@compiled
+def worth(frame: BatchFrame, job: JobState, j: int) -> bool:
     """Whether a tenth of a size of what is read moves some summary by as much as a tenth of what matters there."""
-    for k in range(frame[at.UPS]):
-        effect = math.fabs(real[frame[at.AT_JACOBIAN] + k * frame[at.DOWNS] + j] * reals(frame[at.WIDTHS])[j])
-        if effect > 0.1 * matters(frame, k, real[frame[at.AT_S] + k]):
+    for k in range(frame.summary_count):
+        effect = math.fabs(job.jacobian[k * frame.input_count + j] * frame.widths[j])
+        if effect > 0.1 * matters(frame, k, job.summaries[k]):
             return True
     return False
 
 
-@compiled(types.float64(INTEGERS, types.int64, types.float64))
-def room(frame: Integers, k: int, s: float) -> float:
+@compiled
+def room(frame: BatchFrame, k: int, s: float) -> float:
     """The r with which a summary keeps within its bounds, seen from the nearer one; 0 for one outside."""
-    low, high, size = reals(frame[at.LOW])[k], reals(frame[at.HIGH])[k], reals(frame[at.SIZES])[k]
+    low, high, size = frame.low[k], frame.high[k], frame.sizes[k]
     if not low <= s <= high:
         return 0.0
     return 1.0 / (max(s - low, 1e-6 * size) if s - low <= high - s else min(s - high, -1e-6 * size))
@@ -147,31 +148,31 @@ def room(frame: Integers, k: int, s: float) -> float:
 # --- slopes that follow ---
 
 
-@compiled(types.float64(INTEGERS, REALS, types.int64))
-def bend_curve(frame: Integers, real: Reals, k: int) -> float:
+@compiled
+def bend_curve(frame: BatchFrame, job: JobState, k: int) -> float:
     """The curve of a summary on the way to the day that was looked at: 0 where that lies beyond a bound."""
-    curve = real[frame[at.AT_CURVE] + k]
-    return curve if 1.0 + curve * (real[frame[at.AT_DAY] + k] - real[frame[at.AT_S] + k]) > 1e-9 else 0.0
+    curve = job.curvature[k]
+    return curve if 1.0 + curve * (job.day_summaries[k] - job.summaries[k]) > 1e-9 else 0.0
 
 
-@compiled(types.float64(INTEGERS, REALS, types.int64))
-def error_of(frame: Integers, real: Reals, k: int) -> float:
+@compiled
+def error_of(frame: BatchFrame, job: JobState, k: int) -> float:
     """What the first-order change of a summary to the day that was looked at lacks."""
-    downs, curve = frame[at.DOWNS], bend_curve(frame, real, k)
-    move = real[frame[at.AT_DAY] + k] - real[frame[at.AT_S] + k]
+    downs, curve = frame.input_count, bend_curve(frame, job, k)
+    move = job.day_summaries[k] - job.summaries[k]
     change = 0.5 * move * (1.0 + 1.0 / (1.0 + curve * move))  # the inverse of `curved`
-    slopes, target = offset(real, frame[at.AT_JACOBIAN] + k * downs), offset(real, frame[at.AT_TARGET])
-    return change - along(slopes, target, offset(real, frame[at.AT_V]), downs)
+    slopes, target = offset(job.jacobian, k * downs), job.target
+    return change - along(slopes, target, job.day_inputs, downs)
 
 
-@compiled(types.void(INTEGERS, REALS, REALS, types.float64, types.float64))
-def owe(frame: Integers, real: Reals, slopes: Reals, error: float, slope: float) -> None:
+@compiled
+def owe(frame: BatchFrame, job: JobState, slopes: Reals, error: float, slope: float) -> None:
     """Change a row of slopes as an error on the way asks for: most of large slopes, which may be wrong by more.
 
     A Broyden update, weighted; then all of the row is multiplied by `slope`.
     """
-    downs, widths = frame[at.DOWNS], reals(frame[at.WIDTHS])
-    origin, target = offset(real, frame[at.AT_V]), offset(real, frame[at.AT_TARGET])
+    downs, widths = frame.input_count, frame.widths
+    origin, target = job.day_inputs, job.target
     largest, size, total = 0.0, 0.0, 0.0
     for j in range(downs):
         largest = max(largest, math.fabs(slopes[j] * widths[j]))
@@ -189,93 +190,93 @@ def owe(frame: Integers, real: Reals, slopes: Reals, error: float, slope: float)
         slopes[j] = (slopes[j] + owed / widths[j]) * slope
 
 
-@compiled(types.void(INTEGERS, REALS))
-def follow(frame: Integers, real: Reals) -> None:
+@compiled
+def follow(frame: BatchFrame, job: JobState) -> None:
     """The slopes at the day that was looked at: they follow the bend that was seen on the way there."""
-    downs = frame[at.DOWNS]
-    for k in range(frame[at.UPS]):
-        error, curve = error_of(frame, real, k), bend_curve(frame, real, k)
-        share = 1.0 + curve * (real[frame[at.AT_DAY] + k] - real[frame[at.AT_S] + k])
+    downs = frame.input_count
+    for k in range(frame.summary_count):
+        error, curve = error_of(frame, job, k), bend_curve(frame, job, k)
+        share = 1.0 + curve * (job.day_summaries[k] - job.summaries[k])
         slope = 2.0 * share * share / (1.0 + share * share)  # of `curved`, there
-        owe(frame, real, offset(real, frame[at.AT_JACOBIAN] + k * downs), error, slope)
-    for m in range(frame[at.MIDNIGHT]):
-        slopes = offset(real, frame[at.AT_ORBIT] + m * downs)
-        change = along(slopes, offset(real, frame[at.AT_TARGET]), offset(real, frame[at.AT_V]), downs)
-        lacking = real[frame[at.AT_EVENING] + m] - real[frame[at.AT_X] + m] - change
-        owe(frame, real, slopes, lacking, 1.0)
+        owe(frame, job, offset(job.jacobian, k * downs), error, slope)
+    for m in range(frame.midnight):
+        slopes = offset(job.midnight_jacobian, m * downs)
+        change = along(slopes, job.target, job.day_inputs, downs)
+        lacking = job.end_midnight[m] - job.midnight_state[m] - change
+        owe(frame, job, slopes, lacking, 1.0)
 
 
-@compiled(types.int64(INTEGERS, REALS, INTEGERS))
-def stale(frame: Integers, real: Reals, whole: Integers) -> int:
+@compiled
+def stale(frame: BatchFrame, job: JobState) -> int:
     """Flags the directions worth another look: those that moved, where one of them has moved a summary far since the
     last. Returns how many.
     """
-    downs, wanted, farthest, count = frame[at.DOWNS], frame[at.AT_WANTED], 0.0, 0
+    downs, farthest, count = frame.input_count, 0.0, 0
     for j in range(downs):
-        way = real[frame[at.AT_V] + j] - real[frame[at.AT_SEEN] + j]
+        way = job.day_inputs[j] - job.measured_at[j]
         effect = 0.0
-        for k in range(frame[at.UPS]):
-            far = reals(frame[at.RULES])[at.STALE] * matters(frame, k, real[frame[at.AT_S] + k])
-            effect = max(effect, math.fabs(real[frame[at.AT_JACOBIAN] + k * downs + j] * way) / far)
+        for k in range(frame.summary_count):
+            far = frame.jacobian_age * matters(frame, k, job.summaries[k])
+            effect = max(effect, math.fabs(job.jacobian[k * downs + j] * way) / far)
         farthest = max(farthest, effect)
-        whole[wanted + j] = 1 if effect > 0.1 else 0
-        count += whole[wanted + j]
+        job.wanted[j] = 1 if effect > 0.1 else 0
+        count += job.wanted[j]
     if farthest > 1.0:
         return count
     for j in range(downs):
-        whole[wanted + j] = 0
+        job.wanted[j] = 0
     return 0
 
 
 # --- what the life model is told ---
 
 
-@compiled(types.void(INTEGERS, REALS))
-def tell(frame: Integers, real: Reals) -> None:
+@compiled
+def tell(frame: BatchFrame, job: JobState) -> None:
     """Write into a life's parameters: the days are those near the base."""
-    parameters, downs = offset(real, frame[at.AT_PARAMETERS]), frame[at.DOWNS]
+    parameters, downs = job.parameters, frame.input_count
     for j in range(downs):
-        parameters[frame[at.P_V0] + j] = real[frame[at.AT_V] + j]
-        parameters[frame[at.P_W] + j] = 0.0
-    for k in range(frame[at.UPS]):
-        parameters[frame[at.P_S0] + k] = real[frame[at.AT_S] + k]
-        parameters[frame[at.P_R] + k] = real[frame[at.AT_CURVE] + k]
-        parameters[frame[at.P_E] + k] = 0.0
-        parameters[frame[at.P_C] + k] = 0.0
+        parameters[frame.at_v0 + j] = job.day_inputs[j]
+        parameters[frame.at_w + j] = 0.0
+    for k in range(frame.summary_count):
+        parameters[frame.at_s0 + k] = job.summaries[k]
+        parameters[frame.at_r + k] = job.curvature[k]
+        parameters[frame.at_e + k] = 0.0
+        parameters[frame.at_c + k] = 0.0
         for j in range(downs):
-            parameters[frame[at.P_J] + k * downs + j] = real[frame[at.AT_JACOBIAN] + k * downs + j]
+            parameters[frame.at_j + k * downs + j] = job.jacobian[k * downs + j]
 
 
-@compiled(types.void(INTEGERS, REALS, REALS))
-def hold(frame: Integers, real: Reals, v: Reals) -> None:
+@compiled
+def hold(frame: BatchFrame, job: JobState, v: Reals) -> None:
     """Write into a life's parameters: whatever they read, the days are those that read v."""
-    parameters, downs = offset(real, frame[at.AT_PARAMETERS]), frame[at.DOWNS]
-    for k in range(frame[at.UPS]):
-        change = along(offset(real, frame[at.AT_JACOBIAN] + k * downs), v, offset(real, frame[at.AT_V]), downs)
-        now = real[frame[at.AT_S] + k] + curved(change, real[frame[at.AT_CURVE] + k])
-        parameters[frame[at.P_S0] + k] = now
-        parameters[frame[at.P_R] + k] = 0.0
-        parameters[frame[at.P_E] + k] = 0.0
-        parameters[frame[at.P_C] + k] = 0.0
+    parameters, downs = job.parameters, frame.input_count
+    for k in range(frame.summary_count):
+        change = along(offset(job.jacobian, k * downs), v, job.day_inputs, downs)
+        now = job.summaries[k] + curved(change, job.curvature[k])
+        parameters[frame.at_s0 + k] = now
+        parameters[frame.at_r + k] = 0.0
+        parameters[frame.at_e + k] = 0.0
+        parameters[frame.at_c + k] = 0.0
         for j in range(downs):
-            parameters[frame[at.P_J] + k * downs + j] = 0.0
+            parameters[frame.at_j + k * downs + j] = 0.0
 
 
-@compiled(types.void(INTEGERS, REALS, types.float64, types.float64))
-def tell_bend(frame: Integers, real: Reals, begin: float, end: float) -> None:
+@compiled
+def tell_bend(frame: BatchFrame, job: JobState, begin: float, end: float) -> None:
     """Write into them besides: within a span of time the days are bent to the one that was looked at, at its end.
 
     The bend grows with time and along the way: on a straight way as a parabola, and on a winding one never far beyond.
     """
-    parameters, downs, widths = offset(real, frame[at.AT_PARAMETERS]), frame[at.DOWNS], reals(frame[at.WIDTHS])
-    parameters[frame[at.P_TIME]] = begin
+    parameters, downs, widths = job.parameters, frame.input_count, frame.widths
+    parameters[frame.at_time] = begin
     size = 0.0
     for j in range(downs):
-        way = (real[frame[at.AT_TARGET] + j] - real[frame[at.AT_V] + j]) / widths[j]
+        way = (job.target[j] - job.day_inputs[j]) / widths[j]
         size += way * way
     for j in range(downs):
-        way = (real[frame[at.AT_TARGET] + j] - real[frame[at.AT_V] + j]) / widths[j]
-        parameters[frame[at.P_W] + j] = way / widths[j] / size if size > 1e-8 else 0.0
-    for k in range(frame[at.UPS]):
-        parameters[frame[at.P_E] + k] = error_of(frame, real, k) / (end - begin)
-        parameters[frame[at.P_R] + k] = bend_curve(frame, real, k)
+        way = (job.target[j] - job.day_inputs[j]) / widths[j]
+        parameters[frame.at_w + j] = way / widths[j] / size if size > 1e-8 else 0.0
+    for k in range(frame.summary_count):
+        parameters[frame.at_e + k] = error_of(frame, job, k) / (end - begin)
+        parameters[frame.at_r + k] = bend_curve(frame, job, k)

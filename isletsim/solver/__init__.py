@@ -4,13 +4,14 @@
 numba compiles once for all models and that later starts load from the cache, without numba.
 """
 
-from isletsim.solver.native import make_ahead
+from isletsim.solver.native import RUN, make_ahead
 from isletsim.solver.records import ADVICE, Counts, NativeFunctions, NativeModel, Outcome, Reason, Schedule, Watch
 from isletsim.solver.runs import solve
 from isletsim.solver.stability import longest_stable_step
 
 __all__ = [
     "ADVICE",
+    "RUN",
     "Counts",
     "NativeFunctions",
     "NativeModel",

@@ -79,7 +79,7 @@ class Record(ctypes.Structure):
     """A struct in memory; the arrays whose addresses it holds are kept alive by it."""
 
     layout: Layout
-    kept: dict[str, Any]
+    held: dict[str, Any]
 
     @property
     def address(self) -> int:
@@ -96,10 +96,10 @@ class Record(ctypes.Structure):
             if name not in self.layout.fields:
                 raise AttributeError(f"{self.layout.name} has no field {name}")
             if isinstance(value, np.ndarray):
-                self.kept[name] = value
+                self.held[name] = value
                 value = address_of(value)
             elif isinstance(value, Record):
-                self.kept[name] = value
+                self.held[name] = value
                 value = value.address
             setattr(self, name, 0 if value is None else value)
 
@@ -122,7 +122,7 @@ def new_record(declared: type, lanes: int = 1, **values: Any) -> Record:
     """Return a struct with all fields 0 but those given, alone on its lines of the processor's cache."""
     kind = _record_class(declared, lanes)
     record = kind.from_buffer(aligned_zeros(-(-kind.layout.size // 8)))
-    record.kept = {}
+    record.held = {}
     record.set(**values)
     return record
 

@@ -80,7 +80,7 @@ def _lay_out(frame: Record, lengths: dict[str, int]) -> None:
     """
     lanes = frame.layout.lanes
     work = aligned_zeros(sum(_whole(lanes * length) for length in lengths.values()) + LINE, np.float64)
-    frame.kept["work"] = work
+    frame.held["work"] = work
     place = address_of(work)
     for name, length in lengths.items():
         end = place + 8 * _whole(lanes * length)

@@ -23,7 +23,7 @@ from isletsim.multiscale import DRIVER
 from isletsim.multiscale.daily_stepper import Rules
 from isletsim.multiscale.simulator import simulator_for
 from isletsim.results import Covariate, EffectDriver, Failure, Result
-from isletsim.solver import make_ahead
+from isletsim.solver import RUN, make_ahead
 from isletsim.study.covariates import covariates_of, covariates_row
 from isletsim.study.effect_drivers import effect_drivers_of
 from isletsim.study.record import Columns, Work, columns_of, make_result
@@ -70,8 +70,8 @@ def run_study(
 ) -> Result:
     """Every arm of a scenario for the reference patient and the cohort; see `Scenario.run`."""
     began = clock.perf_counter()
-    macro = [DRIVER] if scenario.composition.clocks is not None else []
-    make_ahead(1, *macro, LANES, 0)  # the reference patient alone, the cohort, virtual tests
+    macro = [(*DRIVER, 1)] if scenario.composition.clocks is not None else []
+    make_ahead((*RUN, 1), *macro, (*RUN, LANES))  # the reference patient alone, the cohort
     plan, context = scenario.plan, study_context(scenario, rules)
     shape = (len(plan.arms), plan.cohort + 1, len(plan.save))
     columns = columns_of(scenario, context.simulator)
