@@ -40,7 +40,9 @@ def owed(error: np.ndarray, slopes: np.ndarray, way: np.ndarray) -> np.ndarray:
     return FOLLOWED * error[:, None] * row * (way @ way > 1e-8)
 
 
-def followed(pair: CompiledPair, base: Base, v: np.ndarray, s: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def followed(
+    pair: CompiledPair, base: Base, v: np.ndarray, s: np.ndarray, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The slopes at a real day at v, which follow the bend seen on the way there."""
     curve = np.where(1.0 + base.curve * (s - base.s) > 1e-9, base.curve, 0.0)
     error = straightened(s - base.s, curve) - base.jacobian @ (v - base.v)
@@ -59,7 +61,9 @@ def stale(pair: CompiledPair, base: Base, factor: float) -> np.ndarray:
     return (effect > 0.1) & bool((effect > 1.0).any())
 
 
-def moved(pair: CompiledPair, base: Base, v: np.ndarray, s: np.ndarray, x: np.ndarray, dawn: np.ndarray, **more: Any) -> Base:
+def moved(
+    pair: CompiledPair, base: Base, v: np.ndarray, s: np.ndarray, x: np.ndarray, dawn: np.ndarray, **more: Any
+) -> Base:
     """The base at a real day that was no surprise."""
     jacobian, orbit = followed(pair, base, v, s, x)
     return replace(base, v=v, s=s, x=x, dawn=dawn, jacobian=jacobian, orbit=orbit, fresh=False, **more)

@@ -13,8 +13,6 @@ from solver_problems import flat
 
 from isletsim.codegen import Functions, compile_lanes, compile_model, llvm_source, reference
 from isletsim.codegen.program import assemble
-from isletsim.language import parse
-from isletsim.language import Name, Number, Table, apply
 from isletsim.flat import FlatModel
 from isletsim.language import Name, Number, Table, apply, parse
 

@@ -36,7 +36,10 @@ def some_base(manager: BatchManager, seed: int) -> tuple[Base, np.random.Generat
     random = np.random.default_rng(seed)
     v, s = random.uniform(0.5, 1.5, manager.downs), random.uniform(0.2, 0.9, manager.ups)
     x = random.uniform(-1.0, 20.0, manager.pair.midnight)
-    slopes = 0.03 * random.normal(size=(manager.ups, manager.downs)), random.normal(size=(manager.pair.midnight, manager.downs))
+    slopes = (
+        0.03 * random.normal(size=(manager.ups, manager.downs)),
+        random.normal(size=(manager.pair.midnight, manager.downs)),
+    )
     curve = curves(s, manager.pair.bounds, manager.pair.size)
     return Base(v, s, x, x + 0.01, *slopes, curve, v + 0.002, 0.003, v), random
 
@@ -54,7 +57,7 @@ def moved(manager: BatchManager, simulator: MultiscaleSimulator, base: Base, day
 @pytest.mark.parametrize("seed", range(8))
 def test_slopes_follow_what_a_day_has_shown(manager: BatchManager, simulator: MultiscaleSimulator, seed: int) -> None:
     base, random = some_base(manager, seed)
-    v = base.v + 0.01 * random.normal(size=manager.downs) * (1.0 if seed else 0.0)  # the first day is at the base itself
+    v = base.v + 0.01 * random.normal(size=manager.downs) * (1.0 if seed else 0.0)  # at the base itself
     s = surrogate_days.summaries_near(base, v) + 0.3 * manager.pair.size * random.uniform(-1.0, 1.0, manager.ups)
     x, dawn = base.x + 0.1 * random.normal(size=len(base.x)), base.dawn + 0.1
     assert surrogate_days.surprise(manager.pair, base, v, s) < 0.5

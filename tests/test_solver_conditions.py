@@ -9,8 +9,8 @@ import pytest
 from solver_problems import flat, run
 
 from isletsim.codegen import reference
-from isletsim.language import parse
 from isletsim.flat import Event
+from isletsim.language import parse
 from isletsim.solver import Reason
 
 TURN = "6.283185307179586 * time"
@@ -78,7 +78,10 @@ def test_an_event_at_the_top_of_an_oscillation_happens_in_every_period(method: A
 
 def line(slope: float, start: float, level: float, back: float) -> Any:
     problem = flat(
-        {"x": repr(slope)}, {"x": start}, actions=({"x": repr(back)},), events=(Event("up", parse(f"x - ({level!r})"), 0),)
+        {"x": repr(slope)},
+        {"x": start},
+        actions=({"x": repr(back)},),
+        events=(Event("up", parse(f"x - ({level!r})"), 0),),
     )
     return run(problem, 1.0)
 
@@ -98,7 +101,11 @@ def test_an_event_on_a_straight_line_happens_once_at_the_root() -> None:
 
 @pytest.mark.parametrize(
     ("equation", "start", "trigger", "until"),
-    [("1 / 3", 5.1, "x - 5.189", 1.0), ("1 / 3", 15.0, "x / 100 - 0.1515", 1.0), ("(7.6 - x) / 60", 8.2, "8.13 - x", 20.0)],
+    [
+        ("1 / 3", 5.1, "x - 5.189", 1.0),
+        ("1 / 3", 15.0, "x / 100 - 0.1515", 1.0),
+        ("(7.6 - x) / 60", 8.2, "8.13 - x", 20.0),
+    ],
 )
 def test_lines_on_which_the_shortest_step_moves_nothing_reach_their_event(
     equation: str, start: float, trigger: str, until: float
@@ -115,7 +122,9 @@ def test_lines_on_which_the_shortest_step_moves_nothing_reach_their_event(
 
 
 @METHODS
-@pytest.mark.parametrize("equation", ["x**0.35 / (1 + x**0.35)", "1 / (1 + (0.5 / x)**4)", "1 / (1 + exp(1000 * (1 - x)))"])
+@pytest.mark.parametrize(
+    "equation", ["x**0.35 / (1 + x**0.35)", "1 / (1 + (0.5 / x)**4)", "1 / (1 + exp(1000 * (1 - x)))"]
+)
 def test_a_start_at_which_only_the_jacobian_is_infinite_runs(method: Any, equation: str) -> None:
     outcome = run(flat({"x": equation}, {"x": 0}), 10.0, method=method)
     assert outcome.reason is Reason.DONE

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from isletsim.codegen.numpy_reference import NumpyReference
-    from isletsim.codegen.program import Program
 
 __all__ = [
     "CompiledModel",
@@ -166,7 +165,7 @@ _LANES: dict[str, LaneFunctions] = {}
 def compile_lanes(model: CompiledModel, lanes: int = LANES) -> LaneFunctions | None:
     """Return the functions of a model for several lanes, from the cache if they were made before.
 
-    None for a model that only a single lane can do: with algebraic unknowns, events or kinks, or without sparse factors.
+    None for a model that one lane alone can do: with algebraic unknowns, events or kinks, or without sparse factors.
     """
     name = f"{model.fingerprint}-{lanes}"
     known = _LANES.get(name)

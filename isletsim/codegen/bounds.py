@@ -57,6 +57,11 @@ def _bounds(tape: Tape, place: int, known: dict[int, Interval], span: Interval) 
         return _square(tape, given[0]) if operands[0] == operands[1] else _product(tape, given[0], others[0])
     if operation == "div":
         return _product(tape, given[0], _inverse(tape, others[0]))
+    return _of_function(tape, operation, given)
+
+
+def _of_function(tape: Tape, operation: str, given: Sequence[Interval]) -> Interval:
+    (low, high), *others = given
     if operation in RISING:
         return tape.unary(operation, low), tape.unary(operation, high)
     if operation == "acos":

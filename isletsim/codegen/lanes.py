@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from isletsim.codegen.dense_block import SMALLEST_PIVOT
-from isletsim.codegen.fewer_divisions import live, with_fewer_divisions
 from isletsim.codegen.elementary import INTRINSICS, OWN, VECTOR, VECTORS, elementary, inlined, number, splat
 from isletsim.codegen.emit import SCALARS, Dialect, block_sizes, body, table_text
+from isletsim.codegen.fewer_divisions import live, with_fewer_divisions
 from isletsim.codegen.lane_dense_block import lane_block
 from isletsim.codegen.native import FUNCTIONS, LANES, LIBRARY
-from isletsim.codegen.simd_math import far_pack_text
 from isletsim.codegen.program import Program
 from isletsim.codegen.routine import HOT, Routine, Step, Store
+from isletsim.codegen.simd_math import far_pack_text
 
 __all__ = ["LaneProgram", "lane_program"]
 

@@ -355,7 +355,7 @@ def _alone(ensemble: _Ensemble, subject: int) -> None:
         rtol=ensemble.rtol,
         atol=ensemble.atol,
         method=ensemble.method,
-        **{"step" if ensemble.method == "fixed" else "max_step": longest},  # type: ignore[arg-type]
+        **{"step" if ensemble.method == "fixed" else "max_step": longest},
         maximum_steps=ensemble.maximum_steps,
         watch=watch,
         keep_states=outcome.trajectories is not None,

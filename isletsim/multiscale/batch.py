@@ -123,7 +123,7 @@ class BatchManager:
     def move(
         self, day: Day, parameters: Numbers, base: Base, known: Flags, v: Numbers, s: Numbers, x: Numbers, dawn: Numbers
     ) -> Job:
-        """Return the job that moves a surrogate to a real day with inputs v and summaries s, from midnight `dawn` to x."""
+        """Return the job that moves a surrogate to a day with inputs v and summaries s, from midnight `dawn` to x."""
         job = self._job(day, parameters, base)
         numbers, row = job.numbers, self.row
         numbers[row.target], numbers[row.start_midnight] = v, dawn
@@ -138,7 +138,11 @@ class BatchManager:
         numbers[row.day_inputs], numbers[row.summaries] = base.v, base.s
         numbers[row.midnight_state], numbers[row.initial_midnight] = base.x, base.dawn
         numbers[row.jacobian], numbers[row.midnight_jacobian] = base.jacobian.ravel(), base.orbit.ravel()
-        numbers[row.curvature], numbers[row.measured_at], numbers[row.step_chosen_at] = base.curve, base.seen, base.paced
+        numbers[row.curvature], numbers[row.measured_at], numbers[row.step_chosen_at] = (
+            base.curve,
+            base.seen,
+            base.paced,
+        )
         descriptor, first = self._descriptor(day), address_of(numbers)
         state = new_record(
             JobState,
@@ -311,7 +315,12 @@ class BatchManager:
         """Give a job the answer it waits for."""
         rows, ends = job.answer = np.ascontiguousarray(outputs), np.ascontiguousarray(state)
         job.state.set(
-            answer_rows=rows, answer_state=ends, answer_steps=steps, answer_failed=failed, needs_python=0, status=at.GOING
+            answer_rows=rows,
+            answer_state=ends,
+            answer_steps=steps,
+            answer_failed=failed,
+            needs_python=0,
+            status=at.GOING,
         )
         if failed:
             job.state.asked = len(rows)

@@ -113,7 +113,9 @@ def note_jump(frame: BatchFrame, job: JobState) -> None:
         change = along(offset(job.jacobian, k * downs), after, before, downs)
         far = max(far, math.fabs(change) / frame.tolerances[k])
     job.moved = moved
-    job.settle = 1 if moved != 0 and (math.sqrt(unforeseen) > frame.unforeseen_input or far > frame.unforeseen_summary) else 0
+    job.settle = (
+        1 if moved != 0 and (math.sqrt(unforeseen) > frame.unforeseen_input or far > frame.unforeseen_summary) else 0
+    )
 
 
 @compiled

@@ -253,7 +253,9 @@ class MultiscaleSimulator:
     @cached_property
     def manager(self) -> BatchManager:
         """Where its lives are sent on their way."""
-        return BatchManager(CompiledPair(self._clocks, self.rules, self.life_model, self.day_model, LOOSER * self.tolerance))
+        return BatchManager(
+            CompiledPair(self._clocks, self.rules, self.life_model, self.day_model, LOOSER * self.tolerance)
+        )
 
     @cached_property
     def _limits(self) -> Mapping[str, int] | None:

@@ -217,7 +217,10 @@ def make_workspace(pair: CompiledPair, records: int, day_records: int) -> Worksp
 def _set_lanes(pair: CompiledPair, frame: Record) -> None:
     """Make the frames of the lanes, whose tables are those of this frame."""
     endless, empty = np.array([np.inf]), Schedule.empty().head
-    for lanes, drive, slots in ((1, "drive_one", ("slow_one", "day_one")), (LANES, "drive_many", ("slow_many", "day_many"))):
+    for lanes, drive, slots in (
+        (1, "drive_one", ("slow_one", "day_one")),
+        (LANES, "drive_many", ("slow_many", "day_many")),
+    ):
         for model, slot in ((pair.life, slots[0]), (pair.day, slots[1])):
             several = compile_lanes(model)
             if several is None:
@@ -254,4 +257,4 @@ def _set_lanes(pair: CompiledPair, frame: Record) -> None:
                 counts_step=2,
             )
             own.held["code"] = several
-            frame.set(**{slot: own, drive: where(driver(lanes))})
+            frame.set(**{slot: own, f"drive_{size}": where(driver(lanes))})

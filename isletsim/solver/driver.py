@@ -185,13 +185,13 @@ def try_step(frame: Frame) -> int:
                 last_fixed_stage(frame)
             if look_for_roots(frame) != 0:
                 return REPEATED
-    verdict = judge_equal(frame) if frame.method == FIXED else judge(frame)
+    verdict: int = judge_equal(frame) if frame.method == FIXED else judge(frame)
     return verdict | bad << 24
 
 
 @compiled
 def record_due(frame: Frame, due: int) -> int:
-    """Write rows within the accepted step of all lanes in `due`. Return the lanes in which the watched output passed."""
+    """Write rows within the accepted step of the lanes in `due`. Return those whose watched output passed its level."""
     ended = 0
     if frame.method == FIXED and (frame.lanes > 1 or frame.roots == 0):
         last_fixed_stage(frame)

@@ -7,7 +7,7 @@ arrays that threads share. Fields marked "one lane" are used by the driver of wi
 
 from __future__ import annotations
 
-from isletsim.solver.struct import IntegerRow, Integers, RealRow, Reals, ShortIntegers
+from isletsim.solver.struct import Constant, IntegerRow, Integers, RealRow, Reals, ShortIntegers
 
 __all__: list[str] = []
 
@@ -43,6 +43,8 @@ class ScheduleHead:
 
 class Frame:
     """The frame; a `..._step` is how many numbers lie between two subjects, 0 if all share one row."""
+
+    lanes: Constant  # how many
 
     # The model: sizes, addresses of its functions, and arrays.
     states: int

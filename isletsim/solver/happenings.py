@@ -1,4 +1,4 @@
-"""All that happens at one instant: stops of several lanes, or of one lane with the events that follow from each other."""
+"""All that happens at one instant: stops of several lanes, or stops and events of one lane."""
 
 from __future__ import annotations
 

@@ -42,19 +42,21 @@ __all__ = [
     "keep_apart",
     "merged",
     "next_number",
-    "with_arguments",
-    "one_lane",
     "offset",
+    "one_lane",
     "reals",
     "struct_at",
     "struct_type",
     "types",
+    "with_arguments",
 ]
 
 # The type checker sees numba without types.
 types: Any = numba.types
 cgutils: Any = numba.core.cgutils
 njit: Any = numba.njit
+config: Any = numba.config
+extending: Any = numba.extending
 
 REALS = types.CPointer(types.float64)
 INTEGERS = types.CPointer(types.int64)
@@ -71,7 +73,7 @@ BYTE_POINTER = ir.IntType(8).as_pointer()
 Codegen = Callable[..., Any]
 Function = TypeVar("Function", bound=Codegen)
 
-intrinsic: Callable[[Codegen], Codegen] = numba.extending.intrinsic
+intrinsic: Callable[[Codegen], Codegen] = extending.intrinsic
 
 # No boxing, no reference counts, no exceptions inside.
 PLAIN: dict[str, Any] = {
@@ -88,7 +90,7 @@ _ONE_LANE: set[Any] = set()
 
 
 def compiled(function: Function) -> Function:
-    """Mark a function that `compile_for` compiles; its annotations are its types, and its first argument is a struct."""
+    """Mark a function that `compile_for` compiles; its annotations are its types."""
     decorate: Callable[[Function], Function] = njit(**PLAIN)
     dispatcher = decorate(function)
     _COMPILED.append(dispatcher)
@@ -126,7 +128,7 @@ def one_lane(function: Function) -> Function:
 
 @intrinsic
 def keep_apart(typing_context):  # type: ignore[no-untyped-def]
-    """Keep the function that calls this out of its callers: it runs rarely, and copies of it would be compiled again."""
+    """Keep the function that calls this out of its callers: it runs rarely, and copies take time to compile."""
 
     def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         builder.function.attributes.add("noinline")
@@ -148,17 +150,17 @@ def compile_for(entry: Any, lanes: int = 1) -> Any:
     All functions of its package are compiled before it, each for its declared types alone: the literal arguments of
     calls make no copies. Only the entry is optimised, with all the others inside.
     """
-    package, level = _package(entry), numba.config.OPT
+    package, level = _package(entry), config.OPT
     for dispatcher in _COMPILED:
         signature = _declared(dispatcher, lanes)
         if _package(dispatcher) != package or signature in dispatcher.overloads:
             continue
         if lanes == 1 or dispatcher not in _ONE_LANE:
-            dispatcher.disable_compile(False)
-            numba.config.OPT = level if dispatcher is entry else 0
+            dispatcher.disable_compile(val=False)
+            config.OPT = level if dispatcher is entry else 0
             dispatcher.compile(signature)
             dispatcher.disable_compile()
-    numba.config.OPT = level
+    config.OPT = level
     return entry.overloads[_declared(entry, lanes)]
 
 
@@ -197,7 +199,7 @@ class StructType(types.Type):  # type: ignore[misc]
         return builder.bitcast(builder.gep(pointer, [INT64(offset)]), target.as_pointer())
 
 
-numba.extending.register_model(StructType)(numba.extending.models.OpaqueModel)
+extending.register_model(StructType)(extending.models.OpaqueModel)
 
 
 @cache
@@ -206,11 +208,11 @@ def struct_type(declared: type, lanes: int = 1) -> StructType:
     return StructType(layout_of(declared, lanes))
 
 
-@numba.extending.infer_getattr
-class _StructAttribute(numba.core.typing.templates.AttributeTemplate):  # type: ignore[misc]
+@extending.infer_getattr
+class _StructAttribute(numba.core.typing.templates.AttributeTemplate):
     key = StructType
 
-    def generic_resolve(self, struct: StructType, name: str) -> Any:
+    def generic_resolve(self, struct: StructType, name: str) -> Any:  # type: ignore[override]
         """Type of a field."""
         if name == "lanes":
             return types.int64
@@ -218,7 +220,7 @@ class _StructAttribute(numba.core.typing.templates.AttributeTemplate):  # type: 
         return None if field is None else (NUMBERS | POINTERS | ROWS)[field.kind]
 
 
-@numba.extending.lower_getattr_generic(StructType)
+@extending.lower_getattr_generic(StructType)
 def _read(context, builder, struct, pointer, name):  # type: ignore[no-untyped-def]
     if name == "lanes":
         return INT64(struct.layout.lanes)
@@ -229,7 +231,7 @@ def _read(context, builder, struct, pointer, name):  # type: ignore[no-untyped-d
     return builder.inttoptr(value, context.get_value_type(POINTERS[kind])) if kind in POINTERS else value
 
 
-@numba.extending.lower_setattr_generic(StructType)
+@extending.lower_setattr_generic(StructType)
 def _write(context, builder, signature, arguments, name):  # type: ignore[no-untyped-def]
     struct, kind = signature.args
     pointer, value = arguments

@@ -71,7 +71,8 @@ def factorise(frame: Frame, d: Reals) -> int:
     """Factor W = d M - J. Return the lanes whose factors are of no use, as bits."""
     frame.factorizations += 1
     if frame.lanes > 1:
-        return types.int64(call_factor(frame.factor, frame.jacobian, d, frame.lu))
+        small: int = types.int64(call_factor(frame.factor, frame.jacobian, d, frame.lu))
+        return small
     frame.pivoted_now = 0
     if frame.factor != 0 and call_factor(frame.factor, frame.jacobian, d, frame.lu) == 0:
         return 0

@@ -73,7 +73,9 @@ def make_ahead(*wanted: Wanted) -> None:
         if len(missing) < 2 or store.folder() is None or cores() < 2:
             return
         for each in missing[1:]:
-            asked = f"import sys; sys.path[:] = {sys.path}; from isletsim.solver import native; native.make_for(*{each})"
+            asked = (
+                f"import sys; sys.path[:] = {sys.path}; from isletsim.solver import native; native.make_for(*{each})"
+            )
             nothing = subprocess.DEVNULL
             try:
                 process = subprocess.Popen(

@@ -183,7 +183,7 @@ class Schedule:
     kinds: NDArray[np.int64]
     indices: NDArray[np.int64]
     amounts: NDArray[np.float64]
-    head: NDArray[np.int64] = field(init=False, repr=False, compare=False)  # a `ScheduleHead`: number of stops, addresses
+    head: NDArray[np.int64] = field(init=False, repr=False, compare=False)  # a `ScheduleHead`
 
     @staticmethod
     def empty() -> Schedule:

@@ -12,7 +12,19 @@ from typing import Any
 
 from isletsim.solver import tables
 from isletsim.solver.frame import Frame
-from isletsim.solver.intrinsics import INT64, INTEGERS, REALS, call_at, Codegen, compiled, constants, keep_apart, offset, one_lane, types
+from isletsim.solver.intrinsics import (
+    INT64,
+    INTEGERS,
+    REALS,
+    Codegen,
+    call_at,
+    compiled,
+    constants,
+    keep_apart,
+    offset,
+    one_lane,
+    types,
+)
 from isletsim.solver.norms import blend, clear_rows, copy_rows, weighted_rest
 from isletsim.solver.rosenbrock import stage_time
 from isletsim.solver.vectors import Lanes, kernel

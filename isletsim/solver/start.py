@@ -1,4 +1,4 @@
-"""The beginning of an interval: algebraic unknowns that satisfy their equations, and a first step of a sensible size."""
+"""The beginning of an interval: consistent algebraic unknowns, and a first step of a sensible size."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def newton_correction(frame: Frame, point: Reals, correction: Reals) -> float:
     for index in range(states):
         if mass[index] != 0.0:
             correction[index] = 0.0
-    return weighted_rest(frame, correction, point)
+    size: float = weighted_rest(frame, correction, point)
+    return size
 
 
 @one_lane

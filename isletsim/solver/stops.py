@@ -32,17 +32,18 @@ def do_actions(frame: Frame, lanes: int, index: int) -> int:
     copy_rows(frame, frame.states, frame.point, frame.state)
     copy_rows(frame, frame.parameters, frame.values_copy, frame.parameter)
     call_act(frame.act, types.int32(index), frame.amount, frame.time, frame.point, frame.values_copy)
-    changed = replace_rows(frame, frame.parameters, frame.parameter, frame.values_copy, lanes)
+    changed: int = replace_rows(frame, frame.parameters, frame.parameter, frame.values_copy, lanes)
     if changed != 0:
         call_one(frame.prepare, frame.parameter)
-    return changed | replace_rows(frame, frame.states, frame.state, frame.point, lanes)
+    changed |= replace_rows(frame, frame.states, frame.state, frame.point, lanes)
+    return changed
 
 
 @compiled
 def do_entry(frame: Frame, lanes: int, kind: int, index: int) -> int:
     """Do the same entry of the schedules of some lanes. Return the lanes in which anything changed."""
     if kind == PARAMETER:
-        changed = replace_rows(frame, 1, offset(frame.parameter, index * frame.lanes), frame.amount, lanes)
+        changed: int = replace_rows(frame, 1, offset(frame.parameter, index * frame.lanes), frame.amount, lanes)
         if changed != 0:
             call_one(frame.prepare, frame.parameter)
         return changed

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "Constant",
     "IntegerRow",
     "Integers",
     "Layout",
@@ -37,6 +38,7 @@ Integers: TypeAlias = MutableSequence[int]
 ShortIntegers: TypeAlias = MutableSequence[int]
 RealRow: TypeAlias = MutableSequence[float]
 IntegerRow: TypeAlias = MutableSequence[int]
+Constant: TypeAlias = int  # known when a function is compiled, and not in memory
 
 ROWS = ("RealRow", "IntegerRow")
 LINE = 64  # bytes of a cache line, and of the widest vector register
@@ -64,7 +66,7 @@ def layout_of(declared: type, lanes: int = 1) -> Layout:
     fields: dict[str, Field] = {}
     place = 0
     for name, kind in annotations.items():
-        if kind not in ROWS:
+        if kind not in (*ROWS, "Constant"):
             fields[name] = Field(kind, place)
             place += 8
     place = -(-place // LINE) * LINE
@@ -121,7 +123,8 @@ def _record_class(declared: type, lanes: int) -> type[Record]:
 def new_record(declared: type, lanes: int = 1, **values: Any) -> Record:
     """Return a struct with all fields 0 but those given, alone on its lines of the processor's cache."""
     kind = _record_class(declared, lanes)
-    record = kind.from_buffer(aligned_zeros(-(-kind.layout.size // 8)))
+    memory: Any = aligned_zeros(-(-kind.layout.size // 8))
+    record = kind.from_buffer(memory)
     record.held = {}
     record.set(**values)
     return record
@@ -129,7 +132,7 @@ def new_record(declared: type, lanes: int = 1, **values: Any) -> Record:
 
 def aligned_zeros(count: int, dtype: type = np.int64) -> NDArray[Any]:
     """Return 64-bit zeros that begin on a line of the processor's cache and share none with other arrays."""
-    memory = np.zeros(count + 2 * LINE // 8, dtype)
+    memory: NDArray[Any] = np.zeros(count + 2 * LINE // 8, dtype)
     first = -address_of(memory) % LINE // 8
     return memory[first : first + count]
 

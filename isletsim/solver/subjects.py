@@ -24,7 +24,18 @@ from isletsim.solver.frame import (
     Frame,
 )
 from isletsim.solver.happenings import happen
-from isletsim.solver.intrinsics import call_one, call_two, compiled, given, keep_apart, next_number, offset, one_lane, reals, types
+from isletsim.solver.intrinsics import (
+    call_one,
+    call_two,
+    compiled,
+    given,
+    keep_apart,
+    next_number,
+    offset,
+    one_lane,
+    reals,
+    types,
+)
 from isletsim.solver.rows import load_column, record_instant, store_column, take_column
 from isletsim.solver.start import make_consistent
 from isletsim.solver.stops import next_stop

@@ -12,7 +12,17 @@ from typing import Any
 from llvmlite import ir
 
 from isletsim.solver.frame import EXPLICIT
-from isletsim.solver.intrinsics import DOUBLE, INT32, INT64, Codegen, StructType, cgutils, intrinsic, types, with_arguments
+from isletsim.solver.intrinsics import (
+    DOUBLE,
+    INT32,
+    INT64,
+    Codegen,
+    StructType,
+    cgutils,
+    intrinsic,
+    types,
+    with_arguments,
+)
 
 __all__ = ["Lanes", "kernel"]
 
@@ -30,8 +40,7 @@ class Lanes:
         self.count = struct.layout.lanes
         self.single = self.count == 1
         self.vector, self.truths, self.words, self.halves = (
-            kind if self.single else ir.VectorType(kind, self.count)
-            for kind in (DOUBLE, ir.IntType(1), INT64, INT32)
+            kind if self.single else ir.VectorType(kind, self.count) for kind in (DOUBLE, ir.IntType(1), INT64, INT32)
         )
         self.suffix = "f64" if self.single else f"v{self.count}f64"
 
