@@ -217,11 +217,8 @@ def make_workspace(pair: CompiledPair, records: int, day_records: int) -> Worksp
 def _set_lanes(pair: CompiledPair, frame: Record) -> None:
     """Make the frames of the lanes, whose tables are those of this frame."""
     endless, empty = np.array([np.inf]), Schedule.empty().head
-    for lanes, drive, slots in (
-        (1, "drive_one", ("slow_one", "day_one")),
-        (LANES, "drive_many", ("slow_many", "day_many")),
-    ):
-        for model, slot in ((pair.life, slots[0]), (pair.day, slots[1])):
+    for lanes, size in ((1, "one"), (LANES, "many")):
+        for model, slot in ((pair.life, f"slow_{size}"), (pair.day, f"day_{size}")):
             several = compile_lanes(model)
             if several is None:
                 continue
