@@ -210,7 +210,7 @@ def test_a_write_that_fails_leaves_no_part_file(own_cache, monkeypatch):
 KILLED = """
 import time
 from isletsim.solver import native
-native.make_ahead(0, 8)
+native.make_ahead((*native.RUN, 1), (*native.RUN, 8))
 print(*(each.pid for each in native._MAKING.values()), flush=True)
 time.sleep(60)
 """

@@ -24,6 +24,7 @@ from solver_problems import (
     run,
 )
 
+from isletsim import cache
 from isletsim.codegen import compile_model
 from isletsim.flat import FlatModel
 from isletsim.solver import Reason, native, solve
@@ -296,7 +297,9 @@ if "numba" in sys.modules:
 """
 
 
-def test_a_later_start_loads_the_driver_without_numba_and_nothing_in_it_allocates(tmp_path: Path) -> None:
+def test_a_later_start_loads_the_driver_without_numba_and_nothing_in_it_allocates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = str(Path(__file__).parents[1])
     environment = os.environ | {"ISLETSIM_CACHE_DIR": str(tmp_path), "PYTHONPATH": root}
 
@@ -310,8 +313,10 @@ def test_a_later_start_loads_the_driver_without_numba_and_nothing_in_it_allocate
     assert set(outside.split()) <= {"pow", "sqrt"}
     assert start() == ["False"]
     (entry,) = (tmp_path / "driver").iterdir()
-    assert native._load(entry.read_bytes()) is not None
-    assert native._load(entry.read_bytes()[:-100]) is None  # a damaged entry is made again
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path)
+    assert native._load(cache.load("driver", entry.name)) is not None
+    entry.write_bytes(entry.read_bytes()[:-100])
+    assert cache.load("driver", entry.name) is None  # a damaged entry is made again
     assert native._load(b"rubbish") is None
 
 
