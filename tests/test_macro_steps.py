@@ -44,7 +44,9 @@ def some_base(manager: BatchManager, seed: int) -> tuple[Base, np.random.Generat
     return Base(v, s, x, x + 0.01, *slopes, curve, v + 0.002, 0.003, v), random
 
 
-def moved(manager: BatchManager, simulator: MultiscaleSimulator, base: Base, day: tuple[np.ndarray, ...]) -> tuple[Base, int]:
+def moved(
+    manager: BatchManager, simulator: MultiscaleSimulator, base: Base, day: tuple[np.ndarray, ...]
+) -> tuple[Base, int]:
     """The base at a day, where all directions are known, and how many days that took."""
     life = born(simulator).slow
     assert life is not None
@@ -61,7 +63,9 @@ def test_slopes_follow_what_a_day_has_shown(manager: BatchManager, simulator: Mu
     s = surrogate_days.summaries_near(base, v) + 0.3 * manager.pair.size * random.uniform(-1.0, 1.0, manager.ups)
     x, dawn = base.x + 0.1 * random.normal(size=len(base.x)), base.dawn + 0.1
     assert surrogate_days.surprise(manager.pair, base, v, s) < 0.5
-    expected = surrogate_days.moved(manager.pair, base, v, s, x, dawn, curve=curves(s, manager.pair.bounds, manager.pair.size))
+    expected = surrogate_days.moved(
+        manager.pair, base, v, s, x, dawn, curve=curves(s, manager.pair.bounds, manager.pair.size)
+    )
     found, days = moved(manager, simulator, base, (v, s, x, dawn))
     stale = surrogate_days.stale(manager.pair, expected, simulator.rules.stale)
     assert days == stale.sum()

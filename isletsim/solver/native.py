@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from isletsim import cache as store
-from isletsim.solver.struct import Record
 from isletsim.machine import cores
+from isletsim.solver.struct import Record
 
 __all__ = ["RUN", "driver", "driver_of", "make_ahead", "run_driver", "where"]
 
