@@ -65,6 +65,7 @@ def read_controls(folder: Path | None = None) -> Controls:
     first, patients = _patients(place / "patients.toml")
     slider_groups, sliders = _sliders(place / "sliders.toml")
     therapy_groups, therapies = _therapies(place / "therapies.toml")
+    units, days = _days(place / "days.toml")
     document = read_document(place / "plots.toml")
     document.only(document.data, (*_HEAD, "save", "visits", "test", "panels"), ())
     test = document.table(document.data, "test", ())
@@ -89,7 +90,8 @@ def read_controls(folder: Path | None = None) -> Controls:
         therapies=therapies,
         panels=panels,
         test=planned,
-        days=_days(place / "days.toml"),
+        days=days,
+        units=units,
         balances=_balances(place / "why.toml"),
         save=save,
         visits=visits,
@@ -223,9 +225,9 @@ def _panel(document: TomlDocument, entry: Mapping[str, Any], index: int) -> Pane
     return Panel(_required(document, entry, "name", keys), title, tuple(shows), document.names(entry, "kinds", keys))
 
 
-def _days(path: Path) -> tuple[DayTest, ...]:
+def _days(path: Path) -> tuple[Mapping[str, str], tuple[DayTest, ...]]:
     document = read_document(path)
-    document.only(document.data, (*_HEAD, "tests"), ())
+    document.only(document.data, (*_HEAD, "units", "tests"), ())
     found = []
     for index, entry in enumerate(document.listing(document.data, "tests", ())):
         keys: KeyPath = ("tests", index)
@@ -233,8 +235,9 @@ def _days(path: Path) -> tuple[DayTest, ...]:
         label, about = (_required(document, entry, key, keys) for key in ("label", "about"))
         shows, reports = document.names(entry, "show", keys), document.table(entry, "reports", keys)
         found.append(DayTest(document.word(entry, "name", keys), label, about, shows, reports))
+    units = document.table(document.data, "units", ())
     document.finish()
-    return tuple(found)
+    return units, tuple(found)
 
 
 def _balances(path: Path) -> tuple[Balance, ...]:

@@ -42,7 +42,11 @@ def day_view(simulations: Simulations, choices: Choices, test: str, years: float
     names, data, terms = _test(simulations, prepared, test)
     done, findings = simulations.tested(choices, test or ORDINARY, data, day)
     arms = [
-        {"name": arm.name, "label": arm.about or arm.name, **finding_view(finding, names, terms)}
+        {
+            "name": arm.name,
+            "label": arm.about or arm.name,
+            **finding_view(finding, names, simulations.controls.units, terms),
+        }
         for arm, finding in zip(done.scenario.plan.arms, findings, strict=True)
     ]
     view: dict[str, Any] = {"minutes": findings[0].minutes.tolist(), "arms": arms, "day": day, "start": _start(data)}
@@ -52,7 +56,7 @@ def day_view(simulations: Simulations, choices: Choices, test: str, years: float
         other_names, other_data, _ = _test(simulations, simulations.prepare(other), test)
         _, compared = simulations.tested(other, test or ORDINARY, other_data, 0.0)
         label = next((each.label for each in simulations.controls.patients if each.file == reference), reference)
-        view["reference"] = {"label": label, **finding_view(compared[0], other_names)}
+        view["reference"] = {"label": label, **finding_view(compared[0], other_names, simulations.controls.units)}
     return view
 
 

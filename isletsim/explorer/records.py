@@ -153,7 +153,7 @@ class Balance:
 
 @dataclass(frozen=True)
 class Controls:
-    """Everything the explorer offers."""
+    """Everything the explorer offers; `units` say in which unit a curve of a day is drawn."""
 
     first: str
     patients: tuple[PatientChoice, ...]
@@ -164,6 +164,7 @@ class Controls:
     panels: tuple[Panel, ...]
     test: PlannedTest
     days: tuple[DayTest, ...]
+    units: Mapping[str, str]
     balances: tuple[Balance, ...]
     save: str
     visits: str

@@ -22,7 +22,7 @@ from isletsim.figures.layout import printed_unit
 from isletsim.language import ModelFile
 from isletsim.results import Result
 from isletsim.results.evidence_labels import in_words
-from isletsim.units import UnitError, convert, quantity, unit, unit_label
+from isletsim.units import UnitError, convert, quantity, through, unit, unit_label
 
 __all__ = [
     "balances_view",
@@ -318,19 +318,25 @@ def band_view(result: Result, wanted: Iterable[str]) -> dict[str, Any]:
 
 
 def finding_view(
-    finding: Finding, names: Iterable[str], balances: Iterable[tuple[Balance, tuple[Term, ...]]] = ()
+    finding: Finding,
+    names: Iterable[str],
+    units: Mapping[str, str],
+    balances: Iterable[tuple[Balance, tuple[Term, ...]]] = (),
 ) -> dict[str, Any]:
-    """Return the curves and numbers of a virtual test, and the terms of the balances of the day."""
+    """Return the curves and numbers of a virtual test, and the terms of the balances of the day.
+
+    Parameters
+    ----------
+    units : in which unit a curve is shown, by its name; that of the finding where nothing is said.
+    """
     shown = {symbol.name: (symbol, own) for symbol, own in finding.challenge.shown}
-    curves = {
-        name: {
-            "unit": _label(shown[name][1].text),
-            "about": shown[name][0].about,
-            "values": short(finding.courses[name]),
-        }
-        for name in names
-        if name in shown
-    }
+    curves = {}
+    for name in names:
+        if name in shown:
+            symbol, own = shown[name]
+            wanted = through(unit(units[name]), symbol.unit.dimension, symbol.of) if name in units else own
+            values = finding.courses[name] * (own.factor / wanted.factor)
+            curves[name] = {"unit": _label(wanted.text), "about": symbol.about, "values": short(values)}
     reports = [
         {
             "name": report.name,

@@ -16,6 +16,8 @@ export function list(show) {
 
 export function begin(each, show) {
   lesson = each; step = 0; answers = null; tried = {};
+  page.pinned = null;
+  $("pin").setAttribute("aria-pressed", "false");
   turn(show);
 }
 

@@ -55,7 +55,7 @@ export class Plot {
     const axis = { stroke: c.grey, grid: { stroke: c.grid, width: 1 }, ticks: { stroke: c.grid, size: 4 }, font, labelFont: font };
     this.u = new uPlot({
       width: Math.max(120, Math.floor(this.holder.clientWidth) || 300), height: this.height,
-      padding: [10, 14, 0, 0],
+      padding: [10, 22, 0, 0],
       legend: { show: false },
       cursor: { sync: this.linked ? { key: sync.key, setSeries: false } : undefined, drag: { x: false, y: false }, points: { size: 7 }, focus: { prox: 20 } },
       scales: { x: { time: false }, y: { range: (u, low, high) => this.range(low, high) } },
