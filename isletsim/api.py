@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from isletsim.errors import Fault, InputError
+
 if TYPE_CHECKING:
     from isletsim.model import Model
     from isletsim.sbml import SbmlModel
@@ -27,6 +29,9 @@ def load_model(names: str | Path | Sequence[str | Path]) -> Model | SbmlModel:
     ------
     InputError : every fault of every file.
     """
+    listed = [names] if isinstance(names, str | Path) else names
+    if not isinstance(listed, list | tuple) or not listed or not all(isinstance(each, str | Path) for each in listed):
+        raise InputError(Fault("load_model", f"expected a name, a path, or a list of them, found {names!r}."))
     if isinstance(names, str | Path) and is_sbml(names):
         from isletsim.sbml import load_sbml
 

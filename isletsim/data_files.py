@@ -6,12 +6,16 @@ A file is asked for by its bare name (``topp2000``) or by a path (``my/therapy.t
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from isletsim.errors import Fault, InputError, did_you_mean
+
+_LONG_KEY = re.compile(r"""(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')\s*\.\s*){30}""")
 
 __all__ = [
     "KINDS",
@@ -24,6 +28,7 @@ __all__ = [
     "own_file",
     "renamed",
     "title",
+    "toml_tables",
 ]
 
 ROOMS = ("physiology", "drugs", "therapies", "outcomes", "published", "day")  # the folders of models
@@ -59,6 +64,19 @@ def listing(kind: str) -> list[tuple[str, Path]]:
         taken = kind == "model" and path.stem in found
         found[f"{path.parent.name}/{path.stem}" if taken else path.stem] = path
     return sorted(found.items())
+
+
+def toml_tables(text: str) -> dict[str, Any]:
+    """Return the tables of a TOML text.
+
+    Raises
+    ------
+    ValueError : not TOML, or a key of more than 30 parts, for which tomllib needs the square of the key's length.
+    RecursionError : nested too deeply.
+    """
+    if _LONG_KEY.search(text):
+        raise ValueError("has a name of more than 30 parts")
+    return tomllib.loads(text)
 
 
 @cache
@@ -110,6 +128,7 @@ def find(kind: str, wanted: str | Path, beside: Path | None = None) -> Path:
         return in_room[text]
     if _is_path(wanted):
         return _existing(text, beside or Path(), list(known))
+    _refuse_other_kinds(text, beside or Path())
     if kind == "model" and renamed(text):
         raise InputError(Fault(text, f'There is no model "{text}".', renamed(text)))
     other = next((each for each in KINDS if text in dict(listing(each))), "")
@@ -122,6 +141,17 @@ def in_room_of(name: str, others: Collection[str]) -> str:
     rooms = dict.fromkeys(other.partition("/")[0] for other in others if other.count("/") == 1)
     known = {f"{path.parent.name}/{path.stem}" for _, path in listing("model")} if rooms and "/" not in name else set()
     return next((f"{room}/{name}" for room in rooms if f"{room}/{name}" in known), name)
+
+
+def _refuse_other_kinds(text: str, folder: Path) -> None:
+    """Raise for a file that is there, and is of no kind that can be read."""
+    try:
+        there = bool(Path(text).suffix) and (folder / text).is_file()
+    except (OSError, ValueError):
+        return
+    if there:
+        message = f'{text} is a file, and its ending "{Path(text).suffix}" is none of .toml, .xml and .sbml.'
+        raise InputError(Fault(text, message, "Give the file the ending of what it holds."))
 
 
 def own_file(name: str, folder: Path) -> Path | None:
@@ -141,6 +171,7 @@ def find_any(wanted: str | Path) -> tuple[str, Path]:
     found = {kind: path for kind in KINDS for name, path in listing(kind) if name == str(wanted)}
     if found:
         return next(iter(found.items()))
+    _refuse_other_kinds(str(wanted), Path())
     names = [name for kind in KINDS for name, _ in listing(kind)]
     raise InputError(
         Fault(str(wanted), f'There is no model, patient or scenario "{wanted}".', _near(str(wanted), names))
@@ -150,7 +181,7 @@ def find_any(wanted: str | Path) -> tuple[str, Path]:
 def kind_of(path: Path) -> str:
     """Whether a file is a model, a patient, a virtual test or a scenario, judged by the tables it has."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8")).keys()
+        tables = toml_tables(path.read_text(encoding="utf-8-sig")).keys()
     except (OSError, ValueError, RecursionError):
         return "model"  # the model's reader will say what is wrong with it
     if tables & {"arms", "patient"}:

@@ -88,5 +88,8 @@ class RunError(Exception):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The sentence ``Did you mean "x"?`` for the nearest known word, or an empty text."""
-    near = difflib.get_close_matches(word[:LONGEST], list(islice(known, MANY)), n=1, cutoff=0.6)
+    words = list(islice(known, MANY))
+    near = [each for each in words if each.casefold() == word.casefold()] or difflib.get_close_matches(
+        word[:LONGEST], words, n=1, cutoff=0.6
+    )
     return f'Did you mean "{near[0]}"?' if near else ""

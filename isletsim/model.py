@@ -57,6 +57,17 @@ class Model:
 
     composition: Composition = field(repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The equations alone: another process takes the machine code from the cache, or compiles it again."""
+        return {"composition": self.composition}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __hash__(self) -> int:
+        flat = self.composition.flat
+        return hash((flat.name, flat.states, flat.parameters, flat.values))
+
     @property
     def name(self) -> str:
         """The names of its files, joined."""
@@ -107,6 +118,7 @@ class Model:
         InputError : anything given that is not understood.
         RunError : the run failed; `partial` holds the trajectory until then.
         """
+        _check_tables(start, set, doses, courses)
         opening, closing = _time(begin, "begin"), _time(until, "until")
         if not closing > opening:
             raise InputError(Fault("until", f"{until!r} is not after the beginning."))
@@ -352,6 +364,16 @@ def _flag(value: Any, place: str) -> bool:
 
 
 # --- times ------------------------------------------------------------------------------------------------------------
+
+
+def _check_tables(start: Any, values: Any, doses: Any, courses: Any) -> None:
+    """Refuse what is no table, or no list of tables."""
+    for place, given in (("start", start), ("set", values)):
+        if given is not None and not isinstance(given, Mapping | Moment):
+            raise InputError(Fault(place, f"expected a table of values by name, found {given!r}."))
+    for place, given in (("doses", doses), ("courses", courses)):
+        if not isinstance(given, Sequence) or isinstance(given, str) or not all(isinstance(x, Mapping) for x in given):
+            raise InputError(Fault(place, f"expected a list of tables, found {given!r}."))
 
 
 def _time(value: Any, place: str) -> float:

@@ -12,6 +12,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import cache
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -249,8 +250,10 @@ def quantity(text: Any, like: Dimension | None = None, of: str = "") -> Quantity
     ------
     UnitError : unreadable, not finite, or of another dimension.
     """
-    if isinstance(text, bool) or not isinstance(text, (str, int, float)):
+    if isinstance(text, bool) or not isinstance(text, (str, Real)):
         raise UnitError(f"expected a quantity such as {_example(like)}, found {text!r}.")
+    if isinstance(text, Real):  # of NumPy too, whose text is no number
+        text = int(text) if isinstance(text, Integral) else float(text)
     spelled_out = text if isinstance(text, str) else repr(text)
     match = _QUANTITY.fullmatch(spelled_out) if len(spelled_out) <= 2 * LONGEST else None
     if match is None:

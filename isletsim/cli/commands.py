@@ -5,7 +5,9 @@ Every command imports what it needs when it is called, so that help answers at o
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 from collections.abc import Sequence
 
@@ -23,10 +25,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Greek letters is no reason to stop
-    sys.exit(_outcome(arguments))
+    status = _outcome(arguments)
+    try:
+        sys.stdout.flush()
+    except OSError as reason:
+        status = _lost(reason, status)
+    sys.exit(status)
+
+
+def _lost(reason: OSError, status: int) -> int:
+    """Go on without standard output: a closed pipe (``| head``) is no failure, a full disk is one."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that nothing is written when the interpreter ends
+    if isinstance(reason, BrokenPipeError):
+        return status
+    return _say(f"Standard output cannot be written: {reason}.", FAILED)
 
 
 def _outcome(arguments: Sequence[str] | None) -> int:
+    output = sys.stdout
     try:
         status = commands.main(arguments, prog_name="isletsim", standalone_mode=False)
     except InputError as wrong:
@@ -38,6 +54,15 @@ def _outcome(arguments: Sequence[str] | None) -> int:
         return WRONG_INPUT
     except (click.Abort, KeyboardInterrupt):
         return _say("Interrupted.", INTERRUPTED)
+    except SystemExit:
+        if sys.stdout is output:
+            raise
+        sys.stdout = output  # click replaces a closed pipe, and ends with 1
+        return _lost(BrokenPipeError(), DONE)
+    except OSError as reason:
+        if reason.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        return _lost(reason, FAILED)
     return status if isinstance(status, int) else DONE
 
 

@@ -86,9 +86,9 @@ def run(
             if partial is not None and folder is not None:
                 _write(partial, folder, figures=False, keep=keep)
             raise
-        click.echo(result.table(everything=everything))
-        if folder is not None:
+        if folder is not None:  # files first: standard output may be closed or full
             _write(result, folder, figures=figures, keep=keep)
+        click.echo(result.table(everything=everything))
 
 
 def _run_sbml(
@@ -112,11 +112,14 @@ def _run_sbml(
     make_folder("-o", output)
     for path in files:
         trajectory = run_file(path, until, changes)
-        click.echo(table(trajectory))
         if output is not None:
             folder = output if len(names) == 1 else output / path.stem
-            written = write_run(path, trajectory, folder, figures)
+            try:
+                written = write_run(path, trajectory, folder, figures)
+            except OSError as reason:
+                raise RunError(f"-o {folder}\nThe results could not be written: {reason}.") from None
             click.echo("wrote " + " ".join(str(each) for each in written), err=True)
+        click.echo(table(trajectory))
     return tuple(name for name in names if not is_sbml(name))
 
 
@@ -170,6 +173,6 @@ def challenge(patient: str, test: str, at: str, output: Path | None) -> None:
 
     seen = examine(patient, test, at)
     make_folder("-o", output)
-    click.echo(told(seen))
     if output is not None:
         click.echo("wrote " + " ".join(str(path) for path in draw_seen(seen, output)), err=True)
+    click.echo(told(seen))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unicodedata import category
 
+from isletsim.data_files import toml_tables
 from isletsim.errors import Fault, InputError, did_you_mean
 from isletsim.language.parser import ExpressionError, parse
 from isletsim.language.tree import Tree
@@ -27,7 +28,6 @@ INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}  # categories of Unicode
 
 _HEADER = re.compile(r"\s*(\[\[?)([^\]]+)\]")
 _KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
-_LONG_KEY = re.compile(r"""(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')\s*\.\s*){30}""")
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 
 
@@ -183,10 +183,8 @@ def read_document(path: Path, shown: str = "") -> TomlDocument:
         raw = path.read_bytes()
         if len(raw) > LARGEST:
             raise InputError(Fault(shown, f"{len(raw)} bytes; a file of this kind has at most {LARGEST}."))
-        text = raw.decode("utf-8")
-        if _LONG_KEY.search(text):  # tomllib needs the square of a key's length
-            raise InputError(Fault(shown, "has a name of more than 30 parts."))
-        data = tomllib.loads(text)
+        text = raw.decode("utf-8-sig")  # editors on Windows begin a text with a byte-order mark
+        data = toml_tables(text)
     except OSError as reason:
         raise InputError(Fault(shown, f"cannot be read: {reason.strerror or reason}.")) from None
     except UnicodeDecodeError as reason:
@@ -195,8 +193,8 @@ def read_document(path: Path, shown: str = "") -> TomlDocument:
         raise InputError(Fault(_toml_place(shown, str(reason)), f"is not TOML: {reason}")) from None
     except RecursionError:
         raise InputError(Fault(shown, "is nested too deeply.")) from None
-    except ValueError as reason:  # an integer of thousands of digits, a date that does not exist
-        raise InputError(Fault(shown, f"holds a value that cannot be read: {reason}.")) from None
+    except ValueError as reason:  # a key of many parts, an integer of thousands of digits, a date that does not exist
+        raise InputError(Fault(shown, f"cannot be read: {reason}.")) from None
     document = TomlDocument(path, shown, data, text, _line_of_each_key(text))
     _note_invisible(document, data, ())
     return document

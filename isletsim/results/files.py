@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-__all__ = ["COLUMNS", "columns", "files_of", "run_record", "write", "write_figure"]
+__all__ = ["COLUMNS", "columns", "files_of", "publish", "run_record", "write", "write_figure"]
 
 COLUMNS = ("scenario", "arm", "subject", "time_day", "variable", "value", "unit")
 KEEP = ("summary", "full")
@@ -46,7 +46,7 @@ def write(result: StudyData, folder: str | Path, figures: bool = True, keep: str
     paths : the files written, results.csv first.
     """
     place = Path(folder)
-    return _publish({place / name: pieces for name, pieces in _contents(result, figures, keep).items()})
+    return publish({place / name: pieces for name, pieces in _contents(result, figures, keep).items()})
 
 
 def files_of(result: StudyData, figures: bool = True, keep: str = "summary") -> dict[str, bytes]:
@@ -71,7 +71,7 @@ def _contents(result: StudyData, figures: bool, keep: str) -> dict[PurePosixPath
 
 def write_figure(picture: Figure, name: str, folder: str | Path) -> list[Path]:
     """Write a picture into a folder under a name, as png and svg."""
-    return _publish(_pictures(picture, name, Path(folder)))
+    return publish(_pictures(picture, name, Path(folder)))
 
 
 def _pictures(picture: Figure, name: str, folder: Path) -> dict[Path, Iterable[bytes]]:
@@ -81,7 +81,7 @@ def _pictures(picture: Figure, name: str, folder: Path) -> dict[Path, Iterable[b
     return {folder / f"{stem}.{kind}": [render(picture, kind)] for kind in ("png", "svg")}
 
 
-def _publish(texts: Mapping[Path, Iterable[bytes]]) -> list[Path]:
+def publish(texts: Mapping[Path, Iterable[bytes]]) -> list[Path]:
     """Write all files beside their places, then rename them; on any failure remove what was begun."""
     waiting: dict[Path, Path] = {}
     try:

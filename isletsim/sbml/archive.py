@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from contextlib import suppress
-from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from isletsim.errors import InputError
@@ -12,7 +12,7 @@ from isletsim.sbml.antimony import antimony_text
 from isletsim.sbml.exchange import Exchange, ExchangeVariable, number_of
 from isletsim.sbml.writing import CORE, MATHML, sbml_text
 
-__all__ = ["sedml_text", "write_archive"]
+__all__ = ["archive_of", "sedml_text"]
 
 SEDML = "http://sed-ml.org/sed-ml/level1/version4"
 COMBINE = "http://identifiers.org/combine.specifications"
@@ -78,8 +78,8 @@ def _plot(each: ExchangeVariable) -> str:
     return f'<plot2D id="plot_{each.id}" name={quoteattr(title)}><listOfCurves>{curve}</listOfCurves></plot2D>'
 
 
-def write_archive(path: Path, exchange: Exchange, until: float, records: int) -> None:
-    """Write the archive, without Antimony when it cannot express the model."""
+def archive_of(exchange: Exchange, until: float, records: int) -> bytes:
+    """Return the archive, without Antimony when it cannot express the model."""
     parts = {
         "model.xml": (f"{COMBINE}/sbml.level-3.version-2", sbml_text(exchange)),
         "simulation.sedml": (f"{COMBINE}/sed-ml.level-1.version-4", sedml_text(exchange, until, records)),
@@ -96,8 +96,10 @@ def write_archive(path: Path, exchange: Exchange, until: float, records: int) ->
     ]
     manifest = f'<?xml version="1.0" encoding="UTF-8"?>\n<omexManifest xmlns="{COMBINE}/omex-manifest">'
     manifest += "".join(content) + "</omexManifest>\n"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in {"manifest.xml": manifest, **{name: text for name, (_, text) in parts.items()}}.items():
             entry = zipfile.ZipInfo(name, LONG_AGO)
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, text)
+    return file.getvalue()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,9 @@ from isletsim import __version__
 from isletsim.data_files import find_any
 from isletsim.errors import Fault, InputError
 from isletsim.machine import cores
+from isletsim.results.files import publish
 from isletsim.sbml.antimony import antimony_text
-from isletsim.sbml.archive import write_archive
+from isletsim.sbml.archive import archive_of
 from isletsim.sbml.export_scenario import export_arm, export_model
 from isletsim.sbml.model import SbmlModel, SbmlTrajectory, load_sbml
 from isletsim.sbml.suite import run_suite, summary, support_page, write_json
@@ -80,16 +82,7 @@ def _moving(trajectory: SbmlTrajectory) -> list[str]:
 
 def write_run(path: Path, trajectory: SbmlTrajectory, folder: Path, figures: bool = True) -> list[Path]:
     """Write `results.csv` (tidy), `run.json` and a figure."""
-    folder.mkdir(parents=True, exist_ok=True)
-    results, report = folder / "results.csv", folder / "run.json"
     model = trajectory.model
-    with results.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["model", "time", "variable", "value", "unit"])
-        for name in trajectory:
-            unit = trajectory.unit(name)
-            rows = zip(trajectory.time.tolist(), trajectory[name].tolist(), strict=True)
-            writer.writerows([model.name, repr(time), name, repr(value), unit] for time, value in rows)
     said = {
         "isletsim": __version__,
         "model": model.name,
@@ -99,11 +92,25 @@ def write_run(path: Path, trajectory: SbmlTrajectory, folder: Path, figures: boo
         "events": [{"time": time, "event": name} for time, name in trajectory.events],
         "warnings": list(trajectory.warnings),
     }
-    report.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-    return [results, report, *(_draw(model, trajectory, folder / "figures") if figures else [])]
+    texts: dict[Path, Iterable[bytes]] = {
+        folder / "results.csv": _rows(trajectory),
+        folder / "run.json": [json.dumps(said, indent=1).encode() + b"\n"],
+    }
+    return publish(texts | (_draw(model, trajectory, folder / "figures") if figures else {}))
 
 
-def _draw(model: SbmlModel, trajectory: SbmlTrajectory, folder: Path) -> list[Path]:
+def _rows(trajectory: SbmlTrajectory) -> Iterator[bytes]:
+    """`results.csv`, a quantity at a time."""
+    yield b"model,time,variable,value,unit\r\n"
+    for name in trajectory:
+        text = io.StringIO(newline="")
+        unit = trajectory.unit(name)
+        rows = zip(trajectory.time.tolist(), trajectory[name].tolist(), strict=True)
+        csv.writer(text).writerows([trajectory.model.name, repr(time), name, repr(value), unit] for time, value in rows)
+        yield text.getvalue().encode()
+
+
+def _draw(model: SbmlModel, trajectory: SbmlTrajectory, folder: Path) -> dict[Path, Iterable[bytes]]:
     """Draw one panel for each of the first quantities that change."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -112,8 +119,7 @@ def _draw(model: SbmlModel, trajectory: SbmlTrajectory, folder: Path) -> list[Pa
 
     moving = _moving(trajectory)[:PANELS]
     if not moving:
-        return []
-    folder.mkdir(parents=True, exist_ok=True)
+        return {}
     columns = min(3, len(moving))
     rows = -(-len(moving) // columns)
     figure = Figure(figsize=(3.4 * columns, 2.4 * rows), layout="constrained")
@@ -129,10 +135,12 @@ def _draw(model: SbmlModel, trajectory: SbmlTrajectory, folder: Path) -> list[Pa
         axes.tick_params(labelsize=7)
         axes.ticklabel_format(axis="y", useOffset=False)
         axes.yaxis.get_offset_text().set_fontsize(7)
-    paths = [folder / f"trajectory.{kind}" for kind in ("png", "svg")]
-    for path in paths:
-        figure.savefig(path, dpi=150)
-    return paths
+    made: dict[Path, Iterable[bytes]] = {}
+    for kind in ("png", "svg"):
+        file = io.BytesIO()
+        figure.savefig(file, format=kind, dpi=150)
+        made[folder / f"trajectory.{kind}"] = [file.getvalue()]
+    return made
 
 
 def judge_folder(
@@ -148,7 +156,7 @@ def judge_folder(
     if report is not None:
         write_json(verdicts, report)
     if page is not None:
-        page.write_text(support_page(verdicts), encoding="utf-8")
+        publish({page: [support_page(verdicts).encode()]})
     return summary(verdicts), all(each.verdict not in ("wrong", "crashed") for each in verdicts)
 
 
@@ -188,17 +196,14 @@ def export_file(name: str, arm: str, form: str, algebraic: bool, output: Path | 
     if form == "omex":
         if output is None:
             raise InputError(Fault("export", "An archive is no text.", "Say where to write it: -o model.omex"))
-        _written(output, "")
-        write_archive(output, exported.exchange, exported.until, exported.records)
-        return "", output
+        return "", _written(output, archive_of(exported.exchange, exported.until, exported.records))
     text = antimony_text(exported.exchange) if form == "antimony" else sbml_text(exported.exchange)
     return text, None if output is None else _written(output, text)
 
 
-def _written(path: Path, text: str) -> Path:
+def _written(path: Path, text: str | bytes) -> Path:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        publish({path: [text.encode() if isinstance(text, str) else text]})
     except OSError as reason:
         raise InputError(Fault(f"-o {path}", f"This file cannot be written: {reason}.")) from None
     return path

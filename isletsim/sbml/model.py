@@ -101,6 +101,17 @@ class SbmlModel:
     flattened: Flattened = field(repr=False)
     plan: EventPlan = field(repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The equations alone: another process takes the machine code from the cache, or compiles it again."""
+        return {"document": self.document, "flattened": self.flattened, "plan": self.plan}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __hash__(self) -> int:
+        flat = self.flattened.flat
+        return hash((self.document.id, flat.states, flat.parameters, flat.values))
+
     @property
     def name(self) -> str:
         """Identifier of the model."""

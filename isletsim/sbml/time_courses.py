@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 import tempfile
 import zipfile
@@ -16,6 +17,7 @@ import numpy as np
 
 from isletsim.errors import Fault, InputError
 from isletsim.language import evaluate, names, parse
+from isletsim.results.files import publish
 from isletsim.sbml.model import SbmlModel, SbmlTrajectory, load_sbml
 from isletsim.sbml.records import flat_name
 
@@ -79,16 +81,14 @@ def run_time_courses(path: Path) -> tuple[TimeCourseReport, ...]:
 
 def write_reports(reports: tuple[TimeCourseReport, ...], folder: Path) -> list[Path]:
     """Write one CSV file for each report; return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    texts: dict[Path, list[bytes]] = {}
     for report in reports:
-        path = folder / f"{re.sub(r'[^A-Za-z0-9_-]+', '_', report.name)}.csv"
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(report.labels)
-            writer.writerows([repr(value) for value in row] for row in report.values.tolist())
-        written.append(path)
-    return written
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(report.labels)
+        writer.writerows([repr(value) for value in row] for row in report.values.tolist())
+        texts[folder / f"{re.sub(r'[^A-Za-z0-9_-]+', '_', report.name)}.csv"] = [text.getvalue().encode()]
+    return publish(texts)
 
 
 # --- archives ---------------------------------------------------------------------------------------------------------

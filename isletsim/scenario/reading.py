@@ -116,7 +116,7 @@ def _holder(data: dict[str, Any], parts: list[str], place: str) -> dict[str, Any
     """The table in which the last part of a path stands; tables of one name may be new, arms and entries not."""
     holder: Any = data
     for depth, part in enumerate(parts[:-1]):
-        if isinstance(holder, list) and part.isdigit() and int(part) < len(holder):
+        if isinstance(holder, list) and part.isascii() and part.isdigit() and int(part) < len(holder):
             holder = holder[int(part)]
         elif isinstance(holder, dict) and (part in holder or parts[0] != "arms" or depth > 1):
             holder = holder.setdefault(part, {})

@@ -42,10 +42,12 @@ def files_of_patient(patient: PatientFile) -> list[str]:
 
 def files_of_challenge(test: ChallengeFile) -> list[str]:
     """The models that a virtual test speaks of."""
+    data = test.document.data
+    listed = {key: table for key, table in data.items() if isinstance(table, list)}  # what is no list is a fault
     given = [
         str(each.get(key, ""))
         for table, key in (("doses", "into"), ("day", "into"), ("courses", "input"))
-        for each in test.document.data.get(table, [])
+        for each in listed.get(table, [])
         if isinstance(each, dict)
     ]
     named = [name.partition(".")[0] for name in (*test.shown, *given) if "." in name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from isletsim.study.prepared import PreparedStudy
 from isletsim.study.run import run_study
 
 __all__ = ["Scenario", "load_scenario", "prepared_scenario"]
+
+MOST = 2**63 - 1  # of a seed, and of anything that is counted
 
 
 class Scenario(PreparedStudy):
@@ -53,7 +56,8 @@ class Scenario(PreparedStudy):
         ------
         RunError : the reference patient could not be simulated; `partial` is the result as far as it came.
         """
-        plan = self.plan if seed is None else replace(self.plan, seed=seed)
+        plan = self.plan if seed is None else replace(self.plan, seed=_whole(seed, "seed", 0))
+        jobs = None if jobs is None else _whole(jobs, "jobs", 1)
         return run_study(replace(self, plan=plan), jobs, progress, Rules(every_day=every_day), explain=explain)
 
 
@@ -73,10 +77,19 @@ def load_scenario(
     ------
     InputError : every fault of the scenario, its patient and its model files.
     """
+    if not isinstance(wanted, str | Path):
+        raise InputError(Fault("load_scenario", f"expected a name or a path, found {wanted!r}."))
     path = find("scenario", wanted)
     overrides = [f"{key}={value}" for key, value in set.items()] if isinstance(set, Mapping) else list(set)
     scenario = prepared_scenario(scenario_of(read_document(path), overrides))
-    return scenario if seed is None else replace(scenario, plan=replace(scenario.plan, seed=seed))
+    return scenario if seed is None else replace(scenario, plan=replace(scenario.plan, seed=_whole(seed, "seed", 0)))
+
+
+def _whole(value: Any, what: str, least: int) -> int:
+    """The whole number that a caller gave, of NumPy too."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= MOST:
+        raise InputError(Fault(what, f"expected a whole number from {least} to {MOST}, found {value!r}."))
+    return int(value)
 
 
 def prepared_scenario(file: ScenarioFile) -> Scenario:

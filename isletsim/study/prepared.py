@@ -23,6 +23,9 @@ class PreparedStudy:
     files: tuple[Path, ...] = field(repr=False)
     challenges: tuple[Challenge, ...] = field(default=(), repr=False)
 
+    def __hash__(self) -> int:
+        return hash((self.plan.name, self.files))
+
     @property
     def name(self) -> str:
         """The name of the scenario file."""
