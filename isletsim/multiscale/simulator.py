@@ -7,7 +7,7 @@ Scheduled events and times of records come from the caller.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -39,6 +39,7 @@ __all__ = [
     "simulator_for",
 ]
 
+DaysFrom = Mapping[float, tuple[Dose, ...]]
 Pauses = Mapping[float, Callable[["SimulationState"], Steps[None]]]
 
 MOST_PROTOCOLS = 1000  # days that are remembered, since most subjects live alike
@@ -101,10 +102,12 @@ class Simulator(Protocol):
         events: ScheduledEvents,
         watch: Watch | None = None,
         pauses: Pauses | None = None,
+        days: DaysFrom | None = None,
     ) -> Steps[Segment]:
         """The life from time 0 until a time; with a watch, until the first midnight that meets it (no rows then).
 
-        `pauses` are looks at the life at given times, after what happens there; only two clocks have them.
+        `pauses` are looks at the life at given times, after what happens there, and `days` is what every day
+        brings from a midnight on; only two clocks have them.
         """
         ...
 
@@ -156,6 +159,7 @@ class SingleScaleSimulator:
         events: ScheduledEvents,
         watch: Watch | None = None,
         pauses: Pauses | None = None,
+        days: DaysFrom | None = None,
     ) -> Steps[Segment]:
         """The life from time 0 until a time, or a watch."""
         if watch is not None:
@@ -311,6 +315,7 @@ class MultiscaleSimulator:
         events: ScheduledEvents,
         watch: Watch | None = None,
         pauses: Pauses | None = None,
+        days: DaysFrom | None = None,
     ) -> Steps[Segment]:
         """The life from time 0 until a time, or a watch."""
         slow = current.slow
@@ -328,7 +333,7 @@ class MultiscaleSimulator:
         try:
             if slow.base is None:
                 slow = yield from stepper.opened(slow, 0.0)
-            return (yield from self._through(slow, stepper, until, save, rows, agenda, watch, pauses or {}))
+            return (yield from self._through(slow, stepper, until, save, rows, agenda, watch, pauses or {}, days or {}))
         except DayFailed as failure:
             return self._stretch(slow, 0.0, rows[:0], failure.outcome.reason, stepper.counts, failure.outcome, day=True)
 
@@ -342,17 +347,21 @@ class MultiscaleSimulator:
         agenda: Schedule,
         watch: Watch | None,
         pauses: Pauses,
+        days: DaysFrom,
     ) -> Steps[Segment]:
         width, time, done = len(self.outputs), 0.0, 0
         event_times = set(agenda.times.tolist())
         # What is watched for is looked back for from the last mark: nothing happens between two of them.
-        marks = sorted({*pauses, until} | ({*_looks(until), *event_times} if watch is not None else set()))
+        changes = {time for time in days if time < until}
+        marks = sorted({*pauses, *changes, until} | ({*_looks(until), *event_times} if watch is not None else set()))
         on_the_way = agenda if watch is None else Schedule.empty()
         if len(save) and save[0] == 0.0:
             rows[0] = observe(self.life_model, 0.0, slow.state, slow.parameters)[:width]
             done = 1
         if 0.0 in pauses:  # before the first dose, as the record
             yield from pauses[0.0](self._standing(slow))
+        if 0.0 in days:
+            slow, stepper = yield from self._with_day(slow, stepper, 0.0, days[0.0])
         if 0.0 in event_times:
             slow = yield from stepper.event(slow, 0.0, agenda)
         for mark in marks:
@@ -378,9 +387,30 @@ class MultiscaleSimulator:
             time = mark
             if watch is not None and mark in event_times:
                 slow = yield from stepper.event(slow, mark, agenda)
+            if mark in changes:
+                slow, stepper = yield from self._with_day(slow, stepper, mark, days[mark])
             if mark in pauses:
                 yield from pauses[mark](self._standing(slow))
         return self._stretch(slow, until, rows[:done], Reason.DONE, stepper.counts, None)
+
+    def _with_day(
+        self, slow: SlowState, stepper: DailyStepper, time: float, doses: tuple[Dose, ...]
+    ) -> Steps[tuple[SlowState, DailyStepper]]:
+        """The life and its stepper where every day brings something else from now on.
+
+        Where every day is simulated, the next one begins where the last one ended; else days are lived until they
+        close.
+        """
+        base = slow.base
+        assert base is not None
+        day = self._day_of(doses, stepper.day.limits)
+        midnight = base.x if base.today is None else base.today.x
+        stepper = replace(stepper, day=day, midnight=midnight)
+        if base.today is not None and self.rules.every_day:
+            kept = replace(base, today=replace(base.today, drift=None))
+            return replace(slow, base=kept, stepper=stepper), stepper
+        slow = yield from stepper.opened(replace(slow, base=None, stepper=stepper), time)
+        return slow, stepper
 
     def _standing(self, slow: SlowState) -> SimulationState:
         return SimulationState(slow.state, slow.parameters[: len(self.composition.flat.parameters)].copy(), slow)

@@ -97,6 +97,9 @@ def export_arm(scenario: Scenario, arm: str = "", algebraic: bool = True) -> Exp
         cure = did_you_mean(arm, names) or f"Arms: {', '.join(names)}."
         raise InputError(Fault(f"--arm {arm}", f"{scenario.name} has no such arm.", cure))
     number = names.index(arm) if arm else 0
+    if plan.arms[number].days:
+        message = "days of an arm's own ([[arms.NAME.day]]) are not exported."
+        raise InputError(Fault(f"{scenario.name} {names[number]}", message, "Export an arm without them."))
     context = study_context(scenario, Rules())
     current, stops = arm_start(context, number)
     label = f"{scenario.name} {names[number]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from isletsim.composition import Composition, Symbol
@@ -14,6 +14,7 @@ from isletsim.errors import InputError, did_you_mean
 from isletsim.language import KeyPath, TomlDocument
 from isletsim.patient import NO_PATIENT, BoundPatient
 from isletsim.results import FigureRequest, Response
+from isletsim.scenario.days import read_days
 from isletsim.scenario.reading import ScenarioFile
 from isletsim.scenario.response import read_response
 from isletsim.units import Unit, convert, on_grid
@@ -29,7 +30,10 @@ FIXED = ("parameter", "derived")  # kinds of symbols that do not change in time
 
 @dataclass(frozen=True)
 class ArmPlan:
-    """One arm: its explicit doses and courses, what it sets, and the history layers it stops."""
+    """One arm: its explicit doses and courses, what it sets, and the history layers it stops.
+
+    `days` is what every day brings from a midnight on, where that is not what the patient's days bring.
+    """
 
     name: str
     about: str
@@ -38,6 +42,7 @@ class ArmPlan:
     courses: tuple[Course, ...]
     stop: tuple[str, ...]
     parameters: Mapping[str, float]
+    days: Mapping[float, tuple[Dose, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,8 @@ def _arm(
     for target, value in dotted(document.table(arm, "set", keys)):
         parameters.update(_set(document, target, value, (*keys, "set", target), composition))
     about = document.word(arm, "about", keys)
-    return ArmPlan(name, about, layers, tuple(doses), tuple(courses), stop, parameters)
+    days = read_days(document, arm.get("day", []), (*keys, "day"), composition, patient)
+    return ArmPlan(name, about, layers, tuple(doses), tuple(courses), stop, parameters, days)
 
 
 def _set(document: TomlDocument, target: str, value: Any, keys: KeyPath, composition: Composition) -> dict[str, float]:
@@ -392,6 +398,9 @@ def printed(plan: Plan, composition: Composition) -> str:
             level = f"{convert(course.level, symbol.unit):g} {symbol.unit.text}".strip()
             stop = f"day {course.stop:g}" if math.isfinite(course.stop) else "the end"
             lines.append(f"  day {course.start:g} to {stop}  {course.input} = {level}")
+        for time, day in arm.days.items():
+            brought = [f"{dose.port} {describe_dose(dose, composition)} at {24 * dose.time:.4g} h" for dose in day]
+            lines.append(f"  every day from day {time:g}: {', '.join(brought) or 'nothing'}")
         lines += [f"  {layer} ends" for layer in arm.stop]
         for name, value in arm.parameters.items():
             symbol = composition.symbols[name]

@@ -17,7 +17,7 @@ __all__ = ["ScenarioFile", "read_scenario", "scenario_of"]
 
 _KEYS = "title about note core patient until save method tolerance control visits set arms cohort figures record"
 KEYS = (*_KEYS.split(), "challenges", "response")
-ARM = ("about", "layers", "doses", "courses", "stop", "set", "assumed", "note")
+ARM = ("about", "layers", "doses", "courses", "day", "stop", "set", "assumed", "note")
 
 
 @dataclass(frozen=True)

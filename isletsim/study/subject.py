@@ -299,6 +299,7 @@ def _arm(context: StudyContext, subject_result: SubjectResult, number: int, arri
         events,
         None,
         tests.pauses(),
+        arm.days,
     )
     subject_result.add(segment)
     subject_result.rows[number], subject_result.found[number] = segment.rows, tests.found
