@@ -10,6 +10,7 @@ import pytest
 from surrogate_days import straightened
 from two_clock_models import CELLS, REPORTS, SUGAR, born, column, lived, simulator_of
 
+from isletsim.challenges.morning import morning_of, run_challenge
 from isletsim.codegen.evaluate_at import observe
 from isletsim.dosing import Course, Dose, scheduled_events
 from isletsim.ensemble import Steps, alone
@@ -309,7 +310,8 @@ def test_a_virtual_test_does_not_disturb_the_life(sugar: Any, every_day: bool) -
 
     def feast(current: SimulationState) -> Steps[None]:
         times = np.linspace(0.0, 0.1, 21)
-        outcome = yield from simulator.run_challenge(current, 0.25, times, [Dose("sugar.meal", 100.0, 0.0)], (), {})
+        morning = yield from morning_of(simulator, current, 0.25)
+        outcome = run_challenge(simulator, morning, times, [Dose("sugar.meal", 100.0, 0.0)], (), usual=False)
         peaks.append(outcome.outputs[:, simulator.day_model.flat.outputs.index("sugar.plasma")].max())
 
     plain = lived(simulator, 100.0, GRAFTS)
@@ -331,7 +333,8 @@ def test_a_test_is_the_same_in_both_ways_of_living(sugar: Any) -> None:
         current = lived(simulator, 80.0, GRAFTS).current
         times = np.linspace(0.0, 0.2, 11)
         meal = Dose("sugar.meal", 100.0, 0.0)
-        found.append(alone(simulator.run_challenge(current, 0.25, times, [meal], (), {})).outputs)
+        morning = alone(morning_of(simulator, current, 0.25))
+        found.append(run_challenge(simulator, morning, times, [meal], (), usual=False).outputs)
     assert found[0] == pytest.approx(found[1], rel=2e-3, abs=1e-3)
 
 

@@ -223,7 +223,7 @@ def test_a_test_brings_what_its_own_schedule_says(store: Any) -> None:
     day, parameters, midnight = store
     times = np.array([0.0, 0.05, 0.1])
     schedule = schedule_of([(0.05, 1, 0, 2.0)])
-    outcome = day.test(parameters, midnight, times, schedule)
+    outcome = day.test(day.model, parameters, midnight, times, schedule)
     content = outcome.outputs[:, day.model.flat.outputs.index("store.content")]
     assert content == pytest.approx([8.0, 8 * np.exp(-0.1) + 2, (8 * np.exp(-0.1) + 2) * np.exp(-0.1)], rel=1e-7)
 

@@ -180,6 +180,22 @@ class DailyStepper:
         """The same walk with its counts at zero, and perhaps another midnight to begin with."""
         return replace(self, counts=ClockCounts(), midnight=self.midnight if midnight is None else midnight)
 
+    def with_day(self, slow: SlowState, day: Day, time: float) -> Steps[tuple[SlowState, DailyStepper]]:
+        """The life and its stepper where every day is another from a midnight on.
+
+        Where every day is simulated, the next one begins where the last one ended; else days are lived until they
+        close.
+        """
+        base = slow.base
+        assert base is not None
+        midnight = base.x if base.today is None else base.today.x
+        stepper = replace(self, day=day, midnight=midnight)
+        if base.today is not None and self.rules.every_day:
+            kept = replace(base, today=replace(base.today, drift=None))
+            return replace(slow, base=kept, stepper=stepper), stepper
+        slow = yield from stepper.opened(replace(slow, base=None, stepper=stepper), time)
+        return slow, stepper
+
     def opened(self, slow: SlowState, time: float) -> Steps[SlowState]:
         """The life with a first real day."""
         v = self._read(slow.state, slow.parameters, time)

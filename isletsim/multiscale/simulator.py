@@ -7,7 +7,7 @@ Scheduled events and times of records come from the caller.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -361,7 +361,7 @@ class MultiscaleSimulator:
         if 0.0 in pauses:  # before the first dose, as the record
             yield from pauses[0.0](self._standing(slow))
         if 0.0 in days:
-            slow, stepper = yield from self._with_day(slow, stepper, 0.0, days[0.0])
+            slow, stepper = yield from stepper.with_day(slow, self._day_of(days[0.0], stepper.day.limits), 0.0)
         if 0.0 in event_times:
             slow = yield from stepper.event(slow, 0.0, agenda)
         for mark in marks:
@@ -388,29 +388,10 @@ class MultiscaleSimulator:
             if watch is not None and mark in event_times:
                 slow = yield from stepper.event(slow, mark, agenda)
             if mark in changes:
-                slow, stepper = yield from self._with_day(slow, stepper, mark, days[mark])
+                slow, stepper = yield from stepper.with_day(slow, self._day_of(days[mark], stepper.day.limits), mark)
             if mark in pauses:
                 yield from pauses[mark](self._standing(slow))
         return self._stretch(slow, until, rows[:done], Reason.DONE, stepper.counts, None)
-
-    def _with_day(
-        self, slow: SlowState, stepper: DailyStepper, time: float, doses: tuple[Dose, ...]
-    ) -> Steps[tuple[SlowState, DailyStepper]]:
-        """The life and its stepper where every day brings something else from now on.
-
-        Where every day is simulated, the next one begins where the last one ended; else days are lived until they
-        close.
-        """
-        base = slow.base
-        assert base is not None
-        day = self._day_of(doses, stepper.day.limits)
-        midnight = base.x if base.today is None else base.today.x
-        stepper = replace(stepper, day=day, midnight=midnight)
-        if base.today is not None and self.rules.every_day:
-            kept = replace(base, today=replace(base.today, drift=None))
-            return replace(slow, base=kept, stepper=stepper), stepper
-        slow = yield from stepper.opened(replace(slow, base=None, stepper=stepper), time)
-        return slow, stepper
 
     def _standing(self, slow: SlowState) -> SimulationState:
         return SimulationState(slow.state, slow.parameters[: len(self.composition.flat.parameters)].copy(), slow)
