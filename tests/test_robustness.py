@@ -85,6 +85,35 @@ def test_a_shipped_study_can_be_shortened():
     assert scenario.plan.save[-1] == 70
 
 
+@pytest.mark.parametrize("law", ["gain * (1 / 0)", "gain / (2 - 2)"])
+def test_a_constant_division_by_zero_is_a_fault(tmp_path, capsys, law):
+    path = write(tmp_path, sugar=SUGAR.replace("gain * (1", f"{law} * (1", 1))["sugar"]
+    assert law in path.read_text()
+    code, told = said(capsys, "check", path)
+    assert code == 2
+    assert "divides by zero" in told
+
+
+def test_a_source_that_no_bibliography_has_costs_a_warning(tmp_path, capsys):
+    path = write(tmp_path, pool=POOL.replace('assumed = "', 'source = "Topp2001" # "', 1))["pool"]
+    code, told = said(capsys, "check", path)
+    assert code == 0
+    assert 'the source "Topp2001" is in no bibliography' in told
+    assert "Did you mean" in told
+    (tmp_path / "references.bib").write_text("@article{Topp2001, author = {A. Topp}, title = {T}, year = {2001}}")
+    assert "no bibliography" not in said(capsys, "check", path)[1]
+
+
+def test_a_layer_that_is_there_twice_is_a_fault(tmp_path, capsys):
+    study = write_study(tmp_path)
+    text = study.read_text()
+    assert 'layers = ["drug"]' in text
+    study.write_text(text.replace('layers = ["drug"]', 'layers = ["drug", "drug"]'))
+    code, told = said(capsys, "check", study)
+    assert code == 2
+    assert 'the layer "drug" is there 2 times' in told
+
+
 # --- Python -----------------------------------------------------------------------------------------------------------
 
 

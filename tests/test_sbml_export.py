@@ -20,7 +20,7 @@ from isletsim.language import Name, Number, Table, apply, parse
 from isletsim.model import load_model
 from isletsim.sbml import load_sbml
 from isletsim.sbml.antimony import antimony_text
-from isletsim.sbml.archive import sedml_text, write_archive
+from isletsim.sbml.archive import archive_of, sedml_text
 from isletsim.sbml.dimension_inference import Simplifier
 from isletsim.sbml.exchange import Exchange, ExchangeVariable
 from isletsim.sbml.export_scenario import export_arm, export_model
@@ -348,14 +348,14 @@ def test_antimony_has_no_words_for_algebraic_rules():
 def test_an_archive_holds_model_simulation_and_text(tmp_path):
     exported = export_arm(load_scenario("t2d_msc_published"), "msc")
     path = tmp_path / "msc.omex"
-    write_archive(path, exported.exchange, exported.until, exported.records)
+    path.write_bytes(archive_of(exported.exchange, exported.until, exported.records))
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == ["manifest.xml", "model.xml", "simulation.sedml", "model.ant"]
         manifest, simulation = archive.read("manifest.xml").decode(), archive.read("simulation.sedml").decode()
     assert 'location="./simulation.sedml"' in manifest
     assert 'master="true"' in manifest
     assert 'outputEndTime="1096"' in simulation
-    write_archive(tmp_path / "again.omex", exported.exchange, exported.until, exported.records)
+    (tmp_path / "again.omex").write_bytes(archive_of(exported.exchange, exported.until, exported.records))
     assert (tmp_path / "again.omex").read_bytes() == path.read_bytes()
 
 

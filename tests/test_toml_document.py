@@ -48,7 +48,7 @@ def refused(tmp_path):
         (b"a = 1979-13-45", "is not TOML"),
         (b"a = 2023-02-30", "is not TOML"),
         (b"a = \x00", "is not TOML"),
-        (b"\xef\xbb\xbftitle = 'x'", "is not TOML"),
+        (b"\xef\xbb\xbftitle == 'x'", "is not TOML"),
         (b"", "has no title."),
         (b"x" * (LARGEST + 1), f"at most {LARGEST}."),
     ],

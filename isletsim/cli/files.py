@@ -21,7 +21,7 @@ def check(files: tuple[str, ...]) -> None:
     """
     from isletsim.api import is_sbml, load_model
     from isletsim.data_files import find_any
-    from isletsim.study.check import check_file
+    from isletsim.study.check import check_file, source_warnings
 
     faults: list[Fault] = []
     for each in files:
@@ -36,6 +36,9 @@ def check(files: tuple[str, ...]) -> None:
             faults += wrong.faults
         else:
             click.echo(f"{path}: a {kind} without faults")
+            if not is_sbml(each):
+                for warning in source_warnings(path):
+                    click.echo(f"warning: {warning}", err=True)
     if faults:
         raise InputError(faults)
 

@@ -15,8 +15,8 @@ from unicodedata import category
 
 from isletsim.data_files import toml_tables
 from isletsim.errors import Fault, InputError, did_you_mean
-from isletsim.language.parser import ExpressionError, parse
-from isletsim.language.tree import Tree
+from isletsim.language.parser import ExpressionError, constant_value, parse
+from isletsim.language.tree import Apply, Tree, walk
 from isletsim.units import Dimension, Quantity, Unit, UnitError, quantity, unit
 
 __all__ = ["Equation", "KeyPath", "TomlDocument", "read_document"]
@@ -170,7 +170,11 @@ class TomlDocument:
             self.fault(keys, f"expected an equation, found {_kind(text)}.")
             return None
         try:
-            return Equation(parse(text), text, keys)
+            tree = parse(text)
+            for node in walk(tree):
+                if isinstance(node, Apply) and node.operator == "divide" and constant_value(node.arguments[1]) == 0:
+                    self.fault(keys, "divides by zero; no number comes of it.", "", text, node.span)
+            return Equation(tree, text, keys)
         except ExpressionError as reason:
             self.fault(keys, reason.message + ".", reason.cure, text, reason.span)
             return None

@@ -156,6 +156,9 @@ def _arm(
 ) -> ArmPlan:
     keys: KeyPath = ("arms", name)
     layers = tuple(file_word(layer) for layer in document.names(arm, "layers", keys))
+    for layer in dict.fromkeys(each for each in layers if layers.count(each) > 1):
+        message = f'the layer "{layer}" is there {layers.count(layer)} times; it counts once.'
+        document.fault((*keys, "layers"), message, "Write it once; more of a therapy is a larger dose.")
     doses = read_doses(document, arm.get("doses", []), (*keys, "doses"), composition)
     courses = read_courses(document, arm.get("courses", []), (*keys, "courses"), composition)
     own = {*layers, *core, *patient.layers}

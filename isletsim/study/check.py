@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from isletsim.bibliography import everything
+from isletsim.bibliography import read as read_references
 from isletsim.challenges import ChallengeFile, bind_challenge, read_challenge
 from isletsim.composition import superpose
 from isletsim.composition.model_library import read_stack
 from isletsim.data_files import find, listing, own_file
-from isletsim.errors import InputError
-from isletsim.language import ModelFile
+from isletsim.errors import InputError, did_you_mean
+from isletsim.language import ModelFile, read_document
 from isletsim.patient import PatientFile, bind_patient, read_patient
 from isletsim.study import load_scenario
 
-__all__ = ["alternatives", "check_file", "files_of_challenge", "files_of_patient", "surroundings"]
+__all__ = ["alternatives", "check_file", "files_of_challenge", "files_of_patient", "source_warnings", "surroundings"]
 
 
 def check_file(kind: str, path: Path) -> None:
@@ -31,6 +34,32 @@ def check_file(kind: str, path: Path) -> None:
         patient = read_patient(path)
         files = files_of_patient(patient)
         bind_patient(patient, superpose(read_stack(files) if patient.core else surroundings(files)))
+
+
+def source_warnings(path: Path) -> list[str]:
+    """Return a sentence for every source of a file that no bibliography has; `cite` cannot print those.
+
+    The bibliographies are the package's own, and a `references.bib` beside the file.
+    """
+    known = dict(everything())
+    beside = path.parent / "references.bib"
+    if beside.is_file():
+        known |= read_references(beside)
+    warnings = []
+    for place, key in _cited(read_document(path).data, ()):
+        if key not in known:
+            cure = did_you_mean(key, known) or f"Add it to {beside}."
+            warnings.append(f'{path.name}, {place}: the source "{key}" is in no bibliography. {cure}')
+    return warnings
+
+
+def _cited(value: Any, keys: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Every source in the data of a file, and the keys that lead there."""
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        if key == "source" and isinstance(inner, str) and inner:
+            yield ".".join(keys) or "source", inner
+        else:
+            yield from _cited(inner, (*keys, str(key)))
 
 
 def files_of_patient(patient: PatientFile) -> list[str]:
