@@ -28,8 +28,7 @@ body:
   %pz = getelementptr double, ptr %z, i64 %i
   %va = load <8 x double>, ptr %pa, align 8
   %vz = load <8 x double>, ptr %pz, align 8
-  %product = fmul contract <8 x double> %va, %all
-  %sum = fadd contract <8 x double> %vz, %product
+  %sum = call <8 x double> @llvm.fma.v8f64(<8 x double> %va, <8 x double> %all, <8 x double> %vz)
   store <8 x double> %sum, ptr %pz, align 8
   %next = add i64 %i, 8
   br label %head
@@ -123,8 +122,7 @@ column:
   %w1 = insertelement <8 x double> poison, double %w, i32 0
   %w8 = shufflevector <8 x double> %w1, <8 x double> poison, <8 x i32> zeroinitializer
   %v = load <8 x double>, ptr %pv, align 8
-  %product = fmul contract <8 x double> %multipliers, %w8
-  %sum = fadd contract <8 x double> %v, %product
+  %sum = call <8 x double> @llvm.fma.v8f64(<8 x double> %multipliers, <8 x double> %w8, <8 x double> %v)
   store <8 x double> %sum, ptr %pv, align 8
   br label %columns
 done:

@@ -7,26 +7,24 @@ the written code are our own (`v12`, `y`, `p`): no text of a user ever stands in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from isletsim.codegen.dense_block import LLVM_BLOCK, NUMPY_BLOCK, SMALLEST_PIVOT
-from isletsim.codegen.elementary import INTRINSICS, OWN, VECTORS, elementary, number
+from isletsim.codegen.dense_block import NUMPY_BLOCK, SMALLEST_PIVOT
+from isletsim.codegen.elementary import OWN, number
 from isletsim.codegen.fuse_multiply_add import joined
-from isletsim.codegen.native import LANES, LIBRARY
+from isletsim.codegen.native import LIBRARY
 from isletsim.codegen.program import Program
-from isletsim.codegen.routine import HOT, Routine
-from isletsim.codegen.simd_math import far_pack_text, packs_of
+from isletsim.codegen.routine import Routine
+from isletsim.codegen.simd_math import packs_of
 from isletsim.codegen.tables import LLVM_TABLE, NUMPY_TABLE, slopes
 from isletsim.codegen.tape import BLOCKS, TRUTHS, arguments_of
 
 __all__ = [
-    "LLVM",
     "NUMPY",
     "SCALARS",
     "Dialect",
     "block_sizes",
     "body",
-    "llvm_text",
     "numpy_text",
     "table_text",
 ]
@@ -131,126 +129,16 @@ def _value(
 
 # LLVM IR
 
-LLVM = Dialect(
-    operations={
-        "add": "  {0} = fadd double {1}, {2}",
-        "sub": "  {0} = fsub double {1}, {2}",
-        "mul": "  {0} = fmul double {1}, {2}",
-        "div": "  {0} = fdiv double {1}, {2}",
-        "neg": "  {0} = fneg double {1}",
-        "pow": "  {0} = call double @own_pow(double {1}, double {2})",
-        "abs": "  {0} = call double @llvm.fabs.f64(double {1})",
-        "floor": "  {0} = call double @llvm.floor.f64(double {1})",
-        "sqrt": "  {0} = call double @llvm.sqrt.f64(double {1})",
-        "select": "  {0} = select i1 {1}, double {2}, double {3}",
-        "less": "  {0} = fcmp olt double {1}, {2}",
-        "less_equal": "  {0} = fcmp ole double {1}, {2}",
-        "equal": "  {0} = fcmp oeq double {1}, {2}",
-        "and": "  {0} = and i1 {1}, {2}",
-        "or": "  {0} = or i1 {1}, {2}",
-        "not": "  {0} = xor i1 {1}, true",
-        "value": "  {0} = call double @value_{1}(double {2})",
-        "slope": "  {0} = call double @slope_{1}(double {2})",
-        "block_clear": "  {0}p = getelementptr double, ptr %LU, i64 {1}\n"
-        "  {0} = call i1 @block_clear(ptr {0}p, i64 {2}, i64 {3})",
-        "block_factor": "  {0}p = getelementptr double, ptr %LU, i64 {1}\n"
-        "  {0} = call i1 @block_factor(ptr {0}p, i64 {2}, i64 {3}, ptr @sizes)",
-        "block_solve": "  {0}p = getelementptr double, ptr %LU, i64 {1}\n"
-        "  {0} = call i1 @block_solve(ptr {0}p, ptr %x, i64 {2}, i64 {3})",
-    }
-    | {name: f"  {{0}} = call double @{name}(double {{1}})" for name in LIBRARY}
-    | {name: f"  {{0}} = call double @own_{name}(double {{1}})" for name in OWN if name != "pow"},
-    number=number,
-    name="%v{0}",
-    scalar="%{0}",
-    load="  {0}a = getelementptr double, ptr %{1}, i64 {2}\n  {0} = load double, ptr {0}a",
-    store="  %s{3} = getelementptr double, ptr %{0}, i64 {1}\n  store double {2}, ptr %s{3}",
-    truth="  {0} = fcmp une double {1}, 0.0",
-    constants=("true", "false"),
-)
-
-# In what runs all the time a product and a sum share one rounding, where the processor has such an instruction.
-_FUSED = replace(
-    LLVM,
-    operations=LLVM.operations
-    | {name: f"  {{0}} = f{name} contract double {{1}}, {{2}}" for name in ("add", "sub", "mul")},
-)
-
-
-_HOT = replace(_FUSED, packs=far_pack_text)
-
-
-def llvm_text(program: Program) -> str:
-    """A program as a module of LLVM IR."""
-    parts = [f"declare double @{name}(double) nounwind memory(none)" for name in LIBRARY]
-    for name, count in INTRINSICS:
-        parts += [f"declare {kind} @llvm.{name}.{suffix}({', '.join([kind] * count)})" for kind, suffix in VECTORS]
-    parts += table_text(program)
-    sizes = block_sizes(program.routines)
-    if sizes:
-        listed = ", ".join(f"double {LLVM.number(each)}" for each in sizes)
-        parts.append(f"@sizes = private constant [{len(sizes)} x double] [{listed}]")
-        parts.append(LLVM_BLOCK.replace("SMALLEST", LLVM.number(SMALLEST_PIVOT)))
-    text = "\n".join([*map(_llvm_function, (*program.routines, *program.actions)), _llvm_act(len(program.actions))])
-    wanted = [(name, 1) for name in OWN if f"@own_{name}(" in text]
-    wanted += [(name, lanes) for name in OWN for lanes in (2, 4, LANES) if f"@own_{name}_{lanes}(" in text]
-    parts += [elementary(name, lanes, farther=True) for name, lanes in wanted]
-    return "\n".join([*parts, text]) + "\n"
-
 
 def table_text(program: Program) -> Iterator[str]:
     """The data that routines interpolate, with the functions that do it."""
     for index, (abscissae, ordinates) in enumerate(program.tables):
         row = [
-            ", ".join(f"double {LLVM.number(each)}" for each in values)
+            ", ".join(f"double {number(each)}" for each in values)
             for values in (abscissae, ordinates, slopes(abscissae, ordinates))
         ]
         count = len(abscissae)
         yield LLVM_TABLE.format(k=index, n=count, last=count - 1, xs=row[0], ys=row[1], ss=row[2])
-
-
-def _llvm_function(routine: Routine) -> str:
-    if routine.parts:
-        return "\n".join([*map(_llvm_function, routine.parts), _llvm_parts(routine)])
-    lines, written = body(routine, _FUSED if routine.fused else _HOT if routine.name in HOT else LLVM)
-    if routine.scratch:
-        lines.insert(0, f"  %x = alloca [{routine.scratch} x double], align 64")
-    stored = {array for step in routine.steps for array, _, _ in step.stores}
-    arguments = []
-    for each in routine.arguments:
-        if each in SCALARS:
-            arguments.append(f"double %{each}")
-        else:
-            arguments.append(f"ptr noalias {'' if each in stored else 'readonly '}%{each}")
-    if routine.check is None:
-        kind, last = "void", "  ret void"
-    else:
-        kind, last = "i32", f"  %bad = select i1 {written[routine.check]}, i32 0, i32 1\n  ret i32 %bad"
-    private = "private " if "_" in routine.name else ""
-    head = f"define {private}{kind} @{routine.name}({', '.join(arguments)}) nounwind {{"
-    return "\n".join([head, *lines, last, "}"])
-
-
-def _llvm_parts(routine: Routine) -> str:
-    """A routine made of parts: all are called, and their answers joined."""
-    listed = ", ".join(f"{'double' if each in SCALARS else 'ptr'} %{each}" for each in routine.arguments)
-    lines = [f"define i32 @{routine.name}({listed}) nounwind {{", "  %all0 = or i32 0, 0"]
-    for index, part in enumerate(routine.parts):
-        lines.append(f"  %r{index} = call i32 @{part.name}({listed})")
-        lines.append(f"  %all{index + 1} = or i32 %all{index}, %r{index}")
-    return "\n".join([*lines, f"  ret i32 %all{len(routine.parts)}", "}"])
-
-
-def _llvm_act(count: int) -> str:
-    cases = " ".join(f"i32 {index}, label %act{index}" for index in range(count))
-    lines = [
-        "define void @act(i32 %index, double %amount, double %t, ptr noalias %y, ptr noalias %p) nounwind {",
-        f"  switch i32 %index, label %none [{cases}]",
-    ]
-    for index in range(count):
-        call = f"  call void @act_{index}(double %amount, double %t, ptr %y, ptr %p)"
-        lines += [f"act{index}:", call, "  ret void"]
-    return "\n".join([*lines, "none:", "  ret void", "}"])
 
 
 def block_sizes(routines: Sequence[Routine]) -> tuple[float, ...]:

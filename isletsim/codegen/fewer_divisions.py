@@ -83,13 +83,13 @@ def _rewritten(routine: Routine) -> Routine:
 def _join_chains(routine: Routine) -> None:
     """Products and quotients that are used once only become one quotient, where that saves a division."""
     tape = routine.tape
-    alive = live(routine)
+    alive, stored = live(routine), set(_roots(routine))
     uses = Counter(each for place in alive for each in arguments_of(tape.code[place]))
     uses.update(_roots(routine))
     chained = {
         place
         for place in alive
-        if tape.code[place][0] in ("mul", "div") and uses[place] == 1 and place not in _roots(routine)
+        if tape.code[place][0] in ("mul", "div") and uses[place] == 1 and place not in stored
     }
     inside = {
         each

@@ -5,11 +5,9 @@ The block has the form that `block` describes, without the eights: a column is `
 
 from __future__ import annotations
 
-from isletsim.codegen.native import LANES
+__all__ = ["LANE_BLOCK"]
 
-__all__ = ["lane_block"]
-
-_EIGHT = """define private void @add_multiple(ptr %z, ptr %a, <8 x double> %w, i64 %from, i64 %until) nounwind {
+LANE_BLOCK = """define private void @add_multiple(ptr %z, ptr %a, <8 x double> %w, i64 %from, i64 %until) nounwind {
 entry:
   br label %head
 head:
@@ -152,15 +150,3 @@ done:
   %good = fcmp oeq <8 x double> zeroinitializer, zeroinitializer
   ret <8 x i1> %good
 }"""
-
-
-def lane_block(lanes: int) -> str:
-    """The block for eight lanes or for one."""
-    if lanes == LANES:
-        return _EIGHT
-    return (
-        _EIGHT.replace("<8 x double>", "double")
-        .replace("<8 x i1>", "i1")
-        .replace("v8f64", "f64")
-        .replace("64\n", "8\n")
-    )

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from isletsim.codegen.dense_block import SMALLEST_PIVOT
+from isletsim.codegen.dense_block import LLVM_BLOCK, SMALLEST_PIVOT
 from isletsim.codegen.elementary import INTRINSICS, OWN, VECTOR, VECTORS, elementary, inlined, number, splat
 from isletsim.codegen.emit import SCALARS, Dialect, block_sizes, body, table_text
 from isletsim.codegen.fewer_divisions import live, with_fewer_divisions
-from isletsim.codegen.lane_dense_block import lane_block
+from isletsim.codegen.lane_dense_block import LANE_BLOCK
 from isletsim.codegen.native import FUNCTIONS, LANES, LIBRARY
 from isletsim.codegen.program import Program
 from isletsim.codegen.routine import HOT, Routine, Step, Store
@@ -140,7 +140,8 @@ def _text(program: Program, shape: _Shape) -> str:
     if sizes:
         listed = ", ".join(f"{shape.kind} {shape.number(each)}" for each in sizes)
         functions.append(f"@sizes = private constant [{len(sizes)} x {shape.kind}] [{listed}]")
-        functions.append(lane_block(shape.lanes).replace("SMALLEST", shape.number(SMALLEST_PIVOT)))
+        block = LLVM_BLOCK if shape.single else LANE_BLOCK
+        functions.append(block.replace("SMALLEST", shape.number(SMALLEST_PIVOT)))
     text = "\n".join(functions)
     if shape.single:
         wanted = [(name, 1) for name in OWN if f"@own_{name}(" in text]

@@ -30,7 +30,7 @@ class Routine:
 
     `hoisted` gives the place in `p` of values that `prepare` has computed. `check` is a truth on the tape: the
     routine returns 0 when it holds, 1 otherwise. `scratch` is the length of the local array `x`, `sizes` are the sizes
-    by which a dense block judges its pivots. In a `fused` routine a product and a sum may share one rounding. A routine
+    by which a dense block judges its pivots. A routine
     that is long is made of `parts`, called in turn with the same arguments; it is good when all of them are.
     """
 
@@ -42,5 +42,4 @@ class Routine:
     check: int | None = None
     scratch: int = 0
     sizes: tuple[float, ...] = ()
-    fused: bool = False
     parts: tuple[Routine, ...] = ()

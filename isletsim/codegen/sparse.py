@@ -131,7 +131,7 @@ class _Part:
 
     def routine(self, number: int) -> Routine:
         """The rows as one function."""
-        return Routine(f"factor_{number}", ("J", "d", "LU"), self.tape, tuple(self.steps), check=self.good, fused=True)
+        return Routine(f"factor_{number}", ("J", "d", "LU"), self.tape, tuple(self.steps), check=self.good)
 
 
 def _sound(tape: Tape, pivot: int, pivot_column: int, line: dict[int, int], sizes: Sequence[float]) -> int:
@@ -172,4 +172,4 @@ def _solution(plan: EliminationPlan, multipliers: Sequence[Lines], upper: Sequen
         unknown[pivot] = tape.mul(total, tape.load("LU", reciprocal, STATE))
         stores.append(("b", pivot, unknown[pivot]))
     steps.append(Step(first=tuple(side), stores=tuple(stores)))
-    return Routine("solve", ("LU", "b"), tape, tuple(steps), scratch=2 * plan.stride if plan.block else 0, fused=True)
+    return Routine("solve", ("LU", "b"), tape, tuple(steps), scratch=2 * plan.stride if plan.block else 0)
