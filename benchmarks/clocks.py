@@ -27,7 +27,7 @@ from isletsim import load_scenario
 from isletsim.composition.model_library import compose_stack
 from isletsim.data_files import listing
 from isletsim.dosing import ScheduledEvents, at_instants
-from isletsim.ensemble import alone
+from isletsim.ensemble import run_task
 from isletsim.multiscale.daily_stepper import Rules
 from isletsim.multiscale.simulator import MultiscaleSimulator, Segment, SimulationState
 from isletsim.patient import read_patient
@@ -187,7 +187,7 @@ def _lived(
     fresh = replace(fresh, state=current.state)
     began_at = time.process_time()
     life = context.simulator.simulate(fresh, case.scenario.plan.until, at_instants(context.save, stops), stops)
-    stretch = alone(life)
+    stretch = run_task(life)
     seconds = time.process_time() - began_at
     if stretch.failed is not None:
         raise RuntimeError(f"{case.name}: {stretch.reason.name.lower()} at day {stretch.time:g}")

@@ -7,7 +7,7 @@ import pytest
 
 from isletsim.challenges import bind_challenge, challenge, read_challenge
 from isletsim.dosing import Dose
-from isletsim.ensemble import alone
+from isletsim.ensemble import run_task
 from isletsim.errors import InputError
 from isletsim.multiscale.simulator import MultiscaleSimulator
 from isletsim.multiscale.step_control import Rules
@@ -94,7 +94,7 @@ def give(tmp_path, compose):
         test = bind_challenge(file, composition)
         simulator = MultiscaleSimulator(composition, 1e-6, Rules())
         current = simulator.initial_state(np.array(composition.flat.values), {}, usual)
-        return alone(challenge(test, simulator, current, composition))
+        return run_task(challenge(test, simulator, current, composition))
 
     return giver
 

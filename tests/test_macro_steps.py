@@ -12,7 +12,7 @@ import surrogate_days
 from two_clock_models import CELLS, SUGAR, born, lived, simulator_of
 
 from isletsim.dosing import Dose, scheduled_events
-from isletsim.ensemble import Steps, alone, answer, together
+from isletsim.ensemble import Task, run_task, run_tasks, solve_batch
 from isletsim.multiscale import BatchManager
 from isletsim.multiscale.simulator import MultiscaleSimulator, Segment
 from isletsim.multiscale.surrogate import Base, curves
@@ -52,7 +52,7 @@ def moved(
     assert life is not None
     assert life.stepper is not None
     known = np.ones(manager.downs, dtype=np.bool_)
-    (job,) = answer([manager.move(life.stepper.day, life.parameters, base, known, *day)])
+    (job,) = solve_batch([manager.move(life.stepper.day, life.parameters, base, known, *day)])
     return manager.base(job), int(job.state.days)
 
 
@@ -99,7 +99,7 @@ def test_slopes_are_measured_anew_where_a_day_is_a_surprise_or_far_from_the_last
 # --- company ----------------------------------------------------------------------------------------------------------
 
 
-def lives(simulator: MultiscaleSimulator, count: int) -> Iterator[Steps[tuple[int, Segment]]]:
+def lives(simulator: MultiscaleSimulator, count: int) -> Iterator[Task[tuple[int, Segment]]]:
     """People who differ in what they burn, each with grafts of their own."""
     flat = simulator.composition.flat
     neutral = dict(zip(flat.parameters, flat.values, strict=True))
@@ -109,7 +109,7 @@ def lives(simulator: MultiscaleSimulator, count: int) -> Iterator[Steps[tuple[in
             simulator.composition, [replace(dose, time=dose.time + number % 7) for dose in GRAFTS], (), neutral=neutral
         )
 
-        def life(number: int = number, current: Any = current, stops: Any = stops) -> Steps[tuple[int, Segment]]:
+        def life(number: int = number, current: Any = current, stops: Any = stops) -> Task[tuple[int, Segment]]:
             return number, (yield from simulator.simulate(current, 150.0, np.arange(0.0, 151.0), stops))
 
         yield life()
@@ -125,9 +125,9 @@ def same(one: Segment, other: Segment) -> bool:
 
 
 def test_a_life_is_the_same_in_any_company(simulator: MultiscaleSimulator) -> None:
-    singly = dict(alone(life) for life in lives(simulator, 19))
+    singly = dict(run_task(life) for life in lives(simulator, 19))
     for width in (1, 3, 19):
-        found = dict(together(lives(simulator, 19), width=width))
+        found = dict(run_tasks(lives(simulator, 19), width=width))
         assert all(same(found[number], singly[number]) for number in range(19)), width
     assert len({stretch.rows.tobytes() for stretch in singly.values()}) == 19
 

@@ -13,7 +13,7 @@ from two_clock_models import CELLS, REPORTS, SUGAR, born, column, lived, simulat
 from isletsim.challenges.morning import morning_of, run_challenge
 from isletsim.codegen.evaluate_at import observe
 from isletsim.dosing import Course, Dose, scheduled_events
-from isletsim.ensemble import Steps, alone
+from isletsim.ensemble import Task, run_task
 from isletsim.multiscale.daily_stepper import Rules
 from isletsim.multiscale.day import schedule_of
 from isletsim.multiscale.simulator import MultiscaleSimulator, SimulationState
@@ -97,10 +97,10 @@ def test_every_day_of_the_reference_begins_where_the_last_one_ended(sugar: Any) 
     simulator = sugar(every_day=True)
     current = born(simulator)
     stepper = current.slow.stepper
-    life = alone(stepper.opened(current.slow, 0.0))
+    life = run_task(stepper.opened(current.slow, 0.0))
     for day in range(3):
         before = life.base.today
-        life, _, failed = alone(stepper.segment(life, float(day), day + 1.0, np.empty(0)))
+        life, _, failed = run_task(stepper.segment(life, float(day), day + 1.0, np.empty(0)))
         assert failed is None
         today = life.base.today
         assert today.dawn.tobytes() == before.x.tobytes()
@@ -171,15 +171,15 @@ def test_days_after_a_dose_are_lived_as_they_come(sugar: Any) -> None:
     simulator = sugar()
     current = born(simulator)
     stepper = current.slow.stepper
-    life, _, _ = alone(stepper.segment(alone(stepper.opened(current.slow, 0.0)), 0.0, 30.0, np.empty(0)))
+    life, _, _ = run_task(stepper.segment(run_task(stepper.opened(current.slow, 0.0)), 0.0, 30.0, np.empty(0)))
     assert life.base.today is None
     action = simulator.composition.ports["cells.graft"].add
     entries = [(1, simulator.composition.clocks.life_actions[action], 0.4)]
-    after = alone(stepper.event(life, 30.0, schedule_of([(30.0, *each) for each in entries])))
+    after = run_task(stepper.event(life, 30.0, schedule_of([(30.0, *each) for each in entries])))
     assert after.base.today.left == Rules().settling
-    following, _, _ = alone(stepper.segment(after, 30.0, 40.0, np.empty(0)))
+    following, _, _ = run_task(stepper.segment(after, 30.0, 40.0, np.empty(0)))
     assert following.base.today is None
-    small = alone(stepper.event(life, 30.0, schedule_of([(30.0, *entries[0][:2], 1e-4)])))
+    small = run_task(stepper.event(life, 30.0, schedule_of([(30.0, *entries[0][:2], 1e-4)])))
     assert small.base.today.left == 0
 
 
@@ -192,14 +192,16 @@ def test_what_happens_on_the_way_is_what_happens_piece_by_piece(sugar: Any) -> N
     current = born(simulator)
     agenda = simulator._agenda(scheduled_events(simulator.composition, doses))
     stepper = current.slow.stepper
-    begun = alone(stepper.opened(current.slow, 0.0))
+    begun = run_task(stepper.opened(current.slow, 0.0))
     save = np.array([5.0, 10.0, 25.3, 41.0, 60.0])
-    whole, rows, _ = alone(stepper.segment(replace(begun, parameters=begun.parameters.copy()), 0.0, 60.0, save, agenda))
+    whole, rows, _ = run_task(
+        stepper.segment(replace(begun, parameters=begun.parameters.copy()), 0.0, 60.0, save, agenda)
+    )
     life, time, pieces = begun, 0.0, []
     for mark in agenda.times.tolist():
         wanted = save[(save > time) & (save <= mark)]
-        life, found, _ = alone(stepper.segment(life, time, mark, wanted))
-        life = alone(stepper.event(life, mark, agenda))
+        life, found, _ = run_task(stepper.segment(life, time, mark, wanted))
+        life = run_task(stepper.event(life, mark, agenda))
         if len(wanted) and wanted[-1] == mark:
             found[-1] = observe(simulator.life_model, mark, life.state, life.parameters)
         pieces.append(found)
@@ -261,8 +263,8 @@ def test_days_are_lived_one_by_one_where_steps_would_be_short(sugar: Any) -> Non
     ends = []
     for spell in (8, 20):
         life = born(sugar(tolerance=1e-3, spell=spell)).slow
-        life = replace(alone(life.stepper.opened(life, 0.0)), step=2.0)
-        life, _, _ = alone(life.stepper.segment(life, 0.0, 11.0, np.empty(0)))
+        life = replace(run_task(life.stepper.opened(life, 0.0)), step=2.0)
+        life, _, _ = run_task(life.stepper.segment(life, 0.0, 11.0, np.empty(0)))
         assert life.base.today.left == (5 if spell == 8 else 9)
         ends.append(life.state.tobytes())
     assert ends[0] == ends[1]
@@ -308,7 +310,7 @@ def test_a_virtual_test_does_not_disturb_the_life(sugar: Any, every_day: bool) -
     simulator = sugar(every_day=every_day)
     peaks = []
 
-    def feast(current: SimulationState) -> Steps[None]:
+    def feast(current: SimulationState) -> Task[None]:
         times = np.linspace(0.0, 0.1, 21)
         morning = yield from morning_of(simulator, current, 0.25)
         outcome = run_challenge(simulator, morning, times, [Dose("sugar.meal", 100.0, 0.0)], (), usual=False)
@@ -333,7 +335,7 @@ def test_a_test_is_the_same_in_both_ways_of_living(sugar: Any) -> None:
         current = lived(simulator, 80.0, GRAFTS).current
         times = np.linspace(0.0, 0.2, 11)
         meal = Dose("sugar.meal", 100.0, 0.0)
-        morning = alone(morning_of(simulator, current, 0.25))
+        morning = run_task(morning_of(simulator, current, 0.25))
         found.append(run_challenge(simulator, morning, times, [meal], (), usual=False).outputs)
     assert found[0] == pytest.approx(found[1], rel=2e-3, abs=1e-3)
 
@@ -380,7 +382,7 @@ def test_the_work_is_counted(sugar: Any) -> None:
     simulator = sugar()
     current = born(simulator)
     stepper = current.slow.stepper
-    life, _, _ = alone(stepper.segment(alone(stepper.opened(current.slow, 0.0)), 0.0, 90.0, np.empty(0)))
+    life, _, _ = run_task(stepper.segment(run_task(stepper.opened(current.slow, 0.0)), 0.0, 90.0, np.empty(0)))
     counts = stepper.counts
     assert counts.days == lived(simulator, 90.0).days
     assert 0 < counts.perturbed < counts.days
@@ -448,18 +450,18 @@ def test_slopes_of_days_that_have_not_settled_are_those_of_settled_ones(sugar: A
     simulator = sugar(gap=1e-9, tolerance=1e-6)  # every day is a surprise
     current = born(simulator)
     stepper = current.slow.stepper
-    life = alone(stepper.opened(current.slow, 0.0))
+    life = run_task(stepper.opened(current.slow, 0.0))
     active = np.array([name == "cells.mass" for name in stepper.clocks.down])
     none = np.zeros(len(active), dtype=bool)
     for _ in range(6):  # a step that nobody feels, in a direction that is new each time
         v = life.base.v + 1e-6 * stepper.width * active
-        seen, dawn = alone(stepper._settled(life.parameters, life.base, v, life.base.x, 1, 1))
-        life = alone(stepper._moved(replace(life, known=none), v, seen, dawn))
+        seen, dawn = run_task(stepper._settled(life.parameters, life.base, v, life.base.x, 1, 1))
+        life = run_task(stepper._moved(replace(life, known=none), v, seen, dawn))
         assert life.base.fresh
     settled = life.base
     off = 1.02 * settled.dawn  # a day that begins elsewhere
-    seen, dawn = alone(stepper._settled(life.parameters, settled, settled.v, off, 1, 1))
-    found = alone(stepper._moved(replace(life, known=active), settled.v, seen, dawn)).base
+    seen, dawn = run_task(stepper._settled(life.parameters, settled, settled.v, off, 1, 1))
+    found = run_task(stepper._moved(replace(life, known=active), settled.v, seen, dawn)).base
     assert found.fresh
     assert found.s.tobytes() == seen.s.tobytes() != settled.s.tobytes()
     column_of = int(np.flatnonzero(active)[0])

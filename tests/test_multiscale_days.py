@@ -11,7 +11,7 @@ from two_clock_models import CELLS, MEALS, SUGAR, born, simulator_of
 
 from isletsim.codegen import compile_model
 from isletsim.codegen.evaluate_at import constant_values
-from isletsim.ensemble import answer
+from isletsim.ensemble import solve_batch
 from isletsim.multiscale import BatchManager, CompiledPair
 from isletsim.multiscale.day import LONGEST_STEP, Day, DayFailed, limits_of, schedule_of
 from isletsim.multiscale.day_kernels import between
@@ -80,7 +80,7 @@ def spent(day: Day, parameters: np.ndarray, midnight: np.ndarray, pace: float) -
     none = np.zeros(manager.ups)
     slopes = np.zeros((manager.ups, manager.downs)), np.zeros((len(midnight), manager.downs))
     base = Base(v, none, midnight, midnight, *slopes, none, v, pace, v)
-    (job,) = answer([manager.settle(day, whole, base, v, midnight, 1, 1)])
+    (job,) = solve_batch([manager.settle(day, whole, base, v, midnight, 1, 1)])
     if job.failed is not None:
         raise DayFailed(job.failed)
     summaries, evening, _, gap = manager.last_day(job)
@@ -194,7 +194,7 @@ def test_a_day_that_becomes_faster_than_its_pace_is_done_with_steps_of_its_own(c
     pace = day.pace(parameters, midnight)
     _, found, _ = spent(day, parameters, midnight, pace)
     _, expected, _ = spent(replace(day, tolerance=1e-11), parameters, midnight, 0.0)
-    (outcome,) = answer([day.asked(parameters, midnight, pace)])
+    (outcome,) = solve_batch([day.asked(parameters, midnight, pace)])
     assert outcome.reason is Reason.NOT_FINITE
     assert found == pytest.approx(expected, rel=1e-6)
 

@@ -10,7 +10,7 @@ import isletsim
 from isletsim.cli import commands as cli
 from isletsim.codegen import native
 from isletsim.cohort import collect, draw
-from isletsim.ensemble import alone
+from isletsim.ensemble import run_task
 from isletsim.errors import InputError, RunError
 from isletsim.study.subject import simulate_subject
 
@@ -213,7 +213,7 @@ def live_alone(scenario, subject):
     from isletsim.study.subject import StudyContext
 
     plan = scenario.plan
-    return alone(
+    return run_task(
         simulate_subject(
             StudyContext(
                 plan=plan,

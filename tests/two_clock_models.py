@@ -8,7 +8,7 @@ import numpy as np
 
 from isletsim.composition import Composition
 from isletsim.dosing import Dose, scheduled_events
-from isletsim.ensemble import alone
+from isletsim.ensemble import run_task
 from isletsim.multiscale.daily_stepper import Rules
 from isletsim.multiscale.simulator import MultiscaleSimulator, Segment, SimulationState
 
@@ -106,7 +106,7 @@ def lived(simulator: MultiscaleSimulator, until: float, doses: Any = (), courses
     neutral = dict(zip(simulator.composition.flat.parameters, simulator.composition.flat.values, strict=True))
     stops = scheduled_events(simulator.composition, doses, courses, neutral=neutral)
     current = more.pop("current", None) or born(simulator)
-    return alone(simulator.simulate(current, until, more.pop("save", np.arange(0.0, until + 0.5)), stops, **more))
+    return run_task(simulator.simulate(current, until, more.pop("save", np.arange(0.0, until + 0.5)), stops, **more))
 
 
 def column(simulator: MultiscaleSimulator, name: str) -> int:

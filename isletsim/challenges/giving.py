@@ -14,7 +14,7 @@ from isletsim.challenges.records import Challenge, ChallengeReport, Crossing, Fi
 from isletsim.codegen import compile_model
 from isletsim.composition import Composition
 from isletsim.dosing import Course, Dose, resolved
-from isletsim.ensemble import Steps
+from isletsim.ensemble import Task
 from isletsim.errors import RunError
 from isletsim.language import Name, Tree, evaluate, names
 from isletsim.multiscale.simulator import MultiscaleSimulator, SimulationState
@@ -32,7 +32,7 @@ __all__ = ["challenge"]
 
 def challenge(
     test: Challenge, simulator: MultiscaleSimulator, current: SimulationState, composition: Composition
-) -> Steps[Finding]:
+) -> Task[Finding]:
     """Give a test to a patient at the moment where life stands.
 
     Raises

@@ -11,7 +11,7 @@ import numpy as np
 from isletsim.codegen.evaluate_at import observe
 from isletsim.composition.clocks import Clocks
 from isletsim.dosing import Course, Dose, breakpoints, scheduled_events
-from isletsim.ensemble import Steps
+from isletsim.ensemble import Task
 from isletsim.flat import TIME
 from isletsim.language import Tree, evaluate
 from isletsim.multiscale.daily_stepper import SlowState
@@ -45,7 +45,7 @@ def _clocks(simulator: MultiscaleSimulator) -> Clocks:
     return simulator.composition.clocks
 
 
-def morning_of(simulator: MultiscaleSimulator, current: SimulationState, start: float) -> Steps[Morning]:
+def morning_of(simulator: MultiscaleSimulator, current: SimulationState, start: float) -> Task[Morning]:
     """A day like today until a time of day, at which a test may begin; raises `DayFailed`."""
     slow = current.slow
     assert slow is not None

@@ -87,9 +87,7 @@ def _join_chains(routine: Routine) -> None:
     uses = Counter(each for place in alive for each in arguments_of(tape.code[place]))
     uses.update(_roots(routine))
     chained = {
-        place
-        for place in alive
-        if tape.code[place][0] in ("mul", "div") and uses[place] == 1 and place not in stored
+        place for place in alive if tape.code[place][0] in ("mul", "div") and uses[place] == 1 and place not in stored
     }
     inside = {
         each

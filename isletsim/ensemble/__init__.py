@@ -1,17 +1,17 @@
-"""Many subjects side by side in vector lanes: of one question (`solve_many`), or of many (`answer`, `together`)."""
+"""Many subjects in vector lanes: runs of one model (`solve_many`), or tasks that need many (`run_tasks`)."""
 
 from isletsim.ensemble.many import EnsembleOutcome, Keep, Method, People, solve_in_blocks, solve_many
-from isletsim.ensemble.questions import (
+from isletsim.ensemble.tasks import (
     FEW,
     MAXIMUM_STEPS,
     WIDTH,
-    Errand,
-    Run,
-    Steps,
-    abreast,
-    alone,
-    answer,
-    together,
+    BatchJob,
+    SolveRequest,
+    Task,
+    gather,
+    run_task,
+    run_tasks,
+    solve_batch,
     tolerances_of,
 )
 
@@ -19,18 +19,18 @@ __all__ = [
     "FEW",
     "MAXIMUM_STEPS",
     "WIDTH",
+    "BatchJob",
     "EnsembleOutcome",
-    "Errand",
     "Keep",
     "Method",
     "People",
-    "Run",
-    "Steps",
-    "abreast",
-    "alone",
-    "answer",
+    "SolveRequest",
+    "Task",
+    "gather",
+    "run_task",
+    "run_tasks",
+    "solve_batch",
     "solve_in_blocks",
     "solve_many",
-    "together",
     "tolerances_of",
 ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from isletsim.ensemble import Run, alone, answer
+from isletsim.ensemble import SolveRequest, run_task, solve_batch
 from isletsim.multiscale import state_layout as at
 from isletsim.multiscale.day import Day, DayFailed
 from isletsim.multiscale.state_layout import JobState
@@ -281,19 +281,21 @@ class BatchManager:
     def _run_slow(self, jobs: Sequence[Job]) -> None:
         """Run slow models that lanes could not do."""
         runs = [self._run(each) for each in jobs]
-        for job, outcome in zip(jobs, answer(runs), strict=True):
+        for job, outcome in zip(jobs, solve_batch(runs), strict=True):
             if outcome.reason.failed:
                 job.failed = outcome
             self._tell(job, outcome.outputs, outcome.state, outcome.counts.steps, failed=outcome.reason.failed)
 
-    def _run(self, job: Job) -> Run:
+    def _run(self, job: Job) -> SolveRequest:
         numbers, state, row = job.numbers, job.state, self.row
         begin, end = state.run_begin, state.run_end
         if state.phase == at.LOOKED_AHEAD:
             save = np.array([begin, begin + 0.5 * (end - begin), max(begin, end - 1.0), end])
         else:
             save = np.minimum(job.save[state.done_rows : state.done_rows + state.asked], end)
-        return Run(self.pair.life, numbers[row.state], numbers[row.parameters], begin, end, save, self.pair.rtol)
+        return SolveRequest(
+            self.pair.life, numbers[row.state], numbers[row.parameters], begin, end, save, self.pair.rtol
+        )
 
     def _run_days(self, job: Job) -> None:
         """Run days that lanes could not do, or whose steps follow the error."""
@@ -303,7 +305,7 @@ class BatchManager:
         reads = [self.day_parameters(numbers[row.parameters], each) for each in v]
         days = [job.day.asked(each, start, job.state.day_step) for each, start in zip(reads, x, strict=True)]
         try:
-            outcomes = alone(job.day.finished(days))
+            outcomes = run_task(job.day.finished(days))
         except DayFailed as failure:
             job.failed, job.done = failure.outcome, True
             return

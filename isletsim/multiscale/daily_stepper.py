@@ -18,7 +18,7 @@ import numpy as np
 
 from isletsim.codegen.evaluate_at import observe
 from isletsim.composition.clocks import Clocks
-from isletsim.ensemble import Run, Steps
+from isletsim.ensemble import SolveRequest, Task
 from isletsim.multiscale.batch import BatchManager, Job
 from isletsim.multiscale.day import Day, DayFailed
 from isletsim.multiscale.step_control import ClockCounts, Rules
@@ -82,7 +82,7 @@ class DailyStepper:
         self.rtol, self.downs, self.ups = self.manager.pair.rtol, self.manager.downs, self.manager.ups
         self.width, self.places = self.manager.width, self.manager.places
 
-    def _done(self, job: Job) -> Steps[Job]:
+    def _done(self, job: Job) -> Task[Job]:
         """An job that has come to its end."""
         yield [job]
         self.manager.count(self.counts, job)
@@ -96,7 +96,7 @@ class DailyStepper:
 
     def _real(
         self, slow: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]
-    ) -> Steps[RealDay]:
+    ) -> Task[RealDay]:
         """One real day."""
         seen, _ = yield from self._settled(slow, base, v, x, 1, 1)
         return seen
@@ -109,7 +109,7 @@ class DailyStepper:
         x: NDArray[np.float64],
         least: int,
         most: int,
-    ) -> Steps[tuple[RealDay, NDArray[np.float64]]]:
+    ) -> Task[tuple[RealDay, NDArray[np.float64]]]:
         """Real days until one closes: the last of them, and the midnight at its beginning."""
         job = yield from self._done(self.manager.settle(self.day, slow, base, v, x, least, most))
         if job.failed is not None:
@@ -123,7 +123,7 @@ class DailyStepper:
             return base
         return replace(base, pace=self.manager.day_step(self.day, slow, v, x, base.pace), paced=v)
 
-    def today(self, slow: SlowState) -> Steps[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    def today(self, slow: SlowState) -> Task[tuple[NDArray[np.float64], NDArray[np.float64]]]:
         """The day's parameters for where life stands, and the midnight such a day begins with."""
         base = slow.base
         assert base is not None
@@ -134,7 +134,7 @@ class DailyStepper:
 
     def _moved(
         self, slow: SlowState, v: NDArray[np.float64], seen: RealDay, dawn: NDArray[np.float64]
-    ) -> Steps[SlowState]:
+    ) -> Task[SlowState]:
         """The life with its base at a new real day: slopes are fresh where it came as a surprise, else bent."""
         base, known = slow.base, slow.known
         assert base is not None
@@ -163,14 +163,14 @@ class DailyStepper:
 
     def _solve(
         self, slow: SlowState, begin: float, end: float, save: Sequence[float] | NDArray[np.float64]
-    ) -> Steps[Outcome]:
+    ) -> Task[Outcome]:
         times = np.asarray(save, dtype=np.float64)
-        answers = yield [Run(self.model, slow.state, slow.parameters, begin, end, times, self.rtol)]
+        answers = yield [SolveRequest(self.model, slow.state, slow.parameters, begin, end, times, self.rtol)]
         outcome: Outcome = answers[0]
         self.counts.inner += outcome.counts.steps
         return outcome
 
-    def _recorded(self, slow: SlowState, time: float, after: float, save: NDArray[np.float64]) -> Steps[Outcome]:
+    def _recorded(self, slow: SlowState, time: float, after: float, save: NDArray[np.float64]) -> Task[Outcome]:
         wanted = save[save <= after + 1e-9]
         return (yield from self._solve(slow, time, after, np.minimum(wanted, after)))
 
@@ -180,7 +180,7 @@ class DailyStepper:
         """The same walk with its counts at zero, and perhaps another midnight to begin with."""
         return replace(self, counts=ClockCounts(), midnight=self.midnight if midnight is None else midnight)
 
-    def with_day(self, slow: SlowState, day: Day, time: float) -> Steps[tuple[SlowState, DailyStepper]]:
+    def with_day(self, slow: SlowState, day: Day, time: float) -> Task[tuple[SlowState, DailyStepper]]:
         """The life and its stepper where every day is another from a midnight on.
 
         Where every day is simulated, the next one begins where the last one ended; else days are lived until they
@@ -196,7 +196,7 @@ class DailyStepper:
         slow = yield from stepper.opened(replace(slow, base=None, stepper=stepper), time)
         return slow, stepper
 
-    def opened(self, slow: SlowState, time: float) -> Steps[SlowState]:
+    def opened(self, slow: SlowState, time: float) -> Task[SlowState]:
         """The life with a first real day."""
         v = self._read(slow.state, slow.parameters, time)
         pace = self.day.pace(self._reads(slow.parameters, v), self.midnight)
@@ -209,7 +209,7 @@ class DailyStepper:
         known = np.zeros(self.downs, dtype=bool)
         return self._present(replace(slow, base=base, step=self.rules.first, known=known, time=time))
 
-    def event(self, slow: SlowState, time: float, agenda: Schedule) -> Steps[SlowState]:
+    def event(self, slow: SlowState, time: float, agenda: Schedule) -> Task[SlowState]:
         """The life after what happens at one instant.
 
         Where it has moved what the day reads so far that nothing foresees it, the days that follow are simulated one by
@@ -226,7 +226,7 @@ class DailyStepper:
         end: float,
         save: NDArray[np.float64],
         agenda: Schedule = _NOTHING,
-    ) -> Steps[tuple[SlowState, NDArray[np.float64], Outcome | None]]:
+    ) -> Task[tuple[SlowState, NDArray[np.float64], Outcome | None]]:
         """The life from one time to another, with what happens in between and at the end.
 
         Returns
@@ -275,7 +275,7 @@ class DailyStepper:
         save: NDArray[np.float64],
         agenda: Schedule,
         happened: int,
-    ) -> Steps[tuple[SlowState, NDArray[np.float64], Outcome | None]]:
+    ) -> Task[tuple[SlowState, NDArray[np.float64], Outcome | None]]:
         """The life by macro steps until a time, or to where days one by one are better than these."""
         base, known = slow.base, slow.known
         assert base is not None
@@ -322,7 +322,7 @@ class DailyStepper:
 
     def _one_day(
         self, slow: SlowState, time: float, end: float, save: NDArray[np.float64]
-    ) -> Steps[tuple[SlowState, float, Outcome]]:
+    ) -> Task[tuple[SlowState, float, Outcome]]:
         """The life to the next midnight, with the day simulated as it was found at the last one.
 
         Of second order: the life goes to the middle with the summaries of the day before, drawn on; the day runs with

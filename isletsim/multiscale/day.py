@@ -16,7 +16,7 @@ import numpy as np
 
 from isletsim.codegen.evaluate_at import dense_jacobian
 from isletsim.composition.clocks import INTEGRAL, Clocks
-from isletsim.ensemble import Run, Steps
+from isletsim.ensemble import SolveRequest, Task
 from isletsim.solver import Outcome, Schedule, longest_stable_step, solve
 
 if TYPE_CHECKING:
@@ -135,9 +135,9 @@ class Day:
         step = min(LONGEST_STEP, MARGIN * longest_stable_step(np.concatenate(modes)))
         return step if step >= SHORTEST_STEP else 0.0
 
-    def asked(self, parameters: Numbers, start: Numbers, pace: float) -> Run:
+    def asked(self, parameters: Numbers, start: Numbers, pace: float) -> SolveRequest:
         """The question how a day goes, from its parameters and its midnight, with steps as long as `pace`."""
-        return Run(
+        return SolveRequest(
             self.model,
             self._begin(start),
             parameters,
@@ -150,7 +150,7 @@ class Day:
             pace,
         )
 
-    def finished(self, days: Sequence[Run]) -> Steps[list[Outcome]]:
+    def finished(self, days: Sequence[SolveRequest]) -> Task[list[Outcome]]:
         """How days go; raises `DayFailed` where one could not be finished."""
         seen = list((yield days))
         # The pace was chosen at midnight; a day that becomes faster than that is done with steps of its own.

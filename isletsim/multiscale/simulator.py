@@ -18,7 +18,7 @@ from isletsim.codegen.evaluate_at import initial, observe
 from isletsim.composition import Composition
 from isletsim.composition.clocks import Clocks
 from isletsim.dosing import Dose, ScheduledEvents, to_schedule
-from isletsim.ensemble import Run, Steps
+from isletsim.ensemble import SolveRequest, Task
 from isletsim.errors import Fault, InputError
 from isletsim.model import breakpoints, constant_values
 from isletsim.multiscale.batch import BatchManager
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 DaysFrom = Mapping[float, tuple[Dose, ...]]
-Pauses = Mapping[float, Callable[["SimulationState"], Steps[None]]]
+Pauses = Mapping[float, Callable[["SimulationState"], Task[None]]]
 
 MOST_PROTOCOLS = 1000  # days that are remembered, since most subjects live alike
 # A life between real days is held to so many tolerances: with the default that moves HbA1c by 1e-5 points in ten years,
@@ -103,7 +103,7 @@ class Simulator(Protocol):
         watch: Watch | None = None,
         pauses: Pauses | None = None,
         days: DaysFrom | None = None,
-    ) -> Steps[Segment]:
+    ) -> Task[Segment]:
         """The life from time 0 until a time; with a watch, until the first midnight that meets it (no rows then).
 
         `pauses` are looks at the life at given times, after what happens there, and `days` is what every day
@@ -160,14 +160,14 @@ class SingleScaleSimulator:
         watch: Watch | None = None,
         pauses: Pauses | None = None,
         days: DaysFrom | None = None,
-    ) -> Steps[Segment]:
+    ) -> Task[Segment]:
         """The life from time 0 until a time, or a watch."""
         if watch is not None:
             # Every midnight is looked at: dense output costs less than to come back and look closer.
             save = np.arange(1.0, until + 0.5)
         bare = breakpoints(self.compiled, current.parameters, 0.0, until)
         (outcome,) = yield [
-            Run(
+            SolveRequest(
                 model=self.compiled,
                 start=current.state,
                 parameters=current.parameters,
@@ -316,7 +316,7 @@ class MultiscaleSimulator:
         watch: Watch | None = None,
         pauses: Pauses | None = None,
         days: DaysFrom | None = None,
-    ) -> Steps[Segment]:
+    ) -> Task[Segment]:
         """The life from time 0 until a time, or a watch."""
         slow = current.slow
         assert slow is not None
@@ -348,7 +348,7 @@ class MultiscaleSimulator:
         watch: Watch | None,
         pauses: Pauses,
         days: DaysFrom,
-    ) -> Steps[Segment]:
+    ) -> Task[Segment]:
         width, time, done = len(self.outputs), 0.0, 0
         event_times = set(agenda.times.tolist())
         # What is watched for is looked back for from the last mark: nothing happens between two of them.

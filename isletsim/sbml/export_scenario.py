@@ -14,7 +14,7 @@ from isletsim.codegen.evaluate_at import constant_values, initial, observe
 from isletsim.composition import Composition
 from isletsim.composition.model_library import compose_stack
 from isletsim.dosing import Dose, ScheduledEvents
-from isletsim.ensemble import Steps, alone
+from isletsim.ensemble import Task, run_task
 from isletsim.errors import Fault, InputError, RunError, did_you_mean
 from isletsim.multiscale.daily_stepper import Rules
 from isletsim.multiscale.simulator import MultiscaleSimulator, SimulationState, SingleScaleSimulator
@@ -141,15 +141,15 @@ def _two_clocks(lives: _Lives, label: str, title: str, until: float) -> Exchange
     assert clocks is not None
     looked: list[SimulationState] = []
 
-    def look(stands: SimulationState) -> Steps[None]:
+    def look(stands: SimulationState) -> Task[None]:
         looked.append(stands)
         yield from ()
 
-    alone(simulator.simulate(current, 1.0, np.array([0.0]), ScheduledEvents(()), None, {0.0: look}))
+    run_task(simulator.simulate(current, 1.0, np.array([0.0]), ScheduledEvents(()), None, {0.0: look}))
     slow = looked[0].slow
     assert slow is not None
     assert slow.stepper is not None
-    _, midnight = alone(slow.stepper.today(slow))
+    _, midnight = run_task(slow.stepper.today(slow))
     seen = observe(simulator.life_model, 0.0, slow.state, slow.parameters)[-len(clocks.up) :]
     known = constant_values(composition.flat, current.parameters)
     merged = merge(composition, dict(zip(clocks.up, seen.tolist(), strict=True)), known)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from isletsim.composition import Composition
-from isletsim.ensemble import alone
+from isletsim.ensemble import run_task
 from isletsim.language import GRADES
 from isletsim.results import EffectDriver, own_layers
 from isletsim.scenario import ArmPlan
@@ -85,7 +85,7 @@ def _courses(
     arms = {(number, ""): arm for number, arm in enumerate(plan.arms)}
     arms |= {(number, name): _lowered(context, plan.arms[number], name) for number, name in varied}
     shortened = replace(plan, arms=tuple(arms.values()), until=until, save=tuple(save), cohort=0, challenges=())
-    subject_result = alone(
+    subject_result = run_task(
         simulate_subject(replace(context, plan=shortened, save=save, challenges=(), events={}, seen=None), 0)
     )
     failed = {failure.arm for failure in subject_result.failures}

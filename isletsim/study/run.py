@@ -16,7 +16,7 @@ import numpy as np
 from isletsim.challenges import Finding
 from isletsim.codegen.native import LANES
 from isletsim.cohort import collect
-from isletsim.ensemble import WIDTH, Steps, alone, together
+from isletsim.ensemble import WIDTH, Task, run_task, run_tasks
 from isletsim.errors import RunError
 from isletsim.machine import cores
 from isletsim.multiscale import DRIVER
@@ -97,7 +97,7 @@ def run_study(
         return replace(made, covariates=covariates, people=gathered.people, response=plan.response)
 
     try:
-        gathered.take(alone(simulate_subject(context, 0)))
+        gathered.take(run_task(simulate_subject(context, 0)))
         if gathered.failures:
             told = dict.fromkeys(failure.message for failure in gathered.failures)
             raise RunError("\n".join(told), partial=result())
@@ -149,7 +149,7 @@ def _cohort(context: StudyContext, gathered: _Gathered, jobs: int, progress: Pro
     subjects, giving, taking, stop = iter(range(1, total + 1)), Lock(), Lock(), Event()
     width = max(1, min(WIDTH, -(-total // jobs)))
 
-    def lives() -> Iterator[Steps[SubjectResult]]:
+    def lives() -> Iterator[Task[SubjectResult]]:
         while True:
             with giving:
                 subject = next(subjects, 0)
@@ -160,7 +160,7 @@ def _cohort(context: StudyContext, gathered: _Gathered, jobs: int, progress: Pro
     def work() -> None:
         nonlocal done
         began = clock.perf_counter()
-        for subject_result in together(lives(), width, stop.is_set):
+        for subject_result in run_tasks(lives(), width, stop.is_set):
             with taking:
                 gathered.take(subject_result)
                 done += 1

@@ -13,7 +13,7 @@ from isletsim.challenges import Challenge, Finding, challenge
 from isletsim.cohort import Draws, draw
 from isletsim.composition import Composition
 from isletsim.dosing import Course, Dose, ScheduledEvents, at_instants, infusion, scheduled_events
-from isletsim.ensemble import Steps, abreast, alone
+from isletsim.ensemble import Task, gather, run_task
 from isletsim.errors import InputError, RunError
 from isletsim.model import failure_message
 from isletsim.multiscale.simulator import MultiscaleSimulator, Pauses, Segment, SimulationState, Simulator
@@ -97,7 +97,7 @@ class _Lost(Exception):
     """A history that failed."""
 
 
-def simulate_subject(context: StudyContext, subject: int) -> Steps[SubjectResult]:
+def simulate_subject(context: StudyContext, subject: int) -> Task[SubjectResult]:
     """A subject's whole life; what goes wrong in it is told in `failures`."""
     subject_result = SubjectResult(subject)
     who = "the reference patient" if subject == 0 else f"subject {subject}"
@@ -109,15 +109,13 @@ def simulate_subject(context: StudyContext, subject: int) -> Steps[SubjectResult
     except (InputError, RunError) as wrong:
         _note(context.plan.arms, subject_result, who, wrong)
         return subject_result
-    yield from abreast(
+    yield from gather(
         [_tried(context, subject_result, number, arrival, who) for number in range(len(context.plan.arms))]
     )
     return subject_result
 
 
-def _tried(
-    context: StudyContext, subject_result: SubjectResult, number: int, arrival: Arrival, who: str
-) -> Steps[None]:
+def _tried(context: StudyContext, subject_result: SubjectResult, number: int, arrival: Arrival, who: str) -> Task[None]:
     try:
         yield from _arm(context, subject_result, number, arrival, who)
     except (InputError, RunError) as wrong:
@@ -139,7 +137,7 @@ def _said(wrong: InputError | RunError) -> str:
 # --- history ----------------------------------------------------------------------------------------------------------
 
 
-def _arrive(context: StudyContext, subject_result: SubjectResult, who: str) -> Steps[Arrival]:
+def _arrive(context: StudyContext, subject_result: SubjectResult, who: str) -> Task[Arrival]:
     """The history of the first draw that arrives."""
     plan, patient = context.plan, context.patient
     fixed = plan.parameters.keys() | plan.starts.keys()
@@ -163,7 +161,7 @@ def _end(leg: Leg) -> str:
 
 def _history(
     context: StudyContext, subject_result: SubjectResult, drawn: Mapping[str, float], who: str
-) -> Steps[Arrival | None]:
+) -> Task[Arrival | None]:
     """A life until t = 0; None where it never arrives."""
     patient, plan, flat = context.patient, context.plan, context.composition.flat
     parameters = np.array(flat.values, dtype=np.float64)
@@ -201,7 +199,7 @@ def _leg(
     running: tuple[Course, ...],
     born: NDArray[np.float64],
     present: set[str],
-) -> Steps[Segment]:
+) -> Task[Segment]:
     events = _stops(context, ("leg", number), leg.doses, (*running, *leg.courses), leg.visits, born, present)
     watch = None
     if leg.watch is not None:
@@ -261,7 +259,7 @@ def arrive(context: StudyContext) -> Arrival:
     RunError : the history failed or never arrives.
     """
     try:
-        return alone(_arrive(context, SubjectResult(0), "the reference patient"))
+        return run_task(_arrive(context, SubjectResult(0), "the reference patient"))
     except _Lost as lost:
         raise RunError(str(lost)) from None
 
@@ -271,7 +269,7 @@ def simulate_arms(context: StudyContext, numbers: Sequence[int], arrival: Arriva
     results = [SubjectResult(0) for _ in numbers]
     who = "the reference patient"
     pairs = zip(results, numbers, strict=True)
-    alone(abreast([_tried(context, result, number, arrival, who) for result, number in pairs]))
+    run_task(gather([_tried(context, result, number, arrival, who) for result, number in pairs]))
     return results
 
 
@@ -286,7 +284,7 @@ def _opening(context: StudyContext, number: int, arrival: Arrival) -> tuple[Simu
     return replace(arrival.current, parameters=parameters), events
 
 
-def _arm(context: StudyContext, subject_result: SubjectResult, number: int, arrival: Arrival, who: str) -> Steps[None]:
+def _arm(context: StudyContext, subject_result: SubjectResult, number: int, arrival: Arrival, who: str) -> Task[None]:
     plan, arm = context.plan, context.plan.arms[number]
     current, events = _opening(context, number, arrival)
     tests = _Tests(
@@ -331,12 +329,12 @@ class _Tests:
             column += len(test.reports)
         return {time: self._look(time, tests) for time, tests in given.items()}
 
-    def _look(self, time: float, tests: list[tuple[int, Challenge]]) -> Callable[[SimulationState], Steps[None]]:
+    def _look(self, time: float, tests: list[tuple[int, Challenge]]) -> Callable[[SimulationState], Task[None]]:
         row = int(np.searchsorted(self.context.save, time))
         simulator = self.context.simulator
         assert isinstance(simulator, MultiscaleSimulator)
 
-        def look(current: SimulationState) -> Steps[None]:
+        def look(current: SimulationState) -> Task[None]:
             for first, test in tests:
                 finding = yield from challenge(test, simulator, current, self.context.composition)
                 self.found[row, first : first + len(finding.reports)] = list(finding.reports.values())

@@ -17,7 +17,7 @@ from isletsim.challenges.morning import known_values, morning_of
 from isletsim.composition.model_library import compose_stack
 from isletsim.data_files import find, in_room_of
 from isletsim.dosing import Course, ScheduledEvents, read_courses, read_doses, read_time, resolved
-from isletsim.ensemble import Steps, alone
+from isletsim.ensemble import Task, run_task
 from isletsim.errors import Fault, InputError, RunError, did_you_mean
 from isletsim.evidence.experiments import Experiment, Experiments, ExperimentValue, Trial, read_experiments
 from isletsim.language import ANY, Mismatch, TomlDocument, Tree, dimension_of, evaluate
@@ -144,7 +144,7 @@ class _TrialRunner:
                 segments.setdefault((trial.patient, trial.preparation), {}).setdefault(at, {})[key] = (row, trial)
         for (patient, preparation), moments in segments.items():
             try:
-                alone(self._simulate(shared, patient, preparation, moments))
+                run_task(self._simulate(shared, patient, preparation, moments))
             except (InputError, RunError) as reason:
                 fault = _first(reason) if isinstance(reason, InputError) else str(reason)
                 for given in moments.values():
@@ -157,7 +157,7 @@ class _TrialRunner:
         patient: str,
         preparation: str,
         moments: Mapping[float, Mapping[tuple[object, ...], tuple[Experiment, Trial]]],
-    ) -> Steps[None]:
+    ) -> Task[None]:
         """One segment of a life, with the tests that are given on its way."""
         last = max(moments)
         context = shared.context(patient, every_day=last <= LONGEST_EVERY_DAY)
@@ -165,8 +165,8 @@ class _TrialRunner:
         assert isinstance(simulator, MultiscaleSimulator)
         current, events = shared.opened(context, preparation)
 
-        def look(at: float) -> Callable[[SimulationState], Steps[None]]:
-            def give(here: SimulationState) -> Steps[None]:
+        def look(at: float) -> Callable[[SimulationState], Task[None]]:
+            def give(here: SimulationState) -> Task[None]:
                 for key, (row, trial) in moments[at].items():
                     try:
                         self.findings[key] = yield from challenge(
@@ -358,7 +358,7 @@ class _SharedModel:
         simulator = context.simulator
         assert isinstance(simulator, MultiscaleSimulator)
         current, _ = arm_start(context, 0)
-        known = known_values(simulator, alone(morning_of(simulator, current, 0.0)))
+        known = known_values(simulator, run_task(morning_of(simulator, current, 0.0)))
         arm = context.plan.arms[0]
         given = tuple(each for each in resolved(courses, known) if isinstance(each, Course))
         arm = replace(arm, name=preparation, courses=(*arm.courses, *given), doses=(*arm.doses, *doses))

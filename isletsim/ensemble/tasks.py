@@ -1,9 +1,8 @@
-"""Questions from many lives at once, answered side by side.
+"""Tasks: work that needs runs of the solver, many tasks at a time.
 
-A life that is lived in steps is a generator: it yields what it must know next, a list of runs for the solver (`Run`)
-and of errands that are done elsewhere (`Errand`), and is sent the answers. `together` lives many of them at a time and
-lays what they ask into the lanes; `alone` lives one. A life's numbers do not depend on which: a question has the same
-answer in any company.
+A task is a generator. It yields what it needs next, a list of runs (`SolveRequest`) and of jobs that a manager does
+(`BatchJob`), and is sent the outcomes. `run_tasks` runs many tasks at a time and lays their runs into the lanes;
+`run_task` runs one. A request has the same outcome in any company, so the results of a task do not depend on which.
 """
 
 from __future__ import annotations
@@ -29,32 +28,31 @@ __all__ = [
     "FEW",
     "MAXIMUM_STEPS",
     "WIDTH",
-    "Errand",
-    "Run",
-    "Steps",
-    "abreast",
-    "alone",
-    "answer",
-    "together",
+    "BatchJob",
+    "SolveRequest",
+    "Task",
+    "gather",
+    "run_task",
+    "run_tasks",
+    "solve_batch",
     "tolerances_of",
 ]
 
-WIDTH = 64  # lives that are lived at a time: enough that few lanes stand still, few enough that all stay near at hand
-BEGUN = 16  # lives that begin in a round: the lanes of one thread need not wait until another has begun all of its own
+WIDTH = 64  # tasks that run at a time: enough to fill the lanes, few enough to stay in the processor's cache
+BEGUN = 16  # tasks that begin in a round: the lanes of one thread need not wait until another has begun all of its own
 FEW = 2  # so many runs are quicker one after the other in a single lane than side by side in eight
-ENDED = 8  # errands that come to their end before other lives begin or go on
-LONGEST_WAIT = 8  # rounds that a life waits for company
+ENDED = 8  # jobs that come to their end before other tasks begin or go on
+LONGEST_WAIT = 8  # rounds that a task waits for company
 MAXIMUM_STEPS = 1_000_000
 _NOTHING = Schedule.empty()
 _REASONS = tuple(Reason)
 
 
 @dataclass(slots=True, eq=False)
-class Run:
-    """A question to the solver; the words are those of `isletsim.solver.solve`.
+class SolveRequest:
+    """A run that the solver is to make; the words are those of `isletsim.solver.solve`.
 
-    The tolerances of all states are those of their scales. The answer is the outcome of the run. Rows that a run need
-    not keep are for its watch only.
+    The absolute tolerances follow from the scales of the states. Rows that a run need not keep are for its watch only.
     """
 
     model: CompiledModel
@@ -71,170 +69,173 @@ class Run:
     keep: bool = True
 
 
-class Errand(Protocol):
-    """Something else that lives have to do, many at a time, at a desk of its own; the answer is the errand itself."""
+class BatchJob(Protocol):
+    """Other work of a task, done many at a time by a manager; its outcome is the job itself."""
 
     done: bool
 
     @property
-    def manager(self) -> Desk:
-        """Where it is done."""
+    def manager(self) -> JobManager:
+        """The manager that does it."""
 
 
-class Desk(Protocol):
-    """Where errands are done."""
+class JobManager(Protocol):
+    """Does jobs, many at a time."""
 
-    def advance(self, errands: Sequence[Any], fewest: int = 0) -> None:
-        """Lets errands go on until at most so many are not done."""
+    def advance(self, jobs: Sequence[Any], fewest: int = 0) -> None:
+        """Advance jobs until at most `fewest` are not done."""
 
 
 Result = TypeVar("Result")
-Question = Run | Errand
-Steps = Generator["Sequence[Question]", "Sequence[Any]", Result]
+Request = SolveRequest | BatchJob
+Task = Generator["Sequence[Request]", "Sequence[Any]", Result]
 
 
-def alone(life: Steps[Result]) -> Result:
-    """The end of one life."""
+def run_task(task: Task[Result]) -> Result:
+    """Return the result of one task."""
     try:
-        asked = next(life)
+        asked = next(task)
         while True:
-            asked = life.send(answer(asked))
+            asked = task.send(solve_batch(asked))
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
 
 
-def abreast(lives: Sequence[Steps[Result]]) -> Steps[list[Result]]:
-    """Lives that know nothing of each other, lived as one; their ends in order."""
-    if len(lives) == 1:
-        return [(yield from lives[0])]
+def gather(tasks: Sequence[Task[Result]]) -> Task[list[Result]]:
+    """Return a task that runs several tasks at once and returns their results in order."""
+    if len(tasks) == 1:
+        return [(yield from tasks[0])]
     ends: dict[int, Result] = {}
-    sent: dict[int, Sequence[Any] | None] = dict.fromkeys(range(len(lives)))
+    sent: dict[int, Sequence[Any] | None] = dict.fromkeys(range(len(tasks)))
     while sent:
-        asked: dict[int, Sequence[Question]] = {}
+        asked: dict[int, Sequence[Request]] = {}
         for number, outcomes in sent.items():
             try:
-                asked[number] = next(lives[number]) if outcomes is None else lives[number].send(outcomes)
+                asked[number] = next(tasks[number]) if outcomes is None else tasks[number].send(outcomes)
             except StopIteration as end:
                 ends[number] = end.value
         if asked:
             found = iter((yield [run for runs in asked.values() for run in runs]))
         sent = {number: [next(found) for _ in runs] for number, runs in asked.items()}
-    return [ends[number] for number in range(len(lives))]
+    return [ends[number] for number in range(len(tasks))]
 
 
-def together(
-    lives: Iterable[Steps[Result]], width: int = WIDTH, stopped: Callable[[], bool] = lambda: False
+def run_tasks(
+    tasks: Iterable[Task[Result]], width: int = WIDTH, stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[Result]:
-    """The ends of many lives, as they come; `width` of them are lived at a time, until `stopped`."""
-    waiting = iter(lives)
-    living: list[_Living[Result]] = []
+    """Yield the results of many tasks, as they come; `width` of them run at a time, until `stopped`."""
+    waiting = iter(tasks)
+    running: list[_Running[Result]] = []
     while not stopped():
-        full = min(width, len(living) + BEGUN)
-        while len(living) < full:
-            life = next(waiting, None)
-            if life is None:
+        full = min(width, len(running) + BEGUN)
+        while len(running) < full:
+            task = next(waiting, None)
+            if task is None:
                 break
             try:
-                living.append(_Living(life, next(life)))
+                running.append(_Running(task, next(task)))
             except StopIteration as end:
                 yield end.value
-        if not living:
+        if not running:
             return
-        _serve(living)
-        going: list[_Living[Result]] = []
-        for each in living:
+        _serve(running)
+        going: list[_Running[Result]] = []
+        for each in running:
             if None in each.answers:
                 going.append(each)
                 continue
             try:
-                each.ask(each.life.send(each.answers))
+                each.ask(each.task.send(each.answers))
                 going.append(each)
             except StopIteration as end:
                 yield end.value
-        living = going
+        running = going
 
 
-class _Living(Generic[Result]):
-    """A life, what it asks, the answers so far, and for how many rounds its runs have waited for company."""
+class _Running(Generic[Result]):
+    """A task, its requests, their outcomes so far, and for how many rounds its runs have waited for company."""
 
-    __slots__ = ("answers", "asked", "kinds", "life", "waited")
+    __slots__ = ("answers", "asked", "kinds", "task", "waited")
 
-    def __init__(self, life: Steps[Result], asked: Sequence[Question]) -> None:
-        self.life = life
+    def __init__(self, task: Task[Result], asked: Sequence[Request]) -> None:
+        self.task = task
         self.ask(asked)
 
-    def ask(self, asked: Sequence[Question]) -> None:
-        """What it asks next; `kinds` are those of its runs."""
+    def ask(self, asked: Sequence[Request]) -> None:
+        """Take the next requests; `kinds` are those of its runs."""
         self.asked = asked
         self.answers: list[Any] = [None] * len(asked)
-        self.kinds = [_kind(each) for each in asked if isinstance(each, Run)]
+        self.kinds = [_kind(each) for each in asked if isinstance(each, SolveRequest)]
         self.waited = 0
 
 
-def _serve(living: Sequence[_Living[Any]]) -> None:
-    """Answers runs in company, and lets errands go on until some of those at a desk are done.
+def _serve(running: Sequence[_Running[Any]]) -> None:
+    """Make runs in company, and advance jobs until some of those of a manager are done.
 
     Runs that would leave lanes empty wait until others of their kind join them, but not for long.
     """
-    asking = [each for each in living if each.kinds]
+    asking = [each for each in running if each.kinds]
     counts = Counter(kind for each in asking for kind in each.kinds)
     enough = min(max(counts.values(), default=0), LANES)
     served = [
         each for each in asking if each.waited >= LONGEST_WAIT or all(counts[kind] >= enough for kind in each.kinds)
     ]
     places = [
-        (each, place) for each in served or asking for place, run in enumerate(each.asked) if isinstance(run, Run)
+        (each, place)
+        for each in served or asking
+        for place, run in enumerate(each.asked)
+        if isinstance(run, SolveRequest)
     ]
-    found = answer([each.asked[place] for each, place in places])
+    found = solve_batch([each.asked[place] for each, place in places])
     for (each, place), outcome in zip(places, found, strict=True):
         each.answers[place] = outcome
         each.kinds = []
     for each in asking:
         each.waited += 1
-    desks: dict[Any, list[tuple[_Living[Any], int]]] = {}
-    for each in living:
-        for place, errand in enumerate(each.asked):
-            if each.answers[place] is None and not isinstance(errand, Run):
-                desks.setdefault(errand.manager, []).append((each, place))
-    for desk, waiting in desks.items():
-        desk.advance([each.asked[place] for each, place in waiting], max(0, len(waiting) - ENDED))
+    managers: dict[Any, list[tuple[_Running[Any], int]]] = {}
+    for each in running:
+        for place, job in enumerate(each.asked):
+            if each.answers[place] is None and not isinstance(job, SolveRequest):
+                managers.setdefault(job.manager, []).append((each, place))
+    for manager, waiting in managers.items():
+        manager.advance([each.asked[place] for each, place in waiting], max(0, len(waiting) - ENDED))
         for each, place in waiting:
             if each.asked[place].done:  # type: ignore[union-attr]
                 each.answers[place] = each.asked[place]
 
 
-def _kind(run: Run) -> tuple[object, ...]:
-    """What runs must share to be solved side by side."""
+def _kind(run: SolveRequest) -> tuple[object, ...]:
+    """Return what runs must share to be made side by side."""
     watched = None if run.watch is None else (run.watch.output, run.watch.direction)
     return id(run.model), run.method, run.rtol, watched, run.keep
 
 
-# Answers
+# Outcomes
 
 
-def answer(asked: Sequence[Question]) -> list[Any]:
+def solve_batch(asked: Sequence[Request]) -> list[Any]:
     """The answer to every question, in their order; runs of one model are solved side by side."""
     groups: dict[tuple[object, ...], list[int]] = {}
-    desks: dict[Any, list[Errand]] = {}
+    managers: dict[Any, list[BatchJob]] = {}
     for place, each in enumerate(asked):
-        if isinstance(each, Run):
+        if isinstance(each, SolveRequest):
             groups.setdefault(_kind(each), []).append(place)
         else:
-            desks.setdefault(each.manager, []).append(each)
-    for desk, errands in desks.items():
-        desk.advance(errands)
+            managers.setdefault(each.manager, []).append(each)
+    for manager, jobs in managers.items():
+        manager.advance(jobs)
     answers: list[Any] = list(asked)
     for places in groups.values():
         group: list[Any] = [asked[place] for place in places]
         few = len(group) <= FEW or group[0].method == "explicit"
         functions = None if few else compile_lanes(group[0].model)
-        found = [_solved(run) for run in group] if functions is None else _side_by_side(group, functions)
+        found = [_solve_one(run) for run in group] if functions is None else _side_by_side(group, functions)
         for place, outcome in zip(places, found, strict=True):
             answers[place] = outcome
     return answers
 
 
-def _solved(run: Run) -> Outcome:
+def _solve_one(run: SolveRequest) -> Outcome:
     """Return the outcome of one run by itself."""
     return solve(
         run.model,
@@ -251,7 +252,7 @@ def _solved(run: Run) -> Outcome:
     )
 
 
-def _side_by_side(group: Sequence[Run], functions: LaneFunctions) -> list[Outcome]:
+def _side_by_side(group: Sequence[SolveRequest], functions: LaneFunctions) -> list[Outcome]:
     """Return the outcomes of runs of one model and one method in lanes; what lanes cannot do is solved by itself."""
     first, count = group[0], len(group)
     model, changing = first.model, any(len(run.schedule.kinds) for run in group)
@@ -276,22 +277,22 @@ def _side_by_side(group: Sequence[Run], functions: LaneFunctions) -> list[Outcom
         counter=np.zeros(1, np.int64),
     )
     run_lanes(batch, results)
-    return _told(group, times, results, values)
+    return _outcomes(group, times, results, values)
 
 
-def _told(group: Sequence[Run], times: Times, results: Results, values: Numbers) -> list[Outcome]:
+def _outcomes(group: Sequence[SolveRequest], times: Times, results: Results, values: Numbers) -> list[Outcome]:
     """What the lanes say to every run."""
-    told: list[Outcome] = []
+    found: list[Outcome] = []
     outputs = np.empty((0, group[0].model.outputs)) if results.outputs is None else results.outputs
     rows, counts = results.rows.tolist(), results.counts.tolist()
     reasons, ends_at, places = results.reasons.tolist(), results.times.tolist(), times.first_rows.tolist()
     ends = values if results.values is None else results.values
     for number, run in enumerate(group):
         if reasons[number] == RETRY:
-            told.append(_solved(run))
+            found.append(_solve_one(run))
             continue
         done, place = rows[number], places[number]
-        told.append(
+        found.append(
             Outcome(
                 _REASONS[reasons[number]],
                 ends_at[number],
@@ -305,10 +306,10 @@ def _told(group: Sequence[Run], times: Times, results: Results, values: Numbers)
                 -1,
             )
         )
-    return told
+    return found
 
 
-def _times(group: Sequence[Run]) -> Times:
+def _times(group: Sequence[SolveRequest]) -> Times:
     """When the runs begin, end and are recorded; lists of times that are the same object stand there once."""
     known: dict[int, int] = {}
     pieces: list[Numbers] = []
