@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from isletsim.arguments import (
+    list_argument,
+    mapping_argument,
+    name_argument,
+    records_argument,
+    time_argument,
+    whole_argument,
+)
 from isletsim.codegen import CompiledModel, compile_model
 from isletsim.codegen.evaluate_at import constant_values, dense_jacobian, derivatives, initial, observe
 from isletsim.composition import Composition
@@ -26,25 +33,28 @@ from isletsim.dosing import (
     read_courses,
     read_doses,
     scheduled_events,
+    steady_doses,
     to_schedule,
     without_given,
 )
+from isletsim.ensemble import solve_many
 from isletsim.errors import Fault, InputError, RunError, did_you_mean
 from isletsim.language import TomlDocument
+from isletsim.model_ensemble import Ensemble, columns_of
 from isletsim.patient import BoundPatient, bind_patient, read_patient
 from isletsim.solver import ADVICE, Outcome, Reason, solve
 from isletsim.trajectory import Moment, Trajectory
-from isletsim.units import Quantity, UnitError, convert, days, on_grid
+from isletsim.units import convert
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Model", "breakpoints", "constant_values", "failure_message", "load_model"]
 
-ROWS = 200  # records of a run for which nothing else is asked
-MOST_ROWS = 50_000_000
 MOST_CYCLES = 2_000  # intervals between doses until a steady state
 METHODS = ("stiff", "explicit")
+DOSES, COURSES = 'doses=[{"into": "PORT", "amount": "1 mg", "at": "1 day"}]', 'courses=[{"input": "NAME", "level": 1}]'
+STARTS, SETTINGS = 'start={"NAME": "5 mmol/L"}', 'set={"NAME": "0.5 1/day"}'
 _COMPILING = threading.Lock()
 
 Method = Literal["stiff", "explicit"]
@@ -73,11 +83,15 @@ class Model:
         """The names of its files, joined."""
         return self.composition.flat.name
 
+    def __repr__(self) -> str:
+        flat = self.composition.flat
+        return f"<Model {self.name}: {len(flat.states)} states, {len(flat.parameters)} parameters>"
+
     @cached_property
     def compiled(self) -> CompiledModel:
         """The machine code, made when first needed."""
         if self.composition.clocks is not None:
-            cure = "Write a scenario over it and use load_scenario."
+            cure = "Use isletsim.load_model, or a scenario."
             raise InputError(Fault(self.name, "has a day and a life clock; it is not one system.", cure))
         with _COMPILING:
             return compile_model(self.composition.flat)
@@ -118,13 +132,14 @@ class Model:
         InputError : anything given that is not understood.
         RunError : the run failed; `partial` holds the trajectory until then.
         """
-        _check_tables(start, set, doses, courses)
-        opening, closing = _time(begin, "begin"), _time(until, "until")
+        opening, closing = time_argument(begin, "begin"), time_argument(until, "until")
+        doses = [mapping_argument(each, "doses", DOSES) for each in list_argument(doses, "doses", DOSES)]
+        courses = [mapping_argument(each, "courses", COURSES) for each in list_argument(courses, "courses", COURSES)]
         if not closing > opening:
             raise InputError(Fault("until", f"{until!r} is not after the beginning."))
         self._check(method, rtol, maximum_steps)
-        records = _records(save, opening, closing)
-        repeated, doses = _steady_doses(doses, opening)
+        records = records_argument(save, opening, closing)
+        repeated, doses = steady_doses(doses, opening)
         if repeated:
             start = self._steady_state(
                 repeated, opening, start=start, set=set, patient=patient, method=method, rtol=rtol
@@ -152,6 +167,84 @@ class Model:
             raise RunError(failure_message(self.composition, outcome), partial=trajectory)
         return trajectory
 
+    def simulate_many(
+        self,
+        parameters: Any = None,
+        starts: Any = None,
+        *,
+        until: str | float,
+        save: str | float | Sequence[str | float] | None = None,
+        doses: Sequence[Mapping[str, Any]] = (),
+        courses: Sequence[Mapping[str, Any]] = (),
+        visits: Sequence[str | float] = (),
+        begin: str | float = 0.0,
+        method: Method = "stiff",
+        rtol: float = 1e-5,
+        maximum_steps: int = 1_000_000,
+        jobs: int | None = None,
+    ) -> Ensemble:
+        """Simulate many subjects, eight side by side in vector lanes and on all cores.
+
+        Parameters
+        ----------
+        parameters, starts : a mapping or a DataFrame from names or symbols to one number a subject, in the unit that
+            the file declares, or to one quantity for all ("5 mmol/L"). The model's own values for all others.
+        until, save, doses, courses, visits, begin, method, rtol, maximum_steps : as in `simulate`, the same for all.
+        jobs : threads; all cores when not given. The numbers do not depend on it.
+
+        Returns
+        -------
+        ensemble : ``ensemble["G"]`` is an array (subjects, times). A run that fails is NaN from there on.
+
+        Raises
+        ------
+        InputError : anything given that is not understood.
+        """
+        opening, closing = time_argument(begin, "begin"), time_argument(until, "until")
+        if not closing > opening:
+            raise InputError(Fault("until", f"{until!r} is not after the beginning."))
+        self._check(method, rtol, maximum_steps)
+        records, flat = records_argument(save, opening, closing), self.composition.flat
+        chosen, count = columns_of(self.composition, parameters, SETTABLE, "parameters")
+        begun, others = columns_of(self.composition, starts, (*STARTABLE, "held"), "starts")
+        if count is not None and others is not None and count != others:
+            raise InputError(Fault("starts", f"has {others} subjects, and parameters has {count}."))
+        subjects = count or others or 1
+        values, states = np.tile(np.array(flat.values, dtype=np.float64), (subjects, 1)), None
+        for name, column in {
+            **{name: column for name, column in begun.items() if name in flat.parameters},
+            **chosen,
+        }.items():
+            values[:, flat.parameters.index(name)] = column
+        own = {name: column for name, column in begun.items() if name in flat.states}
+        if own:
+            states = np.array([initial(self.compiled, row) for row in values])
+            for name, column in own.items():
+                states[:, flat.states.index(name)] = column
+        alike = not flat.periods and not courses
+        schedules = []
+        for row in values[:1] if alike else values:
+            events = self._stops(row, doses, courses, visits, opening)
+            bare = breakpoints(self.compiled, row, opening, closing)
+            schedules.append(to_schedule(events, bare, opening, closing))
+        outcome = solve_many(
+            self.compiled,
+            states,
+            values,
+            span=(opening, closing),
+            save=at_instants(records, events),
+            schedules=schedules[0] if alike else schedules,
+            rtol=rtol,
+            keep="full",
+            method=method,
+            maximum_steps=maximum_steps,
+            jobs=None if jobs is None else whole_argument(jobs, "jobs", 1),
+        )
+        assert outcome.trajectories is not None
+        assert outcome.outputs is not None
+        reasons = tuple(Reason(each).name.lower().replace("_", " ") for each in outcome.reasons.tolist())
+        return Ensemble(self.composition, records, outcome.trajectories, outcome.outputs, values, reasons)
+
     def start(
         self,
         start: Mapping[str, Any] | None = None,
@@ -162,8 +255,10 @@ class Model:
         flat = self.composition.flat
         place = {name: index for index, name in enumerate(flat.parameters)}
         bound = self.patient(patient) if patient is not None else None
-        begun = values_by_symbol(self.composition, start or {}, (*STARTABLE, "held"), "start")
-        chosen = values_by_symbol(self.composition, set or {}, SETTABLE, "set")
+        begun = values_by_symbol(
+            self.composition, mapping_argument(start, "start", STARTS), (*STARTABLE, "held"), "start"
+        )
+        chosen = values_by_symbol(self.composition, mapping_argument(set, "set", SETTINGS), SETTABLE, "set")
         if bound is not None:
             chosen = {name: setting.value for name, setting in bound.parameters.items()} | chosen
             begun = {name: setting.value for name, setting in bound.starts.items()} | begun
@@ -228,7 +323,7 @@ class Model:
 
     def _steady_state(self, repeated: Sequence[Mapping[str, Any]], opening: float, **settings: Any) -> Moment:
         """Return the state that repeats itself from dose to dose: where the run begins, before its first dose."""
-        every = _time(repeated[0]["every"], "every")
+        every = time_argument(repeated[0]["every"], "every")
         cycle = [{key: value for key, value in dose.items() if key not in ("every", "times")} for dose in repeated]
         scale, rtol = np.array(self.composition.flat.scale), settings["rtol"]
         for _ in range(MOST_CYCLES):
@@ -254,8 +349,7 @@ class Model:
             raise InputError(Fault("method", "the explicit method cannot solve for algebraic unknowns.", cure))
         if not isinstance(rtol, (int, float)) or not 1e-14 <= rtol <= 0.1:
             raise InputError(Fault("rtol", f"{rtol!r} is not a relative tolerance.", "Give one from 1e-13 to 0.01."))
-        if not isinstance(maximum_steps, int) or maximum_steps < 1:
-            raise InputError(Fault("maximum_steps", f"{maximum_steps!r} is not a positive whole number."))
+        whole_argument(maximum_steps, "maximum_steps", 1)
 
     def _stops(
         self,
@@ -269,7 +363,7 @@ class Model:
         given = read_doses(document, doses, ("doses",), self.composition, whole=False)
         levels = read_courses(document, courses, ("courses",), self.composition, whole=False)
         document.finish()
-        met = [_time(each, "visits") for each in visits]
+        met = [time_argument(each, "visits") for each in list_argument(visits, "visits", 'visits=["3 month"]')]
         neutral = dict(zip(self.composition.flat.parameters, parameters.tolist(), strict=True))
         return scheduled_events(self.composition, given, levels, met, neutral, begin=opening)
 
@@ -301,7 +395,11 @@ def load_model(names: str | Path | Sequence[str | Path]) -> Model:
     ------
     InputError : every fault of every file.
     """
-    wanted = [names] if isinstance(names, (str, Path)) else list(names)
+    example = 'load_model("topp2000"), or load_model(["topp2000", "my/therapy.toml"])'
+    wanted = [names] if isinstance(names, (str, Path)) else list_argument(names, "load_model", example)
+    if not wanted:
+        raise InputError(Fault("load_model", "expected at least one model.", f"Write {example}."))
+    wanted = [name_argument(each, "load_model", example) for each in wanted]
     composition = compose_stack(wanted)
     if composition.clocks is None:  # inputs and held values change in time, so they are recorded with the rest
         flat = composition.flat
@@ -335,83 +433,3 @@ def failure_message(
             shown = f" ({convert(outcome.state[outcome.worst], unit):.4g} {unit.text})".replace(" )", ")")
     subject = f"{who}: " if who else ""
     return f"{subject}{name}{shown} {words[outcome.reason]} at day {outcome.time:.6g}. {ADVICE[outcome.reason]}"
-
-
-def _steady_doses(
-    doses: Sequence[Mapping[str, Any]], opening: float
-) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
-    """Split off the regimens that are in steady state at the beginning; all doses, without that word, come second."""
-    plain: list[Mapping[str, Any]] = [
-        {key: value for key, value in dose.items() if key != "steady_state"} for dose in doses
-    ]
-    repeated = [
-        bare for dose, bare in zip(doses, plain, strict=True) if _flag(dose.get("steady_state", False), "steady_state")
-    ]
-    intervals = {_time(dose.get("every", math.nan), "every") for dose in repeated if "every" in dose}
-    if len(intervals) > 1 or any("every" not in dose for dose in repeated):
-        message = "a steady state needs one interval: every dose with steady_state has the same `every`."
-        raise InputError(Fault("steady_state", message, 'Write every = "12 hour".'))
-    if any(_time(dose.get("at", 0.0), "at") != opening for dose in repeated):
-        message = "a dose in steady state is not at the beginning of the run."
-        raise InputError(Fault("steady_state", message, f'Write at = "{opening:g} day".'))
-    return repeated, plain
-
-
-def _flag(value: Any, place: str) -> bool:
-    if not isinstance(value, bool):
-        raise InputError(Fault(place, f"{value!r} is neither true nor false."))
-    return value
-
-
-# --- times ------------------------------------------------------------------------------------------------------------
-
-
-def _check_tables(start: Any, values: Any, doses: Any, courses: Any) -> None:
-    """Refuse what is no table, or no list of tables."""
-    for place, given in (("start", start), ("set", values)):
-        if given is not None and not isinstance(given, Mapping | Moment):
-            raise InputError(Fault(place, f"expected a table of values by name, found {given!r}."))
-    for place, given in (("doses", doses), ("courses", courses)):
-        if not isinstance(given, Sequence) or isinstance(given, str) or not all(isinstance(x, Mapping) for x in given):
-            raise InputError(Fault(place, f"expected a list of tables, found {given!r}."))
-
-
-def _time(value: Any, place: str) -> float:
-    """A time in days from what a person gave; `InputError` where it is none."""
-    try:
-        time = value.value if isinstance(value, Quantity) else days(value) if isinstance(value, str) else float(value)
-    except (UnitError, TypeError, ValueError) as reason:
-        raise InputError(Fault(place, str(reason), 'Write a time such as "30 min" or "2 year".')) from None
-    if not math.isfinite(time):
-        raise InputError(Fault(place, f"{value!r} is not a finite time."))
-    return on_grid(time)
-
-
-def _records(save: Any, begin: float, end: float) -> NDArray[np.float64]:
-    """The times to record."""
-    if save is None:
-        return np.linspace(begin, end, ROWS + 1)
-    if isinstance(save, (str, float, int, Quantity)):
-        spacing = _time(save, "save")
-        if not spacing > 0 or (end - begin) / spacing > MOST_ROWS:
-            raise InputError(Fault("save", f"a spacing of {spacing:g} days cannot be recorded."))
-        count = math.floor((end - begin) / spacing * (1 + 1e-12) + 1e-9)
-        times = np.array([on_grid(begin + spacing * number) for number in range(count + 1)], dtype=np.float64)
-        if abs(times[-1] - end) <= 1e-9 * max(1.0, abs(end)):
-            times[-1] = end
-            return times
-        return np.append(times, end)
-    return _listed(save, begin, end)
-
-
-def _listed(save: Iterable[Any], begin: float, end: float) -> NDArray[np.float64]:
-    times = np.array([_time(each, "save") for each in save], dtype=np.float64)
-    falls = np.flatnonzero(np.diff(times) <= 0)
-    if len(falls):
-        before, after = times[falls[0]], times[falls[0] + 1]
-        message = f"the times are not in increasing order: {after:g} day follows {before:g} day."
-        raise InputError(Fault("save", message, "Give each time once, the earliest first."))
-    slack = 1e-12 * max(1.0, abs(begin), abs(end))
-    if len(times) == 0 or times[0] < begin - slack or times[-1] > end + slack:
-        raise InputError(Fault("save", "lies outside the run.", "Give times from begin to until."))
-    return np.clip(times, begin, end)

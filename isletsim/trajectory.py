@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from isletsim.arguments import optional_class, time_argument
 from isletsim.composition import Composition, Symbol
 from isletsim.composition.names import find_symbol
 from isletsim.errors import Fault, InputError
-from isletsim.units import Quantity, convert, days
+from isletsim.units import Quantity, convert
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,6 +67,26 @@ class Trajectory:
     counts: Mapping[str, int]
     reason: str = "done"
 
+    def __repr__(self) -> str:
+        flat, span = (
+            self.composition.flat,
+            f"{self.time[0]:g} to {self.time[-1]:g} days" if len(self.time) else "no time",
+        )
+        return (
+            f"<Trajectory of {flat.name}: {len(self.time)} times from {span}, {len(flat.states)} states, {self.reason}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return a table of the last record, for notebooks."""
+        rows = [(name, self[name], self.unit(name)) for name in self.composition.flat.states if "[" not in name]
+        cells = "".join(
+            f"<tr><td>{escape(name)}</td><td>{values[0]:.5g}</td><td>{values[-1]:.5g}</td><td>{escape(unit)}</td></tr>"
+            for name, values, unit in rows
+            if len(values)
+        )
+        head = "<tr><th>state</th><th>first</th><th>last</th><th>unit</th></tr>"
+        return f"<p>{escape(repr(self))}</p><table>{head}{cells}</table>"
+
     def __getitem__(self, name: str) -> NDArray[np.float64]:
         symbol = find_symbol(self.composition, name)
         if symbol.classes:
@@ -97,12 +119,28 @@ class Trajectory:
         ------
         InputError : the time was not recorded.
         """
-        wanted = days(time) if isinstance(time, str) else float(time)
+        wanted = time_argument(time, "at")
         row = int(np.argmin(np.abs(self.time - wanted)))
         if abs(self.time[row] - wanted) > 1e-9 * max(1.0, abs(wanted)):
             cure = f"The nearest record is {self.time[row]:.6g} day; add this time to save."
             raise InputError(Fault(f"at({time!r})", "was not recorded.", cure))
         return _Row(self, row)
+
+    def to_xarray(self) -> Any:
+        """Return an xarray ``Dataset`` over time with every state and output; each variable has its unit.
+
+        Raises
+        ------
+        InputError : xarray, an extra of the package, is not installed.
+        """
+        dataset = optional_class("xarray", "Dataset", "to_xarray()")
+        found = {name: ("time", self[name], {"units": self.unit(name)}) for name in self._shown()}
+        return dataset(found, coords={"time": ("time", self.time, {"units": "day"})})
+
+    def _shown(self) -> list[str]:
+        flat = self.composition.flat
+        names = [name.removeprefix("report.") for name in (*flat.states, *flat.outputs)]
+        return list(dict.fromkeys(name for name in names if not name.startswith("change(")))
 
     def to_pandas(self) -> Any:
         """A table with one column for every state and output.
@@ -111,17 +149,8 @@ class Trajectory:
         ------
         InputError : pandas, an extra of the package, is not installed.
         """
-        from importlib import import_module
-
-        try:
-            frame = import_module("pandas").DataFrame
-        except ImportError:
-            cure = "Install it with: pip install 'isletsim[pandas]'"
-            raise InputError(Fault("to_pandas()", "pandas is not installed.", cure)) from None
-        flat = self.composition.flat
-        names = [name.removeprefix("report.") for name in (*flat.states, *flat.outputs)]
-        shown = dict.fromkeys(name for name in names if not name.startswith("change("))
-        return frame({"time_day": self.time, **{name: self[name] for name in shown}})
+        frame = optional_class("pandas", "DataFrame", "to_pandas()")
+        return frame({"time_day": self.time, **{name: self[name] for name in self._shown()}})
 
 
 @dataclass(frozen=True)

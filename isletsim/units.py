@@ -33,6 +33,7 @@ __all__ = [
     "convert",
     "days",
     "describe",
+    "grid_times",
     "on_grid",
     "quantity",
     "raised",
@@ -296,6 +297,15 @@ def through(shown: Unit, like: Dimension, of: str) -> Unit:
 
 def _example(like: Dimension | None) -> str:
     return f'"1 {base_unit(like).text}"'.replace("1 1/", "1 /") if like else '"1.5" or "5 mmol/L"'
+
+
+def grid_times(spacing: float, begin: float, end: float) -> list[float]:
+    """Return times at a spacing from a first one on, on the grid of `on_grid`; the last one is the end itself."""
+    count = int((end - begin) / spacing * (1 + 1e-12) + 1e-9)
+    times = [on_grid(begin + spacing * number) for number in range(count + 1)]
+    if abs(times[-1] - end) <= 1e-9 * max(1.0, abs(end)):
+        times.pop()
+    return [*times, end]
 
 
 def convert(value: Any, target: Unit) -> Any:

@@ -130,7 +130,7 @@ def test_values_at_one_time_are_looked_up_like_the_run(models):
         ({"method": "stif"}, 'Did you mean "stiff"?'),
         ({"rtol": 2.0}, "not a relative tolerance"),
         ({"rtol": "tight"}, "not a relative tolerance"),
-        ({"maximum_steps": 0}, "not a positive whole number"),
+        ({"maximum_steps": 0}, "a whole number from 1 to"),
         ({"patient": "nobody"}, "no patient"),
         ({"doses": [{"into": "mouth"}]}, "no port"),
     ],

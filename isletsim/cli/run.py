@@ -152,6 +152,9 @@ def _write(result: Result, folder: Path, *, figures: bool, keep: str) -> None:
     except OSError as reason:
         raise RunError(f"-o {folder}\nThe results could not be written: {reason}.") from None
     click.echo("wrote " + " ".join(str(path) for path in written), err=True)
+    if keep == "summary" and result.cohort:
+        message = "results.csv holds the reference patient (subject 0); --keep full writes every subject"
+        click.echo(f"{message} ({result.cohort + 1} of them).", err=True)
 
 
 @commands.command()

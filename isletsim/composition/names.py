@@ -39,6 +39,8 @@ def find_symbol(composition: Composition, text: str, kinds: Iterable[str] = (), 
     ------
     InputError : nothing or more than one thing is meant.
     """
+    if not isinstance(text, str):
+        raise InputError(Fault(place or "name", f"expected a name, found {text!r}.", 'Write a text such as "hba1c".'))
     allowed = tuple(kinds)
     symbols = composition.symbols
     if not allowed and text in composition.reports:

@@ -16,6 +16,7 @@ from isletsim.dosing.schedule import (
     to_schedule,
     without_given,
 )
+from isletsim.dosing.steady_state import steady_doses
 from isletsim.dosing.table import Measurement, SubjectRecord, read_dosing_table
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "read_time",
     "resolved",
     "scheduled_events",
+    "steady_doses",
     "stepped",
     "to_schedule",
     "whole_names",

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from isletsim.errors import Fault, InputError
+from isletsim.arguments import optional_class
 from isletsim.figures import draw
 from isletsim.results.figure import sheet
 from isletsim.results.files import columns, write, write_figure
 from isletsim.results.html import html_of
-from isletsim.results.record import StudyData
+from isletsim.results.record import NOTICE, StudyData
 from isletsim.results.summary import summarise
 from isletsim.results.table import render_table
+from isletsim.results.variables import unit_label
 
 __all__ = ["Result"]
 
@@ -39,11 +40,16 @@ class Result(StudyData):
             write_figure(picture, self.scenario, folder)
         return picture
 
+    def __repr__(self) -> str:
+        arms = ", ".join(arm.name for arm in self.arms)
+        people = f"the reference patient and {self.cohort} subjects" if self.cohort else "one patient"
+        return f"<Result of {self.scenario}: arms {arms}; {people}; {len(self.time)} times to day {self.time[-1]:g}>"
+
     def _repr_html_(self) -> str:
         return html_of(self)
 
     def to_pandas(self, keep: str = "full") -> Any:
-        """A tidy pandas ``DataFrame`` with the columns of results.csv.
+        """Return a tidy pandas ``DataFrame`` with the columns of results.csv.
 
         Parameters
         ----------
@@ -53,11 +59,36 @@ class Result(StudyData):
         ------
         InputError : pandas, an extra of the package, is not installed.
         """
-        from importlib import import_module
+        return optional_class("pandas", "DataFrame", "to_pandas()")(columns(self, keep))
 
-        try:
-            frame = import_module("pandas").DataFrame
-        except ImportError:
-            cure = "Install it with: pip install 'isletsim[pandas]'"
-            raise InputError(Fault("to_pandas()", "pandas is not installed.", cure)) from None
-        return frame(columns(self, keep))
+    def to_xarray(self) -> Any:
+        """Return an xarray ``Dataset`` with the dimensions arm, subject and time; subject 0 is the reference patient.
+
+        Raises
+        ------
+        InputError : xarray, an extra of the package, is not installed.
+        """
+        dataset = optional_class("xarray", "Dataset", "to_xarray()")
+        dimensions = ("arm", "subject", "time")
+        found = {
+            variable.name: (
+                dimensions,
+                self.values[..., place],
+                {"units": unit_label(variable), "about": variable.about},
+            )
+            for place, variable in enumerate(self.variables)
+        }
+        places = {"arm": [arm.name for arm in self.arms], "subject": range(self.values.shape[1])}
+        attributes = {"scenario": self.scenario, "title": self.title, "notice": NOTICE}
+        return dataset(found, coords=places | {"time": ("time", self.time, {"units": "day"})}, attrs=attributes)
+
+    def to_parquet(self, path: str | Path, keep: str = "full") -> Path:
+        """Write the rows of `to_pandas` as a Parquet file, and return its path.
+
+        Raises
+        ------
+        InputError : pyarrow or pandas, extras of the package, are not installed.
+        """
+        optional_class("pyarrow", "Table", "to_parquet()")
+        self.to_pandas(keep).to_parquet(path, engine="pyarrow", index=False)
+        return Path(path)

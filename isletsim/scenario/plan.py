@@ -17,7 +17,7 @@ from isletsim.results import FigureRequest, Response
 from isletsim.scenario.days import read_days
 from isletsim.scenario.reading import ScenarioFile
 from isletsim.scenario.response import read_response
-from isletsim.units import Unit, convert, on_grid
+from isletsim.units import Unit, convert, grid_times
 
 __all__ = ["ArmPlan", "Plan", "plan_scenario", "printed"]
 
@@ -264,11 +264,7 @@ def _records(document: TomlDocument, until: float) -> tuple[float, ...]:
         message = f"expected a spacing that gives at most {MOST_RECORDS} records."
         document.fault(("save",), message, 'Write save = "1 week".')
         return (0.0, until)
-    count = math.floor(until / spacing + 1e-9)
-    times = [on_grid(number * spacing) for number in range(count + 1)]
-    if abs(times[-1] - until) <= 1e-9 * max(1.0, until):
-        return (*times[:-1], until)
-    return (*times, until)
+    return tuple(grid_times(spacing, 0.0, until))
 
 
 def _challenges(document: TomlDocument, until: float) -> tuple[tuple[str, tuple[float, ...]], ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from numbers import Integral
+from html import escape
 from pathlib import Path
 from typing import Any
 
+from isletsim.arguments import whole_argument
 from isletsim.challenges import ChallengeFile, bind_challenge, read_challenge
 from isletsim.cohort import collect
 from isletsim.composition import Composition
@@ -24,11 +25,18 @@ from isletsim.study.run import run_study
 
 __all__ = ["Scenario", "load_scenario", "prepared_scenario"]
 
-MOST = 2**63 - 1  # of a seed, and of anything that is counted
-
 
 class Scenario(PreparedStudy):
     """A scenario that is ready to run: its plan, its patient, and the one model that all arms share."""
+
+    def __repr__(self) -> str:
+        arms = ", ".join(arm.name for arm in self.plan.arms)
+        people = f"cohort of {self.plan.cohort}" if self.plan.cohort else "one patient"
+        return f"<Scenario {self.name}: arms {arms}; {people}; {self.plan.until:g} days>"
+
+    def _repr_html_(self) -> str:
+        """Return the plan, for notebooks."""
+        return f"<pre>{escape(self.describe())}</pre>"
 
     def describe(self) -> str:
         """The plan as text."""
@@ -56,8 +64,8 @@ class Scenario(PreparedStudy):
         ------
         RunError : the reference patient could not be simulated; `partial` is the result as far as it came.
         """
-        plan = self.plan if seed is None else replace(self.plan, seed=_whole(seed, "seed", 0))
-        jobs = None if jobs is None else _whole(jobs, "jobs", 1)
+        plan = self.plan if seed is None else replace(self.plan, seed=whole_argument(seed, "seed"))
+        jobs = None if jobs is None else whole_argument(jobs, "jobs", 1)
         return run_study(replace(self, plan=plan), jobs, progress, Rules(every_day=every_day), explain=explain)
 
 
@@ -82,14 +90,9 @@ def load_scenario(
     path = find("scenario", wanted)
     overrides = [f"{key}={value}" for key, value in set.items()] if isinstance(set, Mapping) else list(set)
     scenario = prepared_scenario(scenario_of(read_document(path), overrides))
-    return scenario if seed is None else replace(scenario, plan=replace(scenario.plan, seed=_whole(seed, "seed", 0)))
-
-
-def _whole(value: Any, what: str, least: int) -> int:
-    """The whole number that a caller gave, of NumPy too."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= MOST:
-        raise InputError(Fault(what, f"expected a whole number from {least} to {MOST}, found {value!r}."))
-    return int(value)
+    return (
+        scenario if seed is None else replace(scenario, plan=replace(scenario.plan, seed=whole_argument(seed, "seed")))
+    )
 
 
 def prepared_scenario(file: ScenarioFile) -> Scenario:

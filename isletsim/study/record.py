@@ -159,7 +159,7 @@ def _record(scenario: PreparedStudy, simulator: Simulator, work: Work) -> dict[s
         "cohort": plan.cohort,
         "tolerance": plan.tolerance,
         "method": plan.method,
-        "inputs": {path.name: cache.fingerprint(path.read_bytes()) for path in scenario.files},
+        "inputs": {path.name: cache.fingerprint(path.read_bytes()) for path in scenario.files if path.is_file()},
         "model": simulator.fingerprint,
         "patient": {"name": patient.name, "title": patient.title, **dict(patient.covariates)},
         "draws": DRAWS,
