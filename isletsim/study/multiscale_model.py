@@ -13,7 +13,7 @@ from isletsim.arguments import list_argument, mapping_argument, name_argument, o
 from isletsim.challenges.morning import morning_of, run_challenge
 from isletsim.composition import Composition
 from isletsim.composition.names import find_symbol
-from isletsim.ensemble import Steps, alone
+from isletsim.ensemble import Task, run_task
 from isletsim.errors import Fault, InputError, RunError
 from isletsim.language import TomlDocument
 from isletsim.model import failure_message
@@ -139,12 +139,12 @@ class Years:
         begun, events = arm_start(context, 0)
         times, seen = np.linspace(0.0, 1.0, SAMPLES + 1), []
 
-        def look(current: SimulationState) -> Steps[None]:
+        def look(current: SimulationState) -> Task[None]:
             morning = yield from morning_of(simulator, current, 0.0)
             seen.append(run_challenge(simulator, morning, times, (), (), usual=True))
 
         until = max(1.0, moment)
-        segment = alone(simulator.simulate(begun, until, np.empty(0), events, None, {moment: look}))
+        segment = run_task(simulator.simulate(begun, until, np.empty(0), events, None, {moment: look}))
         failed = segment.failed or (seen[0] if seen[0].reason.failed else None)
         if failed is not None:
             raise RunError(failure_message(self.scenario.composition, failed, "the day", segment.flat_states))
