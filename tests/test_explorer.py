@@ -382,3 +382,26 @@ def test_a_notebook_shows_the_page_in_a_frame():
             assert "frame-ancestors http://127.0.0.1:*" in answer.headers["Content-Security-Policy"]
     finally:
         frame.close()
+
+
+# --- any model --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["topp2000", "bergman1979"])
+def test_any_model_of_the_package_can_be_explored(name):
+    explorer = Explorer(scenario=name)
+    start = explorer.start({})
+    assert not start["lessons"]
+    view = run(explorer, start["choices"])
+    settings = view["settings"]
+    assert settings["panels"]
+    moved = [{**start["choices"], "sliders": {each["name"]: each["high"]}} for each in settings["sliders"][:4]]
+    assert any(run(explorer, choices)["variables"] != view["variables"] for choices in moved)
+    assert explorer.map({"choices": start["choices"]})["nodes"][0]["name"] == name
+
+
+def test_what_is_no_patient_scenario_or_model_is_refused():
+    with pytest.raises(InputError):
+        Explorer(scenario="mmtt")
+    with pytest.raises(InputError):
+        Explorer(scenario="no/such/file.toml")

@@ -12,7 +12,7 @@ __all__ = ["explore", "lessons"]
 
 
 @commands.command()
-@click.argument("scenario", required=False, metavar="[PATIENT|SCENARIO]")
+@click.argument("scenario", required=False, metavar="[PATIENT|SCENARIO|MODEL]")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8765, help="Where to listen; a free port if it is taken."
 )
@@ -26,6 +26,7 @@ def explore(scenario: str | None, port: int, no_browser: bool) -> None:
     isletsim explore
     isletsim explore new_onset_t1d_adult
     isletsim explore my/scenario.toml --no-browser
+    isletsim explore topp2000
     """
     from isletsim.explorer import open_server
 

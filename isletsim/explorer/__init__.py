@@ -22,7 +22,7 @@ def open_server(wanted: str = "", port: int = PORT) -> Server:
 
     Parameters
     ----------
-    wanted : a patient of the explorer's list, or a scenario by name or path; empty for the first patient.
+    wanted : a patient of the explorer's list, a scenario or a model by name or path; empty for the first patient.
     port : where to listen; another free one is taken if it is busy.
 
     Raises
@@ -44,7 +44,7 @@ def explore(wanted: str | Any = "", *, port: int = 0, height: int = 760) -> Figu
 
     Parameters
     ----------
-    wanted : a patient or scenario by name or path, or a `Scenario` that was loaded.
+    wanted : a patient, scenario or model by name or path, or what `load_scenario` or `load_model` gave.
     height : of the frame, in pixels.
 
     Returns
@@ -53,5 +53,13 @@ def explore(wanted: str | Any = "", *, port: int = 0, height: int = 760) -> Figu
     """
     from isletsim.explorer.notebooks import framed
 
-    name = wanted if isinstance(wanted, str) else str(wanted.files[0])
-    return framed(open_server(name, port), height)
+    return framed(open_server(_name_of(wanted), port), height)
+
+
+def _name_of(wanted: Any) -> str:
+    """Return the name or path that opens what somebody holds."""
+    if isinstance(wanted, str):
+        return wanted
+    if hasattr(wanted, "files"):
+        return str(wanted.files[0])
+    return str(getattr(wanted, "name", wanted))

@@ -11,6 +11,7 @@ from typing import Any
 
 from isletsim import __version__
 from isletsim.errors import Fault, InputError
+from isletsim.explorer.automatic import automatic_controls, with_units
 from isletsim.explorer.choices import Choices, first_choices, read_choices, written
 from isletsim.explorer.controls import read_controls
 from isletsim.explorer.days import day_view
@@ -46,6 +47,8 @@ class Explorer:
         self.simulations = Simulations(self.controls)
         name = self.simulations.bases.admit(scenario) if scenario else ""
         self.first = first_choices(self.controls, patient, name)
+        if self.simulations.bases.is_model(name):
+            self._use_model()
         self._latest: dict[str, int] = {}
         self._turn = threading.Lock()
         self.actions: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
@@ -60,6 +63,15 @@ class Explorer:
             "answers": self.answers,
         }
 
+    def _use_model(self) -> None:
+        """Take controls from the model itself, in place of those that are declared for the flagship."""
+        bases = self.simulations.bases
+        composition = self.simulations.prepare(self.first).scenario.composition
+        controls = automatic_controls(composition, self.controls)
+        prepared = Simulations(controls, bases).prepare(self.first)
+        self.controls = with_units(controls, prepared.stack.terms, prepared.scenario.composition)
+        self.simulations = Simulations(self.controls, bases)
+
     def check(self) -> None:
         """Prepare the first choices, so that a faulty scenario is refused before a page opens."""
         self.simulations.prepare(self.first)
@@ -72,7 +84,7 @@ class Explorer:
             "notice": NOTICE,
             "controls": controls_view(self.controls),
             "choices": written(self.first),
-            "lessons": lessons_view(read_lessons()),
+            "lessons": lessons_view(read_lessons()) if self.controls.patients else [],
             "cohort": COHORT,
         }
 

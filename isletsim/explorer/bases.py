@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from isletsim.data_files import find, listing
+from isletsim.data_files import find, find_any, listing
 from isletsim.errors import Fault, InputError, did_you_mean
+from isletsim.explorer.automatic import model_scenario
 from isletsim.explorer.choices import Choices
 from isletsim.language import TomlDocument, read_document
 from isletsim.scenario import scenario_of
@@ -40,13 +41,27 @@ class Bases:
         self.folder = Path(tempfile.mkdtemp(prefix="isletsim-explore-")).resolve()
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self._given: dict[str, Path] = {}
+        self._models: dict[str, Path] = {}
         self._checked: dict[tuple[str, bytes], Base] = {}
 
     def admit(self, wanted: str | Path) -> str:
-        """Make a scenario known by name or path, and return the name that choices use."""
-        path = find("scenario", wanted)
-        self._given[path.stem] = path
+        """Make a scenario, or a model, known by name or path, and return the name that choices use.
+
+        Raises
+        ------
+        InputError : there is no such file, or it is of another kind.
+        """
+        kind, path = find_any(wanted)
+        if kind == "model":
+            self._models[path.stem] = path
+        else:
+            path = find("scenario", wanted)
+            self._given[path.stem] = path
         return path.stem
+
+    def is_model(self, name: str) -> bool:
+        """Tell whether an admitted name is that of a model."""
+        return name in self._models
 
     def base(self, choices: Choices) -> Base:
         """Return what the choices explore.
@@ -59,6 +74,9 @@ class Bases:
             return self._once(("", choices.text.encode()), lambda: Base(self._opened(choices.text), self.folder))
         if not choices.scenario:
             return Base(None, self.folder)
+        if choices.scenario in self._models:
+            path = self._models[choices.scenario]
+            return Base(model_scenario(path), path.resolve().parent)
         known = {**dict(listing("scenario")), **self._given}
         if choices.scenario not in known:
             cure = did_you_mean(choices.scenario[:100], known)

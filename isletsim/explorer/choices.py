@@ -74,6 +74,8 @@ def read_choices(controls: Controls, data: Any) -> Choices:
     patient = _text(table, "patient", faults, 200) or ("" if scenario or text else controls.first)
     if patient and patient not in patients:
         faults.append(Fault("patient", f'"{patient[:60]}" is not offered.', did_you_mean(patient[:60], patients)))
+    if not (patient or scenario or text):
+        faults.append(Fault("patient", "Nothing is chosen."))
     choices = Choices(
         patient=patient,
         scenario=scenario,

@@ -89,7 +89,7 @@ def settings_view(controls: Controls, choices: Choices, prepared: Prepared) -> d
         "sliders": sliders,
         "therapies": [_therapy_view(each) for each in therapies],
         "panels": [_panel_view(panel, prepared) for panel in controls.panels if fits(panel.kinds, (), kinds)],
-        "years": round(scenario.plan.until / 365.25, 2),
+        "years": round(scenario.plan.until / 365.25, 5 if scenario.plan.until < 90 else 2),
         "patient": scenario.patient.title or scenario.plan.title,
         "title": scenario.plan.title,
     }

@@ -74,7 +74,8 @@ function setup() {
     $(`tab-${tab}`).addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step) return;
-      const next = TABS[(TABS.indexOf(tab) + step + TABS.length) % TABS.length];
+      const open = TABS.filter((each) => !$(`tab-${each}`).hidden);
+      const next = open[(open.indexOf(tab) + step + open.length) % open.length];
       show(next); $(`tab-${next}`).focus();
     });
   }
@@ -131,6 +132,8 @@ async function begin() {
   page.choices = shared ? shared.choices : page.start.choices;
   $("notice").textContent = page.start.notice;
   $("version").textContent = `isletsim ${page.start.version}`;
+  $("tab-day").hidden = !page.start.controls.days.length;
+  $("tab-lessons").hidden = !page.start.lessons.length;
   setup();
   controls.setup();
   day.setup();

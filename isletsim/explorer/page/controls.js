@@ -17,6 +17,11 @@ const valueAt = (slider, at) => {
 };
 
 export function setup() {
+  if (!page.start.controls.patients.length) { // a model by itself: there is nobody to treat
+    $("who").textContent = "Model";
+    $("head-sliders").textContent = "Change the model";
+    for (const id of ["add", "people", "history", "bands"]) $(id).hidden = true;
+  }
   const { controls } = page.start;
   const groups = Map.groupBy ? Map.groupBy(controls.patients, (each) => each.group) : group(controls.patients);
   fill($("patient"), [...groups].map(([label, patients]) => make("optgroup", { label }, patients.map((each) => make("option", { value: each.file }, each.label)))));
@@ -69,13 +74,14 @@ function refresh(settings) {
   $("patient").value = custom ? "" : choices.patient;
   const years = choices.years || settings.years;
   const offered = [...new Set([...YEARS, years])].sort((a, b) => a - b);
-  fill($("years"), offered.map((each) => make("option", { value: each, selected: each === years }, `${each} ${each === 1 ? "year" : "years"}`)));
+  fill($("years"), offered.map((each) => make("option", { value: each, selected: each === years }, each < 0.2 ? `${Math.round(each * 365.25)} ${plural(Math.round(each * 365.25), "day")}` : `${each} ${plural(each, "year")}`)));
   $("cohort").checked = Boolean(choices.cohort);
   $("again").checked = Boolean(choices.again);
   const moved = Object.keys(choices.sliders || {});
   $("reset").disabled = !moved.length;
   const history = settings.sliders.some((each) => each.history && moved.includes(each.name));
-  $("acts").textContent = choices.again ? "The history is simulated again with these values. Usual care is always drawn."
+  if (!page.start.controls.patients.length) $("acts").textContent = "Sliders act from the start.";
+  else $("acts").textContent = choices.again ? "The history is simulated again with these values. Usual care is always drawn."
     : history ? "Sliders act from day 0; those marked “history” change who the patient became." : "Sliders act from day 0. Usual care is always drawn.";
   for (const slider of settings.sliders) sliders[slider.name]?.refresh();
   for (const card of document.querySelectorAll("[data-therapy]")) card.refresh();
@@ -110,7 +116,7 @@ function sliderRow(slider) {
   }, { keep });
   const paint = (value) => {
     if (document.activeElement !== input || Number(input.value) !== place(slider, value)) input.value = place(slider, value);
-    if (document.activeElement !== number) number.value = pretty(value);
+    if (document.activeElement !== number) number.value = String(Number(value.toPrecision(4)));
     input.setAttribute("aria-valuetext", `${pretty(value)} ${slider.unit}`.trim() + (ranges ? `; ${ranges}` : ""));
   };
   input.addEventListener("input", () => set(valueAt(slider, Number(input.value)), false));

@@ -75,7 +75,8 @@ export class Plot {
   // Years are read in months where there are few of them, and a day in hours.
   splits(low, high, width) {
     const span = high - low, months = this.time === "years" && span <= 2.5;
-    const steps = this.time === "hours" ? [3, 6, 12] : this.time === "years" ? (months ? [1, 2, 3, 6, 12].map((each) => each / 12) : [1, 2, 5, 10]) : [1, 2, 5, 10, 15, 20, 30, 60, 120, 240];
+    const short = [[1.5, 8766, [0.25, 0.5, 1, 2, 3, 6, 12]], [60, 365.25, [1, 2, 5, 7, 10, 14]]].find(([most]) => span * 365.25 <= most);
+    const steps = this.time === "years" && short ? short[2].map((each) => each / short[1]) : this.time === "hours" ? [3, 6, 12] : this.time === "years" ? (months ? [1, 2, 3, 6, 12].map((each) => each / 12) : [1, 2, 5, 10]) : [1, 2, 5, 10, 15, 20, 30, 60, 120, 240];
     const step = steps.find((each) => (span / each) * 42 <= width) || steps[steps.length - 1];
     const found = [];
     for (let at = Math.ceil(low / step - 1e-6) * step; at <= high + 0.02 * step; at += step) found.push(at);
@@ -83,7 +84,11 @@ export class Plot {
   }
 
   labels(ticks) {
-    const months = this.time === "years" && ticks.length > 1 && ticks[1] - ticks[0] < 0.99;
+    const gap = ticks.length > 1 ? ticks[1] - ticks[0] : 1, months = this.time === "years" && gap < 0.99;
+    if (months && gap < 0.08) {
+      const hourly = gap * 365.25 < 0.99;
+      return ticks.map((tick, i) => pretty(Math.round(tick * (hourly ? 8766 : 365.25) * 100) / 100) + (i === ticks.length - 1 ? (hourly ? " h" : " d") : ""));
+    }
     const unit = this.time === "hours" ? " h" : this.time === "minutes" ? " min" : months ? " mo" : " y";
     return ticks.map((tick, i) => pretty(months ? Math.round(12 * tick) : Math.round(100 * tick) / 100) + (i === ticks.length - 1 ? unit : ""));
   }
