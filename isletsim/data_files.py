@@ -31,7 +31,7 @@ __all__ = [
     "toml_tables",
 ]
 
-ROOMS = ("physiology", "drugs", "therapies", "outcomes", "published", "day")  # the folders of models
+ROOMS = ("physiology", "drugs", "therapies", "published", "day")  # the folders of models
 # Where the files of a kind are, nearest first: a folder of data and a pattern inside it.
 KINDS: dict[str, tuple[tuple[str, str], ...]] = {
     "model": tuple(("models", f"{room}/*.toml") for room in ROOMS),

@@ -54,6 +54,7 @@ READING_ORDER = [
     "calibration",
     "api",
     "explorer",
+    "outcomes",
     "cli",
 ]
 FACE = {"__init__", "__main__"}  # the door of the package stands outside of the row
