@@ -14,6 +14,7 @@ from isletsim.data_files import data_folder
 from isletsim.errors import Fault, InputError, did_you_mean
 from isletsim.language import KeyPath, TomlDocument, read_document
 from isletsim.outcomes.draws import generator
+from isletsim.statistics import NORMAL_95
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +27,6 @@ __all__ = [
 ]  # fmt: skip
 
 RULES = ("add", "multiply", "minimum")
-NORMAL_95 = 1.959963984540054
 _KEYS = (
     "title", "source", "assumed", "about", "perspective", "country", "horizon", "discount", "currency", "year", "rule",
     "willingness_to_pay", "background", "utilities", "costs", "half_cycle",
