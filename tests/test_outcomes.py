@@ -153,3 +153,49 @@ def test_unknown_engines_and_events_are_met_with_the_nearest_name():
         load_engine("ukpds_om3")
     with pytest.raises(InputError, match="stroke"):
         risk(OM2, "strok", MAN)
+
+
+def test_steno_type_1_risks_to_their_printed_digits():
+    engine = load_engine("steno_t1")
+    man = {"age": 50, "duration": 20, "female": 0, "sbp": 140, "ldl": 3, "hba1c": 8, "egfr": 90, "smoker": 1}
+    found = [100 * float(risk(engine, name, man, years=years)) for name in ("cvd", "ihd_stroke") for years in (5, 10)]
+    assert found == pytest.approx([9.18, 17.52, 7.95, 15.27], abs=0.006)
+
+
+def test_score2_diabetes_to_its_printed_digits():
+    person = {
+        "age": 67, "female": 0, "sbp": 140, "cholesterol": 5.5, "hdl": 1.3, "age_at_diagnosis": 60, "egfr": 90,
+        "hba1c": 50 * 0.09148 + 2.152,
+    }  # fmt: skip
+    regions = ("low", "moderate", "high", "very_high")
+    found = [100 * float(risk(load_engine("score2_diabetes"), "cvd", person, region=region)) for region in regions]
+    assert found == pytest.approx([12.4, 16.5, 20.0, 30.1], abs=0.051)
+
+
+def test_microalbuminuria_of_rti_to_its_printed_digits():
+    engine = load_engine("rti_t2d")
+    person = {
+        "age": 60, "duration": 0, "female": 0, "bmi": 32, "sbp": 130, "hdl": 45 / 38.67, "triglycerides": 150,
+        "creatinine": 0.9, "hba1c": 8,
+    }  # fmt: skip
+    within = [float(risk(engine, "microalbuminuria", person, years=years)) for years in (1, 4, 5)]
+    assert within[0] == pytest.approx(0.033046, abs=6e-7)
+    assert 1 - (1 - within[2]) / (1 - within[1]) == pytest.approx(0.061847, abs=6e-7)
+
+
+def test_kidney_failure_agrees_with_its_worked_example_and_a_public_implementation():
+    from kfre import kfre_person
+
+    engine = load_engine("kfre")
+    man = {"age": 60, "female": 0, "egfr": 30, "uacr": 300}
+    assert [100 * float(risk(engine, name, man)) for name in ("two_years", "five_years")] == pytest.approx(
+        [8.63, 24.56], abs=0.006
+    )
+    for age, egfr, uacr, female in ((45, 20, 900, 1), (70, 55, 40, 0)):
+        for america, ending in ((True, ""), (False, "_elsewhere")):
+            for years, name in ((2, "two_years"), (5, "five_years")):
+                ours = float(risk(engine, name + ending, {"age": age, "female": female, "egfr": egfr, "uacr": uacr}))
+                theirs = kfre_person(
+                    age=age, is_male=not female, eGFR=egfr, uACR=uacr, is_north_american=america, years=years
+                )
+                assert ours == pytest.approx(theirs, rel=2e-3)

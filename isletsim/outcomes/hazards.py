@@ -19,7 +19,7 @@ from isletsim.outcomes.records import Engine, RiskRow
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Covariates", "annual_rate", "probability", "risk", "row_probability"]
+__all__ = ["Covariates", "annual_rate", "death_probability", "probability", "risk", "row_probability"]
 
 CERTAIN = 1.0 - 1e-12
 
@@ -63,8 +63,12 @@ class Covariates:
             return self.values["age"] - self.values["duration"]
         if name in ("age_reached", "duration_reached"):
             return self[name.removesuffix("_reached")]
+        if name in ("age_at_entry", "duration_at_entry"):
+            return self[name.removesuffix("_at_entry")] - self["time"]
+        if name == "time":
+            return 0.0
         prefix, _, event = name.partition("_")
-        if prefix in ("had", "before", "now", "since") and event:
+        if prefix in ("had", "before", "now", "last", "since") and event:
             members = self.engine.groups.get(event, ())
             return (
                 np.maximum.reduce(np.broadcast_arrays(*(self[f"{prefix}_{each}"] for each in members)))
@@ -154,6 +158,14 @@ def probability(rows: tuple[RiskRow, ...], covariates: Covariates, years: float 
     return found
 
 
+def death_probability(covariates: Covariates, years: float = 1.0) -> Any:
+    """Return the probability of death of any cause."""
+    survival: Any = 1.0
+    for rows in covariates.engine.causes.values():
+        survival = survival * (1.0 - probability(rows, covariates, years))
+    return 1.0 - survival
+
+
 def annual_rate(chance: Any) -> Any:
     """Return the rate of a yearly probability."""
     return -np.log1p(-np.minimum(chance, CERTAIN))
@@ -165,7 +177,7 @@ def risk(
     person: Mapping[str, Any],
     years: float | None = None,
     region: str = "",
-    ageing: bool = True,
+    ageing: bool | None = None,
 ) -> NDArray[np.float64]:
     """Return the probability that a person has an event or score of an engine within some years.
 
@@ -175,21 +187,19 @@ def risk(
     person : covariates by name, numbers or arrays (people,).
     years : the span; of a Cox row its horizon when not given, else 1.
     region : the risk region of a recalibrated score.
-    ageing : let age and duration advance from year to year; other covariates are constant.
+    ageing : let age and duration advance from year to year, others are constant; as the engine was published if None.
 
     Raises
     ------
     InputError : unknown event or missing covariate; a Cox equation is asked for another span than its horizon.
     """
     known: dict[str, tuple[RiskRow, ...]] = {event.name: event.rows for event in engine.events}
-    known |= {key: score.rows for key, score in engine.scores.items()} | (
-        {"death": engine.death} if engine.death else {}
-    )
-    if name not in known:
+    known |= {key: score.rows for key, score in engine.scores.items()}
+    if name not in known and not (name == "death" and engine.causes):
         cure = did_you_mean(name, list(known)) or f"Known are: {', '.join(known)}."
         raise InputError(Fault(f"engine {engine.name}", f'There is no equation for "{name}".', cure))
-    rows = known[name]
-    if rows[0].form == "cox":
+    rows = known.get(name, ())
+    if rows and rows[0].form == "cox":
         horizon = rows[0].horizon
         if years is not None and years != horizon:
             raise InputError(
@@ -199,10 +209,13 @@ def risk(
     survival: Any = 1.0
     span = 1.0 if years is None else years
     whole = int(np.ceil(span))
-    if not ageing:
+    if not (engine.ageing if ageing is None else ageing):
         return np.asarray(probability(rows, Covariates(engine, person), span, region), float)
     for year in range(whole):
-        later = {key: value + year if key in ("age", "duration") else value for key, value in person.items()}
-        chance = probability(rows, Covariates(engine, later), min(1.0, span - year), region)
+        later = {"time": year} | {
+            key: value + year if key in ("age", "duration") else value for key, value in person.items()
+        }
+        covariates, part = Covariates(engine, later), min(1.0, span - year)
+        chance = death_probability(covariates, part) if name == "death" else probability(rows, covariates, part, region)
         survival = survival * (1.0 - chance)
     return np.asarray(1.0 - survival, float)

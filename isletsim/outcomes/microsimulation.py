@@ -15,7 +15,7 @@ import numpy as np
 
 from isletsim.errors import Fault, InputError
 from isletsim.outcomes.draws import frailties, generator, uniforms
-from isletsim.outcomes.hazards import Covariates, probability
+from isletsim.outcomes.hazards import Covariates, death_probability, probability
 from isletsim.outcomes.progression import RiskFactors
 from isletsim.outcomes.records import Engine, Event
 
@@ -63,6 +63,7 @@ class _State:
 
     counts: dict[str, NDArray[np.int64]]
     first: dict[str, NDArray[np.float64]]  # the year of the first event, infinite before it
+    last: dict[str, NDArray[np.bool_]]  # whether it happened in the year before
 
 
 def simulate_events(
@@ -103,7 +104,7 @@ def simulate_events(
     """
     if not 1 <= years <= LONGEST:
         raise InputError(Fault("years", f"{years} years; expected 1 to {LONGEST}."))
-    if not engine.death:
+    if not engine.causes:
         raise InputError(Fault(f"engine {engine.name}", "It has no equation of death, so that it cannot run alone."))
     number = _size(people, courses, size)
     factors = RiskFactors(engine, people, courses or {}, progression, number, years, seed=seed, draw=draw)
@@ -114,6 +115,7 @@ def simulate_events(
     state = _State(
         counts={name: value.copy() for name, value in before.items()},
         first={name: np.where(value > 0, 0.0, np.inf) for name, value in before.items()},
+        last={name: np.zeros(number, bool) for name in before},
     )
     fragile = frailties(number, seed, frailty)
     alive = np.ones(number, bool)
@@ -130,6 +132,7 @@ def simulate_events(
             fresh = living[who]
             record.occurred[name][year, fresh] = True
             state.counts[name][fresh] += 1
+            state.last[name] = record.occurred[name][year]
             state.first[name][fresh] = np.minimum(state.first[name][fresh], year + 1.0)
         record.died[year, living[dying]] = True
         alive[living[dying]] = False
@@ -169,6 +172,7 @@ def _flags(
         before = counts[who] > 0
         now = happened.get(name)
         values[f"before_{name}"] = before.astype(float)
+        values[f"last_{name}"] = state.last[name][who].astype(float)
         values[f"now_{name}"] = 0.0 if now is None else now.astype(float)
         values[f"had_{name}"] = (before if now is None else before | now).astype(float)
     for group, members in engine.groups.items():
@@ -255,7 +259,7 @@ def _deaths(
     for name in ("age", "duration"):
         if name in values:
             values[f"{name}_reached"] = values[name] + 1.0
-    chance = probability(engine.death, Covariates(engine, values))
+    chance = death_probability(Covariates(engine, values))
     if life_table is not None:
         age = np.clip(np.asarray(values["age"]).astype(int), 0, len(life_table) - 1)
         chance = np.maximum(chance, life_table[age, np.asarray(values["female"]).astype(int)])

@@ -107,7 +107,7 @@ class RiskFactors:
 
     def year(self, year: int) -> dict[str, Any]:
         """Return the covariates at the beginning of a year, numbers or arrays (people,)."""
-        now = dict(self.people)
+        now = {**self.people, "time": float(year)}
         for name in ("age", "duration"):
             if name in now and name not in self.courses:
                 now[name] = now[name] + year
@@ -141,9 +141,7 @@ class RiskFactors:
 
     def _remember(self, year: int, now: dict[str, Any]) -> None:
         for name, average in self.engine.averages.items():
-            if average.of not in now:
-                continue
-            value = now[average.of]
+            value = Covariates(self.engine, now)[average.of]
             if average.memory:
                 share = 1.0 - np.exp(-1.0 / average.memory)
                 start = self.people.get(name, value)

@@ -16,7 +16,7 @@ __all__ = ["engine_file", "engine_files", "load_engine", "read_engine"]
 
 _TABLES = (
     "title", "source", "assumed", "about", "population", "validity", "defaults", "transforms", "averages", "groups",
-    "events", "death", "scores", "progression", "transitions",
+    "events", "death", "causes", "scores", "progression", "transitions", "ageing",
 )  # fmt: skip
 _ROW = (
     "form", "constant", "coefficients", "shape", "log_shape", "clock", "baseline", "horizon", "probability", "powers",
@@ -81,7 +81,8 @@ def read_engine(path: Path) -> Engine:
             for name in document.table(data, "groups", ())
         },
         events=tuple(_events(document, data, "events")),
-        death=_rows(document, document.table(data, "death", ()), ("death",)),
+        causes=_causes(document, data),
+        ageing=bool(data.get("ageing", True)),
         scores={each.name: each for each in _events(document, data, "scores")},
         progression=_progressions(document, data),
         transitions=_transitions(document, data),
@@ -117,11 +118,21 @@ def _equations(document: TomlDocument, data: Mapping[str, Any]) -> dict[str, Equ
     return {name: equation for name, equation in read.items() if equation is not None}
 
 
+def _causes(document: TomlDocument, data: Mapping[str, Any]) -> dict[str, tuple[RiskRow, ...]]:
+    """Return the equations of death by cause; those of [death] are of any cause."""
+    found = {}
+    if "death" in data:
+        found["any"] = _rows(document, document.table(data, "death", ()), ("death",))
+    for name, table in document.table(data, "causes", ()).items():
+        found[name] = _rows(document, table, ("causes", name))
+    return found
+
+
 def _events(document: TomlDocument, data: Mapping[str, Any], kind: str) -> list[Event]:
     found = []
     for name, table in document.table(data, kind, ()).items():
         keys = (kind, name)
-        document.only(table, ("about", "rows", "at_most", "frail", "together"), keys)
+        document.only(table, ("about", "rows", "at_most", "frail"), keys)
         found.append(
             Event(
                 name=name,
@@ -129,7 +140,6 @@ def _events(document: TomlDocument, data: Mapping[str, Any], kind: str) -> list[
                 rows=_rows(document, table, keys),
                 at_most=document.integer(table, "at_most", keys, 1, 1, 1000),
                 frail=bool(table.get("frail", True)),
-                together=document.word(table, "together", keys),
             )
         )
     return found
@@ -207,12 +217,12 @@ def _check_groups(document: TomlDocument, engine: Engine) -> None:
                     ("groups", group), f'"{member}" is no event of this engine.', did_you_mean(member, list(known))
                 )
     flags = {
-        f"{prefix}_{name}" for prefix in ("had", "before", "now", "since") for name in (*known, *engine.groups)
+        f"{prefix}_{name}" for prefix in ("had", "before", "now", "last", "since") for name in (*known, *engine.groups)
     } | set(engine.transforms)
     rows = [("events", event.name, row) for event in engine.events for row in event.rows]
-    rows += [("death", "rows", row) for row in engine.death]
+    rows += [("causes", cause, row) for cause, own in engine.causes.items() for row in own]
     for kind, name, row in rows:
         asked = set(row.coefficients) | (set(names(row.when.tree)) if row.when else set())
         for each in asked:
-            if each.partition("_")[0] in ("had", "before", "now", "since") and each not in flags:
+            if each.partition("_")[0] in ("had", "before", "now", "last", "since") and each not in flags:
                 document.fault((kind, name), f'"{each}" asks for an unknown event.', did_you_mean(each, list(flags)))

@@ -48,7 +48,7 @@ class RiskRow:
 class Event:
     """An event or score: its rows (the first whose condition holds applies) and how often a person can have it.
 
-    `proxy` is the name under which costs and utilities know it; `requires` are conditions on earlier events.
+    `frail` says whether a shared frailty multiplies its rate.
     """
 
     name: str
@@ -56,7 +56,6 @@ class Event:
     rows: tuple[RiskRow, ...]
     at_most: int = 1
     frail: bool = True
-    together: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,9 @@ class Engine:
     ----------
     defaults : covariates that may be left out, with the value that is then assumed.
     valid : the range of each covariate for which the engine was made, by name.
-    switch : names of groups of events, for conditions: each is a flag that any of its events sets.
+    groups : names of groups of events, for conditions: each is a flag that any of its events sets.
+    ageing : whether scores of several years let age advance.
+    causes : equations of death by cause; a person may die of any of them.
     """
 
     name: str
@@ -118,7 +119,8 @@ class Engine:
     averages: Mapping[str, Average]
     groups: Mapping[str, tuple[str, ...]]
     events: tuple[Event, ...]
-    death: tuple[RiskRow, ...]
+    causes: Mapping[str, tuple[RiskRow, ...]]
     scores: Mapping[str, Event]
+    ageing: bool
     progression: Mapping[str, Progression]
     transitions: tuple[Transition, ...]
