@@ -7,6 +7,8 @@ import pytest
 
 from isletsim.errors import InputError
 from isletsim.outcomes import (
+    engine_files,
+    ever,
     load_economics,
     load_engine,
     next_value,
@@ -199,3 +201,72 @@ def test_kidney_failure_agrees_with_its_worked_example_and_a_public_implementati
                     age=age, is_male=not female, eGFR=egfr, uACR=uacr, is_north_american=america, years=years
                 )
                 assert ours == pytest.approx(theirs, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("chain", "states", "printed"),
+    [
+        ("eye", ("proliferative", "both"), (0.009, 0.039, 0.163, 0.493)),
+        ("eye", ("oedema", "both"), (0.038, 0.085, 0.212, 0.452)),
+        ("eye", ("blindness",), (0.001, 0.003, 0.010, 0.029)),
+        ("kidney", ("microalbuminuria", "macroalbuminuria", "renal_failure"), (0.415, 0.588, 0.755, 0.884)),
+        ("kidney", ("macroalbuminuria", "renal_failure"), (0.125, 0.275, 0.539, 0.806)),
+        ("kidney", ("renal_failure",), (0.111, 0.228, 0.441, 0.692)),
+        ("nerve", ("neuropathy",), (0.148, 0.278, 0.457, 0.658)),
+    ],
+)
+def test_thirty_years_of_the_sheffield_type_1_model(chain, states, printed):
+    engine = load_engine("sheffield_t1d")
+    found = [float(ever(engine, chain, states, {"hba1c": hba1c})[-1]) for hba1c in (7, 8, 9, 10)]
+    assert found == pytest.approx(printed, abs=0.001)
+
+
+def test_a_chain_without_coupling_equals_its_closed_form():
+    found = ever(load_engine("sheffield_t1d"), "nerve", ("neuropathy", "amputation"), {"hba1c": 10}, years=10)
+    assert found[-1] == pytest.approx(1 - ((1 - 0.0354) * (1 - 0.0003)) ** 10, rel=1e-12)
+
+
+YOUNG = {"age": 27, "duration": 5, "female": 0}
+
+
+def test_a_tenth_less_of_hba1c_lowers_retinopathy_as_in_dcct():
+    engine = load_engine("t1d_eyes")
+    usual, lower = (float(risk(engine, "proliferative", {**YOUNG, "hba1c": hba1c})) for hba1c in (8.0, 7.2))
+    assert 1 - np.log1p(-lower) / np.log1p(-usual) == pytest.approx(0.43, abs=0.005)
+
+
+def test_who_is_free_of_proliferative_retinopathy_after_thirty_years():
+    history = simulate_events(load_engine("t1d_eyes"), {**YOUNG, "hba1c": 8.0}, size=10_000, years=30, seed=1)
+    assert 1 - history.occurred["proliferative"].any(axis=0).mean() == pytest.approx(0.65, abs=0.05)
+    assert 1 - history.occurred["oedema"].any(axis=0).mean() == pytest.approx(0.60, abs=0.05)
+
+
+def test_past_hba1c_is_remembered_as_in_edic():
+    # Seven years at 9 or 7 %, then 8 % for all: at first those who were worse go on having more, and this wanes.
+    engine = load_engine("t1d_eyes")
+    counts = []
+    for before in (9.0, 7.0):
+        course = np.array([before] * 7 + [8.0] * 12)
+        history = simulate_events(
+            engine, {**YOUNG, "hba1c": before}, size=40_000, years=19, seed=2, courses={"hba1c": course}
+        )
+        counts.append([history.occurred["proliferative"][years].sum() for years in (slice(7, 11), slice(15, 19))])
+    early, late = np.array(counts[0]) / np.array(counts[1])
+    assert early > 1.5
+    assert 0.6 < late < 1.2
+
+
+def test_ulcer_scores_have_their_printed_risks():
+    engine = load_engine("podus")
+    printed = {(0, 0, 0): 0.024, (1, 0, 0): 0.060, (1, 1, 0): 0.140, (1, 0, 1): 0.292, (1, 1, 1): 0.511}
+    for (insensate, pulse, previous), chance in printed.items():
+        foot = {"insensate": insensate, "absent_pulse": pulse, "previous_ulcer_or_amputation": previous}
+        assert risk(engine, "ulcer", foot) == pytest.approx(chance)
+
+
+@pytest.mark.parametrize("name", list(engine_files()))
+def test_every_engine_is_readable_and_states_its_population(name):
+    engine = load_engine(name)
+    assert engine.title
+    assert engine.population
+    assert engine.valid

@@ -14,6 +14,7 @@ from __future__ import annotations
 from isletsim.outcomes.economics import Economics, Worth, draw_economics, load_economics, therapy_cost, value
 from isletsim.outcomes.hazards import risk
 from isletsim.outcomes.microsimulation import History, simulate_events
+from isletsim.outcomes.occupancy import ever, occupancy
 from isletsim.outcomes.progression import next_value
 from isletsim.outcomes.reading import engine_files, load_engine
 from isletsim.outcomes.records import Engine
@@ -25,9 +26,11 @@ __all__ = [
     "Worth",
     "draw_economics",
     "engine_files",
+    "ever",
     "load_economics",
     "load_engine",
     "next_value",
+    "occupancy",
     "risk",
     "simulate_events",
     "therapy_cost",
