@@ -181,3 +181,39 @@ def test_many_events_keep_no_more_than_their_rows(tmp_path):
     tracemalloc.stop()
     assert len(got.events) in (1999, 2000)
     assert peak < 20e6
+
+
+# --- conditions on the time -------------------------------------------------------------------------------------------
+
+
+def every(period: float) -> str:
+    return call("rem", TIME, cn(period))
+
+
+@pytest.mark.parametrize(("period", "at"), [(24, 0), (24, 6), (0.1, 0), (0.7, 0.3)])
+def test_a_trigger_of_the_time_modulo_a_period_fires_at_each_instant(tmp_path, period, at):
+    late = call("geq", TIME, cn(10 * period))
+    tick = event("tick", call("and", late, call("eq", every(period), cn(at))), {"n": call("plus", ci("n"), cn(1))})
+    body = (
+        parameters(n=0, x=1) + rules(rule("rate", "x", call("minus", ci("x")))) + f"<listOfEvents>{tick}</listOfEvents>"
+    )
+    got = load_sbml(write(tmp_path, sbml(body))).simulate(30.5 * period)
+    expected = [period * number + at for number in range(10, 31) if period * number + at <= 30.5 * period]
+    assert [time for time, _ in got.events] == pytest.approx(expected, rel=1e-12)
+    assert got["n"][-1] == len(expected)
+
+
+def test_a_period_written_with_floor_fires_too(tmp_path):
+    whole = call("times", cn(24), call("floor", call("divide", TIME, cn(24))))
+    tick = event("tick", call("eq", call("minus", TIME, whole), cn(0)), {"n": call("plus", ci("n"), cn(1))})
+    body = parameters(n=0) + f"<listOfEvents>{tick}</listOfEvents>"
+    got = load_sbml(write(tmp_path, sbml(body))).simulate(100)
+    assert [time for time, _ in got.events] == [24, 48, 72, 96]
+
+
+def test_a_short_pulse_in_every_period_is_integrated_exactly(tmp_path):
+    pulse = (
+        f"<piecewise><piece>{cn(1)}{call('lt', every(24), cn(0.01))}</piece><otherwise>{cn(0)}</otherwise></piecewise>"
+    )
+    got = load_sbml(write(tmp_path, sbml(parameters(x=0) + rules(rule("rate", "x", pulse))))).simulate(240)
+    assert got["x"][-1] == pytest.approx(0.1, rel=1e-6)

@@ -99,35 +99,48 @@ def renamed(tree: Tree, replace: Mapping[str, Tree]) -> Tree:
 # --- straight lines ---------------------------------------------------------------------------------------------------
 
 
-def linear(tree: Tree, unknown: str, definitions: Mapping[str, Tree], affected: set[str]) -> Line | None:
+def linear(
+    tree: Tree, unknown: str, definitions: Mapping[str, Tree], affected: set[str], pieces: bool = False
+) -> Line | None:
     """Return the tree as slope * unknown + rest, or None when it is not linear in the unknown.
 
     Parameters
     ----------
     definitions : named trees that are looked into.
     affected : every name that depends on the unknown, itself included.
+    pieces : accept choices and whole parts (`floor`); slope and rest then hold as long as these stay as they are.
     """
     try:
-        return _line(tree, unknown, definitions, affected)
+        return _line(tree, unknown, definitions, affected, pieces)
     except RecursionError:  # too deep to be looked through: nothing is known of it
         return None
 
 
-def _line(tree: Tree, unknown: str, definitions: Mapping[str, Tree], affected: set[str]) -> Line | None:
+def _line(tree: Tree, unknown: str, definitions: Mapping[str, Tree], affected: set[str], pieces: bool) -> Line | None:
     if isinstance(tree, Name):
         if tree.name == unknown:
             return Number(1.0), Number(0.0)
         if tree.name in affected:
-            return _line(definitions[tree.name], unknown, definitions, affected) if tree.name in definitions else None
+            known = definitions.get(tree.name)
+            return None if known is None else _line(known, unknown, definitions, affected, pieces)
         return None, tree
-    if not isinstance(tree, Apply):
+    if not isinstance(tree, Apply) or (pieces and tree.operator == "floor"):
         return None, tree
-    lines = [_line(each, unknown, definitions, affected) for each in tree.arguments]
+    if pieces and tree.operator == "where":
+        first, second = (_line(each, unknown, definitions, affected, pieces) for each in tree.arguments[1:])
+        return None if first is None or second is None else _chosen(tree.arguments[0], first, second)
+    lines = [_line(each, unknown, definitions, affected, pieces) for each in tree.arguments]
     if all(line is not None and line[0] is None for line in lines):
         return None, tree
     if any(line is None for line in lines) or tree.operator not in _LINES:
         return None
     return _LINES[tree.operator](*lines)
+
+
+def _chosen(condition: Tree, first: Line, second: Line) -> Line:
+    slopes = [Number(0.0) if line[0] is None else line[0] for line in (first, second)]
+    flat = first[0] is None and second[0] is None
+    return None if flat else apply("where", condition, *slopes), apply("where", condition, first[1], second[1])
 
 
 def _added(first: Line, second: Line) -> Line:

@@ -6,10 +6,13 @@ from a second model, the *probe*, that only evaluates: triggers, delays, priorit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from isletsim.errors import Fault, InputError
+import numpy as np
+
+from isletsim.errors import Fault, InputError, RunError
 from isletsim.flat import TIME, Event, FlatModel
 from isletsim.language import Apply, Name, Number, Tree, apply, walk
 from isletsim.sbml.algebra import dependents, linear, needed
@@ -17,9 +20,12 @@ from isletsim.sbml.delays import Delayed, delayed_name
 from isletsim.sbml.flattened import Flattened
 from isletsim.sbml.records import SbmlEvent, flat_name
 
-__all__ = ["Break", "EventPlan", "EventTarget", "PlannedEvent", "plan_events"]
+__all__ = ["NEVER", "SAME_TIME", "Break", "EventPlan", "EventTarget", "PlannedEvent"]
+__all__ += ["all_times", "next_time", "plan_events"]
 
 NEVER = -1
+MOST_STOPS = 10_000_000
+SAME_TIME = 1e-12  # beside 1 + |time|: an equality of the time holds this near to its instant
 COMPARISONS = frozenset({"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"})
 
 
@@ -44,6 +50,7 @@ class PlannedEvent:
     at_trigger: bool
     targets: tuple[EventTarget, ...]
     values: tuple[int, ...]
+    afterwards: int = NEVER  # the trigger right after an instant at which a condition of the time held
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,8 @@ class Break:
     slope: int
     rest: int
     periodic: bool
+    argument: int = NEVER  # of a whole part: what its argument is
+    changing: bool = False  # whether slope and rest change where other conditions on the time do
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,7 @@ def plan_events(flattened: Flattened) -> EventPlan:
         for word, tree in (("begins", apply("not", apply("not", condition))), ("ends", apply("not", condition)))
     ]
     trees = [*flat.derivatives, *definitions.values(), *(each.trigger for each in document.events)]
-    breaks = _breaks(trees, definitions, flattened.moving, probe)
+    breaks = _breaks(trees, definitions, flattened, probe)
     diluted, absorbed, extents = [], [], []
     if planned:
         for name, pool in flattened.pools.items():
@@ -139,7 +148,7 @@ def plan_events(flattened: Flattened) -> EventPlan:
         extents=tuple(extents),
         delays=delays,
         guarded=any(needed(definitions, each) & flattened.moving - {TIME} for each in conditions)
-        or any(_line_of(each, definitions, flattened.moving) is None for each in conditions),
+        or any(_line_of(each, definitions, flattened) is None for each in conditions),
     )
 
 
@@ -169,7 +178,7 @@ def _watched(flattened: Flattened, definitions: Mapping[str, Tree]) -> list[Tree
         node = stack.pop()
         if isinstance(node, Apply) and node.operator in ("and", "or", "not"):
             stack.extend(reversed(node.arguments))
-        elif needed(definitions, node) & flattened.moving:
+        elif needed(definitions, node) & flattened.moving and not _is_momentary(node, flattened, definitions):
             found.setdefault(node)
     return list(found)
 
@@ -186,11 +195,41 @@ def _probe_model(flat: FlatModel, probe: _Probe) -> FlatModel:
     )
 
 
+def _momentary(tree: Tree, during: bool, flattened: Flattened, definitions: Mapping[str, Tree]) -> Tree:
+    """Return a trigger whose equalities of the time hold to rounding (during), or not at all (right after)."""
+    if not isinstance(tree, Apply):
+        return tree
+    if _is_momentary(tree, flattened, definitions):
+        gap = apply("abs", apply("subtract", *tree.arguments))
+        met: Tree = Number(0.0)
+        if during:
+            allowed = apply("multiply", Number(SAME_TIME), apply("add", Number(1.0), apply("abs", Name(TIME))))
+            met = apply("where", apply("less_equal", gap, allowed), Number(1.0), Number(0.0))
+        return apply("equal", met, Number(1.0 if tree.operator == "equal" else 0.0))
+    return Apply(tree.operator, tuple(_momentary(each, during, flattened, definitions) for each in tree.arguments))
+
+
+def _is_momentary(node: Tree, flattened: Flattened, definitions: Mapping[str, Tree]) -> bool:
+    """Return whether a node is an equality of two piecewise straight lines of the time."""
+    if not isinstance(node, Apply) or node.operator not in ("equal", "not_equal"):
+        return False
+    sides = [each for each in node.arguments if needed(definitions, each) & flattened.moving]
+    return bool(sides) and sides != [Name(TIME)] and _line_of(node, definitions, flattened) is not None
+
+
 def _planned_event(flattened: Flattened, event: SbmlEvent, probe: _Probe, place: Mapping[str, int]) -> PlannedEvent:
+    definitions = dict(flattened.flat.expressions)
+    trigger = event.trigger
+    afterwards = NEVER
+    if any(_is_momentary(node, flattened, definitions) for node in walk(trigger)):
+        trigger = _momentary(event.trigger, True, flattened, definitions)  # noqa: FBT003
+        after = _momentary(event.trigger, False, flattened, definitions)  # noqa: FBT003
+        afterwards = probe.add(apply("where", after, Number(1.0), Number(0.0)))
     targets = [_target(flattened, event, flat_name(variable), probe, place) for variable, _ in event.assignments]
     return PlannedEvent(
         name=event.id,
-        trigger=probe.add(apply("where", event.trigger, Number(1.0), Number(0.0))),
+        trigger=probe.add(apply("where", trigger, Number(1.0), Number(0.0))),
+        afterwards=afterwards,
         delay=NEVER if event.delay is None else probe.add(event.delay),
         priority=NEVER if event.priority is None else probe.add(event.priority),
         initially=event.initially,
@@ -218,35 +257,36 @@ def _check_equalities(flattened: Flattened, event: SbmlEvent, definitions: Mappi
     for node in (node for tree in trees for node in walk(tree)):
         if isinstance(node, Apply) and node.operator in ("equal", "not_equal"):
             sides = [each for each in node.arguments if needed(definitions, each) & flattened.moving]
-            if sides and sides != [Name(TIME)]:
+            if sides and sides != [Name(TIME)] and not _is_momentary(node, flattened, definitions):
                 message = "It asks whether quantities that change all the time are equal: no moment is certain."
                 raise InputError(Fault(f"event {event.id}, trigger", message, "Ask for <= or >= instead."))
 
 
-def _breaks(
-    trees: Iterable[Tree], definitions: Mapping[str, Tree], moving: frozenset[str], probe: _Probe
-) -> list[Break]:
-    """Return the conditions linear in time, with coefficients that change at events only."""
+def _breaks(trees: Iterable[Tree], definitions: Mapping[str, Tree], flattened: Flattened, probe: _Probe) -> list[Break]:
+    """Return the conditions linear in time, with coefficients that change at events, or where others of them do."""
     found: dict[tuple[Tree, Tree, bool], Break] = {}
     for node in _conditions(trees):
-        line = _line_of(node, definitions, moving)
+        line = _line_of(node, definitions, flattened)
         periodic = node.operator == "floor"
         if line is not None and (*line, periodic) not in found:
-            found[(*line, periodic)] = Break(probe.add(line[0]), probe.add(line[1]), periodic)
+            argument = probe.add(node.arguments[0]) if periodic else NEVER
+            changing = any(needed(definitions, each) & flattened.moving for each in line)
+            found[(*line, periodic)] = Break(probe.add(line[0]), probe.add(line[1]), periodic, argument, changing)
     return list(found.values())
 
 
-def _line_of(node: Tree, definitions: Mapping[str, Tree], moving: frozenset[str]) -> tuple[Tree, Tree] | None:
-    """Return slope and rest of a condition that is linear in time, else None."""
+def _line_of(node: Tree, definitions: Mapping[str, Tree], flattened: Flattened) -> tuple[Tree, Tree] | None:
+    """Return slope and rest of a condition that is piecewise linear in time, else None."""
     if not isinstance(node, Apply) or (node.operator != "floor" and node.operator not in COMPARISONS):
         return None
     tree = node.arguments[0] if node.operator == "floor" else apply("subtract", *node.arguments)
-    if not needed(definitions, tree) & {TIME}:
+    used = needed(definitions, tree)
+    if TIME not in used or used & flattened.moving & set(flattened.flat.states):
         return None
-    line = linear(tree, TIME, definitions, dependents(definitions, [TIME]))
-    if line is None or line[0] is None or any(needed(definitions, each) & moving for each in line if each is not None):
+    if any(name.startswith("delayed(") for name in used):
         return None
-    return line[0], line[1]
+    line = linear(tree, TIME, definitions, dependents(definitions, [TIME]), pieces=True)
+    return None if line is None or line[0] is None else (line[0], line[1])
 
 
 def _conditions(trees: Iterable[Tree]) -> Iterable[Apply]:
@@ -261,3 +301,37 @@ def _conditions(trees: Iterable[Tree]) -> Iterable[Apply]:
         stack.extend(node.arguments)
         if node.operator == "floor" or node.operator in COMPARISONS:
             yield node
+
+
+# --- times of breaks -----------------------------------------------------------------------------------------------
+
+
+def next_time(slope: float, rest: float, periodic: bool, now: float) -> float:
+    """The next time after now at which slope * time + rest is 0, or (periodic) a whole number."""
+    after = math.nextafter(now, math.inf)
+    if slope == 0.0 or not math.isfinite(slope) or not math.isfinite(rest):
+        return math.inf
+    if not periodic:
+        time = -rest / slope
+        return time if time > after else math.inf
+    step = 1.0 if slope > 0 else -1.0
+    whole = math.floor(slope * now + rest) if slope > 0 else math.ceil(slope * now + rest)
+    for turn in range(1, 4):
+        time = (whole + turn * step - rest) / slope
+        if time > after:
+            return time
+    return math.inf
+
+
+def all_times(slope: float, rest: float, periodic: bool, end: float) -> list[float]:
+    """Every such time between the beginning and the end."""
+    if not periodic:
+        time = next_time(slope, rest, False, 0.0)  # noqa: FBT003
+        return [time] if time < end else []
+    if slope == 0.0 or not math.isfinite(slope) or not math.isfinite(rest):
+        return []
+    if abs(slope) * end > MOST_STOPS:
+        raise RunError(f"the mathematics changes every {1 / abs(slope):g} of the time: that cannot be followed.")
+    low, high = sorted((rest, slope * end + rest))
+    times = (np.arange(math.ceil(low), math.floor(high) + 1) - rest) / slope
+    return [float(time) for time in times if 0.0 < time < end]

@@ -19,7 +19,7 @@ import numpy as np
 from isletsim.codegen.evaluate_at import observe
 from isletsim.errors import RunError
 from isletsim.sbml.delays import BEGIN, MOST_SWEEPS, POINTS, SCALE, History, Window, nodes_of
-from isletsim.sbml.event_plan import NEVER, EventPlan
+from isletsim.sbml.event_plan import NEVER, SAME_TIME, Break, EventPlan, all_times, next_time
 from isletsim.solver import Outcome, Schedule, solve
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ __all__ = ["Recorded", "Settings", "run"]
 
 GUARDS = 256  # bare stops of a run whose triggers depend on states, so that no step is too long to see one
 MOST_AT_ONCE = 10_000  # instants without any time between them
-MOST_STOPS = 10_000_000
+MOST_ROUNDINGS = 8  # neighbours of a time that are tried
+MOST_CHANGES = 500_000  # of conditions on the time that depend on one another
 FINER = 0.1  # tolerance of the solver within a window of the method of steps, beside that of the run
 
 
@@ -90,6 +91,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.truth = [each.initially for each in self.plan.events]
+        self.met = [-math.inf] * len(self.truth)  # when an equality of the time in a trigger held last
         self.dice = np.random.default_rng(self.settings.seed)
         self.grid = self._guards()
         self.solving = any(self.compiled.flat.algebraic)
@@ -258,9 +260,12 @@ class _Run:
         if self.plan.guarded and end > 0:
             times.update(np.linspace(0.0, end, GUARDS + 1)[1:-1].tolist())
         if not self.plan.events and self.plan.breaks:
-            values = self._probe()
-            for each in self.plan.breaks:
-                times.update(_all_times(values[each.slope], values[each.rest], each.periodic, end))
+            if any(each.changing for each in self.plan.breaks):
+                times.update(self._changing_times(end))
+            else:
+                values = self._probe()
+                for each in self.plan.breaks:
+                    times.update(all_times(values[each.slope], values[each.rest], each.periodic, end))
         if not times:
             return Schedule.empty()
         listed = np.array(sorted(times))
@@ -273,12 +278,46 @@ class _Run:
         if not self.plan.events:
             return []
         times = [each.time for each in self.queue]
-        if self.plan.breaks:
-            values = self._probe()
-            now = self.now
-            times += [
-                _next_time(values[each.slope], values[each.rest], each.periodic, now) for each in self.plan.breaks
-            ]
+        return [*times, *self._breaks_after(self.now)]
+
+    def _breaks_after(self, now: float) -> list[float]:
+        """When each condition on the time changes next."""
+        if not self.plan.breaks:
+            return []
+        assert self.probe is not None
+        values = observe(self.probe, now, self.state, self.parameters)
+        times = []
+        for each in self.plan.breaks:
+            time = next_time(values[each.slope], values[each.rest], each.periodic, now)
+            times.append(
+                self._exact(each, time, now, values[each.slope]) if each.periodic and math.isfinite(time) else time
+            )
+        return times
+
+    def _exact(self, each: Break, time: float, now: float, slope: float) -> float:
+        """The first neighbour of a time at which the argument of a whole part has come to be whole."""
+        assert self.probe is not None
+        near = float(f"{time:.15g}")
+        for _ in range(MOST_ROUNDINGS):
+            if near > now:
+                argument = float(observe(self.probe, near, self.state, self.parameters)[each.argument])
+                past = (argument - round(argument)) * math.copysign(1.0, slope)
+                if 0.0 <= past <= SAME_TIME * abs(argument):
+                    return near
+            near = math.nextafter(near, math.inf)
+        return time
+
+    def _changing_times(self, end: float) -> list[float]:
+        """All times at which conditions on the time change, one after the other."""
+        times: list[float] = []
+        time = min(self._breaks_after(0.0))
+        while time < end:
+            times.append(time)
+            if len(times) > MOST_CHANGES:
+                raise RunError(
+                    f"conditions on the time change more than {MOST_CHANGES} times: too often to be followed."
+                )
+            time = min(self._breaks_after(time))
         return times
 
     def _probe(self) -> NDArray[np.float64]:
@@ -296,6 +335,9 @@ class _Run:
         for _ in range(MOST_AT_ONCE):
             due = [each for each in self.queue if each.time <= self.now]
             if not due:
+                for index, each in enumerate(self.plan.events):
+                    if each.afterwards != NEVER:
+                        self.truth[index] = bool(values[each.afterwards] != 0.0)
                 return
             chosen = self._first(due, values)
             self.queue.remove(chosen)
@@ -308,6 +350,11 @@ class _Run:
         """Queues the events whose triggers have become true; takes back those whose triggers must stay true."""
         for index, each in enumerate(self.plan.events):
             true = bool(values[each.trigger] != 0.0)
+            if true and each.afterwards != NEVER:
+                again = self.now - self.met[index] <= 4.0 * SAME_TIME * (1.0 + self.now)
+                self.met[index] = self.now
+                if again:  # the same instant, a rounding later
+                    continue
             if true and not self.truth[index]:
                 delay = 0.0 if each.delay == NEVER else float(values[each.delay])
                 if not delay >= 0.0:
@@ -385,34 +432,3 @@ def run(
     RunError : events without end, a negative delay, or rules without a solution after an event.
     """
     return _Run(plan, compiled, probe, parameters, state, settings).whole()
-
-
-def _next_time(slope: float, rest: float, periodic: bool, now: float) -> float:
-    """The next time after now at which slope * time + rest is 0, or (periodic) a whole number."""
-    after = math.nextafter(now, math.inf)
-    if slope == 0.0 or not math.isfinite(slope) or not math.isfinite(rest):
-        return math.inf
-    if not periodic:
-        time = -rest / slope
-        return time if time > after else math.inf
-    step = 1.0 if slope > 0 else -1.0
-    whole = math.floor(slope * now + rest) if slope > 0 else math.ceil(slope * now + rest)
-    for turn in range(1, 4):
-        time = (whole + turn * step - rest) / slope
-        if time > after:
-            return time
-    return math.inf
-
-
-def _all_times(slope: float, rest: float, periodic: bool, end: float) -> list[float]:
-    """Every such time between the beginning and the end."""
-    if not periodic:
-        time = _next_time(slope, rest, False, 0.0)  # noqa: FBT003
-        return [time] if time < end else []
-    if slope == 0.0 or not math.isfinite(slope) or not math.isfinite(rest):
-        return []
-    if abs(slope) * end > MOST_STOPS:
-        raise RunError(f"the mathematics changes every {1 / abs(slope):g} of the time: that cannot be followed.")
-    low, high = sorted((rest, slope * end + rest))
-    times = (np.arange(math.ceil(low), math.floor(high) + 1) - rest) / slope
-    return [float(time) for time in times if 0.0 < time < end]
