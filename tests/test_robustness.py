@@ -175,6 +175,31 @@ def test_arguments_of_a_wrong_kind_are_the_projects_own_errors(tmp_path, call):
         call(isletsim.load_model(write(tmp_path, sugar=SUGAR)["sugar"]))
 
 
+@pytest.mark.slow
+def test_a_disabled_jit_does_not_stop_the_drivers_from_being_compiled(tmp_path):
+    environment = os.environ | {"ISLETSIM_CACHE_DIR": str(tmp_path / "empty"), "NUMBA_DISABLE_JIT": "1"}
+    environment["PYTHONPATH"] = str(REPOSITORY)
+    ask = (
+        "import isletsim, os; isletsim.load_model('topp2000').simulate('1 day'); print(os.environ['NUMBA_DISABLE_JIT'])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", ask], env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert ended.stdout.strip() == "1", ended.stderr
+
+
+def test_a_time_that_is_the_end_has_no_second_column():
+    from types import SimpleNamespace
+
+    from isletsim.results.table import _column
+
+    year, longer = (SimpleNamespace(time=np.array([0.0, end])) for end in (365.0, 731.0))
+    assert _column("12 month", year) == _column("1 year", year) == "end"
+    assert _column("12 month", longer) == "12 month"
+    assert _column("2 year", longer) == "end"
+    assert _column("0 month", year) == "0 month"
+
+
 # --- output -----------------------------------------------------------------------------------------------------------
 
 

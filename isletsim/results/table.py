@@ -116,8 +116,11 @@ def label_of(at: str, result: StudyData) -> str:
 
 
 def _column(at: str, result: StudyData) -> str:
-    """The column of a time: what reads like the end stands there, which is said once."""
-    return "end" if label_of(at, result) == label_of("end", result) else at
+    """The column of a time; a time that is the end ("12 month" beside "1 year") has the column of the end."""
+    count, _, unit = at.partition(" ")
+    sizes = {"month": 30.4375, "year": 365.25}
+    same = unit in sizes and abs(float(count) * sizes[unit] - float(result.time[-1])) <= 0.6
+    return "end" if same and count != "0" else at
 
 
 def _times(found: Mapping[str, Any], result: StudyData) -> list[str]:

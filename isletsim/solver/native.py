@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -158,11 +159,30 @@ def _fingerprint(module: str, function: str, lanes: int) -> str:
     return store.fingerprint(f"{function} {lanes}", *sources, *versions, *processor)
 
 
+@contextmanager
+def _compiler_enabled() -> Iterator[None]:
+    """Let numba compile the drivers although NUMBA_DISABLE_JIT is set; they have no other form."""
+    asked = os.environ.pop("NUMBA_DISABLE_JIT", None)
+    try:
+        from numba import config
+
+        settings: Any = config
+        before, settings.DISABLE_JIT = settings.DISABLE_JIT, 0
+        try:
+            yield
+        finally:
+            settings.DISABLE_JIT = before if asked is None else asked != "0"
+    finally:
+        if asked is not None:
+            os.environ["NUMBA_DISABLE_JIT"] = asked
+
+
 def _compile(module: str, function: str, lanes: int) -> tuple[str, bytes, Callable[[], int]]:
     """Name, object code, and a way to the address within numba itself."""
-    from isletsim.solver.intrinsics import compile_for
+    with _compiler_enabled():
+        from isletsim.solver.intrinsics import compile_for
 
-    compiled = compile_for(getattr(import_module(module), function), lanes)
+        compiled = compile_for(getattr(import_module(module), function), lanes)
     symbol, library = compiled.fndesc.llvm_func_name, compiled.library
     _KEPT.append(library)
     data = library.serialize_using_object_code()[2][0]
