@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import click
 
-from isletsim.cli import evidence, exchange, explore, files, run  # noqa: F401 - each adds its commands to the group
+from isletsim.cli import evidence, exchange, explore, files, outcomes, run  # noqa: F401 - each adds its commands to the group
 from isletsim.cli.group import DONE, FAILED, INTERRUPTED, WRONG_INPUT, commands
 from isletsim.errors import InputError, RunError
 
