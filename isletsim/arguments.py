@@ -22,10 +22,12 @@ __all__ = [
     "name_argument",
     "optional_class",
     "records_argument",
+    "step_argument",
     "time_argument",
     "whole_argument",
 ]
 
+MOST_STEPS = 1e9  # of the longest length, in a run
 ROWS = 200  # records of a run for which nothing else is asked
 MOST_ROWS = 50_000_000
 LARGEST = 2**63 - 1  # of whole numbers
@@ -87,6 +89,17 @@ def time_argument(value: Any, place: str) -> float:
     if not math.isfinite(time):
         raise InputError(Fault(place, f"{value!r} is not a finite time."))
     return on_grid(time)
+
+
+def step_argument(max_step: Any, length: float) -> float | None:
+    """Return the longest step of a run of so many days; None for no limit."""
+    if max_step is None:
+        return None
+    longest = time_argument(max_step, "max_step")
+    if not (longest > 0.0 and length <= MOST_STEPS * longest):
+        message = f"{max_step!r} is not a longest step for a run of {length:g} days."
+        raise InputError(Fault("max_step", message, 'Give a positive time such as "1 hour".'))
+    return longest
 
 
 def records_argument(save: Any, begin: float, end: float) -> NDArray[np.float64]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import sys
 
-__all__ = ["cores"]
+__all__ = ["ForkSafeLock", "cores"]
 
 
 def cores() -> int:
@@ -15,3 +16,21 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # not on every system
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class ForkSafeLock:
+    """A lock that a forked process gets free: one that another thread held at the fork would never be released in it."""
+
+    def __init__(self) -> None:
+        self._renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,6 +15,7 @@ from isletsim.arguments import (
     mapping_argument,
     name_argument,
     records_argument,
+    step_argument,
     time_argument,
     whole_argument,
 )
@@ -40,6 +40,7 @@ from isletsim.dosing import (
 from isletsim.ensemble import solve_many
 from isletsim.errors import Fault, InputError, RunError, did_you_mean
 from isletsim.language import TomlDocument
+from isletsim.machine import ForkSafeLock
 from isletsim.model_ensemble import Ensemble, columns_of
 from isletsim.patient import BoundPatient, bind_patient, read_patient
 from isletsim.solver import ADVICE, Outcome, Reason, solve
@@ -55,7 +56,7 @@ MOST_CYCLES = 2_000  # intervals between doses until a steady state
 METHODS = ("stiff", "explicit")
 DOSES, COURSES = 'doses=[{"into": "PORT", "amount": "1 mg", "at": "1 day"}]', 'courses=[{"input": "NAME", "level": 1}]'
 STARTS, SETTINGS = 'start={"NAME": "5 mmol/L"}', 'set={"NAME": "0.5 1/day"}'
-_COMPILING = threading.Lock()
+_COMPILING = ForkSafeLock()
 
 Method = Literal["stiff", "explicit"]
 Arrays = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
@@ -110,6 +111,7 @@ class Model:
         begin: str | float = 0.0,
         method: Method = "stiff",
         rtol: float = 1e-6,
+        max_step: str | float | None = None,
         maximum_steps: int = 1_000_000,
     ) -> Trajectory:
         """A run from its start (or from where another ended) until a time.
@@ -126,6 +128,7 @@ class Model:
             been given at that interval for so long that the state repeats itself when the run begins.
         visits : times at which held values of the kind "visit" are revised.
         method : "stiff" (Rosenbrock, order 5) or "explicit" (Runge-Kutta, order 8).
+        max_step : the longest step, such as "1 hour"; without limit when not given. Conditions of time need none.
 
         Raises
         ------
@@ -159,12 +162,14 @@ class Model:
             rtol=rtol,
             atol=rtol * 0.01 * np.array(self.composition.flat.scale),
             method=method,
+            max_step=step_argument(max_step, closing - opening),
             maximum_steps=maximum_steps,
         )
         given = given_at(events, self.composition, closing)
         trajectory = self._trajectory(outcome, records, parameters, given)
-        if outcome.reason.failed:
-            raise RunError(failure_message(self.composition, outcome), partial=trajectory)
+        failed = failure_message(self.composition, outcome) if outcome.reason.failed else _undefined(self, outcome)
+        if failed:
+            raise RunError(failed, partial=trajectory)
         return trajectory
 
     def simulate_many(
@@ -386,6 +391,18 @@ class Model:
             counts=vars(outcome.counts),
             reason=outcome.reason.name.lower().replace("_", " "),
         )
+
+
+def _undefined(model: Model, outcome: Outcome) -> str:
+    """Return what to say of the first output that is not finite in a record; empty if all are."""
+    finite = np.isfinite(outcome.outputs)
+    if finite.all():
+        return ""
+    row = int(np.argmin(finite.all(axis=1)))
+    column = int(np.argmin(finite[row]))
+    value = "infinite" if np.isinf(outcome.outputs[row, column]) else "undefined (NaN)"
+    name = model.composition.flat.outputs[column]
+    return f"{name} is {value} at day {outcome.times[row]:.6g}. {ADVICE[Reason.NOT_FINITE]}"
 
 
 def load_model(names: str | Path | Sequence[str | Path]) -> Model:

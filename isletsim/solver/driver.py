@@ -259,11 +259,17 @@ def attend(frame: Frame, attention: int, bad: int, ended: int, begun: int) -> No
 
 @compiled
 def run(frame: Frame) -> int:
-    """Take subjects until none are left."""
-    frame.ready, frame.active, frame.changed = 0, 0, 0
-    for lane in range(frame.lanes):
-        open_lane(frame, lane)
+    """Take subjects until none are left, or until the budget of steps is spent."""
+    if frame.paused == 0:
+        frame.ready, frame.active, frame.changed = 0, 0, 0
+        for lane in range(frame.lanes):
+            open_lane(frame, lane)
+    frame.paused = 0
     while frame.active != 0:
+        frame.budget -= 1
+        if frame.budget < 0:
+            frame.paused = 1
+            return 0
         verdict = try_step(frame)
         if verdict == REPEATED:
             if frame.lanes == 1 and frame.active != 0 and tired(frame) != 0:

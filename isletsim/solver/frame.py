@@ -140,6 +140,8 @@ class Frame:
     fired: Integers  # events that happen at this instant
 
     # What the driver keeps.
+    budget: int  # steps that may be tried before the driver returns to its caller for a moment
+    paused: int  # 1 if it did, and goes on when it is called again
     active: int  # lanes that hold a subject, as bits
     changed: int  # lanes that begin with a cautious step, as bits
     ready: int  # 1 if the derivatives at the state are known from the end of the step before

@@ -18,17 +18,32 @@ from pathlib import Path
 from typing import Any
 
 from isletsim import cache as store
-from isletsim.machine import cores
+from isletsim.machine import ForkSafeLock, cores
 from isletsim.solver.struct import Record
 
 __all__ = ["RUN", "driver", "driver_of", "make_ahead", "run_driver", "where"]
 
 FROM_C = ("pow", "sqrt", "floor", "memset", "memcpy", "memmove")  # all that drivers need from outside
 PATIENCE = 0.05  # seconds between two looks for what another process makes
-_LOCK = threading.Lock()
+_LOCK = ForkSafeLock()
 _KEPT: list[Any] = []  # engines and libraries that hold machine code
 _MAKING: dict[str, subprocess.Popen[bytes]] = {}  # drivers that another process makes
 _KNOWN: dict[tuple[str, str, int], Driver] = {}
+
+
+def _renew_locks() -> None:
+    """Give a forked process the locks of the compilers free, since another thread may have held them at the fork."""
+    _MAKING.clear()
+    numba = sys.modules.get("numba.core.compiler_lock")
+    if numba is not None:
+        numba.global_compiler_lock._lock = threading.RLock()
+    llvm = sys.modules.get("llvmlite.binding.ffi")
+    if llvm is not None:
+        llvm.lib._lock._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
 
 Driver = Callable[[int, int, int], int]  # addresses of the result, of an unused slot, and of the frame
 Wanted = tuple[str, str, int]  # module and function of a driver, and its number of lanes

@@ -26,6 +26,7 @@ __all__ = ["METHODS", "check_settings", "solve"]
 METHODS = {"stiff": STIFF, "explicit": EXPLICIT, "fixed": FIXED}
 LONGEST_COUNT = 1e12  # steps of one length that can still be told apart
 RECORDS = 512  # times there is room for at first
+SLICE = 1_000_000  # steps times states between two returns of the driver to Python, a tenth of a second or so
 KEPT = 8  # models whose work space a thread keeps
 
 
@@ -172,7 +173,13 @@ def solve(
         frame.seen, frame.seen_rows = states, frame.all_rows
     else:
         frame.seen, frame.seen_rows = len(model.seen), address_of(model.seen)
+    # Now and then the driver returns, so that Ctrl-C and other signals are heard within a long run.
+    tranche = max(1, SLICE // (states + 20))
+    frame.paused, frame.budget = 0, tranche
     run_driver(frame)
+    while frame.paused:
+        frame.budget = tranche
+        run_driver(frame)
 
     *counts, event, worst, _, number, done, _ = work.counts.tolist()
     reason = Reason(number)

@@ -18,6 +18,7 @@ LINE = 8  # doubles in a line of the processor's cache
 PADDING = 8  # numbers that a vectorised loop may reach beyond the end of an array
 STAGES = 16  # of DOP853 with its dense output; Rodas5P has 8
 DENSE_ROWS = 7
+ENDLESS = 2**62
 FUNCTIONS = ("prepare", "start", "rhs", "jac", "factor", "solve", "observe", "bounds", "act")
 
 
@@ -49,6 +50,7 @@ def new_frame(model: NativeModel, functions: NativeFunctions | None = None, lane
         seen_rows=model.seen,
         all_rows=np.arange(states),
         triggers=functions.roots,
+        budget=ENDLESS,
         **{name: getattr(functions, name) for name in FUNCTIONS},
     )
     stride = -(-states // LINE) * LINE if lanes == 1 else states | 1  # odd: stages do not meet in the same cache lines
