@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
 import sys
+import threading
 
 __all__ = ["ForkSafeLock", "cores"]
 
@@ -19,7 +19,7 @@ def cores() -> int:
 
 
 class ForkSafeLock:
-    """A lock that a forked process gets free: one that another thread held at the fork would never be released in it."""
+    """A lock that is free in a forked process, also if another thread held it at the fork."""
 
     def __init__(self) -> None:
         self._renew()

@@ -24,7 +24,7 @@ from isletsim.multiscale.day import Day, DayFailed
 from isletsim.multiscale.step_control import ClockCounts, Rules
 from isletsim.multiscale.surrogate import Base, Today, midnight_near, summaries_near, tell, tell_drift, within_bounds
 from isletsim.multiscale.workspace import LOOK_AGAIN
-from isletsim.solver import Outcome, Schedule
+from isletsim.solver import Outcome, Reason, Schedule
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ClockCounts", "DailyStepper", "Rules", "SlowState"]
 
+MOST_DAYS_ALONE = (
+    2000  # without a macro step between them: then macro steps are of no use, and a run would not end soon
+)
 _NOTHING = Schedule.empty()
 
 
@@ -246,6 +249,7 @@ class DailyStepper:
                 return self._present(slow), rows, None
             if today is None or not (today.left > 0 or self.rules.every_day):
                 slow, found, failed = yield from self._on_the_way(slow, time, end, save[done:], agenda, happened)
+                self.counts.alone = 0 if slow.time > time else self.counts.alone
                 rows[done : done + len(found)] = found
                 time, done = slow.time, done + len(found)
                 if failed is not None:
@@ -259,6 +263,9 @@ class DailyStepper:
                 slow = replace(slow, time=time)
             rows[done : done + len(outcome.outputs)] = outcome.outputs
             done += len(outcome.outputs)
+            self.counts.alone += 1
+            if self.counts.alone > MOST_DAYS_ALONE and not self.rules.every_day:
+                outcome = replace(outcome, reason=Reason.TOO_MANY_STEPS)
             if outcome.reason.failed:
                 return slow, rows[:done], outcome
             if time >= mark - 1e-9 and happened < len(agenda.times) and agenda.times[happened] <= end:

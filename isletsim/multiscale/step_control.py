@@ -67,6 +67,7 @@ class ClockCounts:
     steps: int = 0
     rejected: int = 0
     inner: int = 0
+    alone: int = 0  # days simulated one after the other since the last macro step
 
     @property
     def cost(self) -> int:
