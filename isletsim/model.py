@@ -44,7 +44,7 @@ from isletsim.machine import ForkSafeLock
 from isletsim.model_ensemble import Ensemble, columns_of
 from isletsim.patient import BoundPatient, bind_patient, read_patient
 from isletsim.solver import ADVICE, Outcome, Reason, solve
-from isletsim.trajectory import Moment, Trajectory
+from isletsim.trajectory import Moment, Trajectory, undefined_output
 from isletsim.units import convert
 
 if TYPE_CHECKING:
@@ -167,7 +167,11 @@ class Model:
         )
         given = given_at(events, self.composition, closing)
         trajectory = self._trajectory(outcome, records, parameters, given)
-        failed = failure_message(self.composition, outcome) if outcome.reason.failed else _undefined(self, outcome)
+        failed = (
+            failure_message(self.composition, outcome)
+            if outcome.reason.failed
+            else undefined_output(self.composition, outcome)
+        )
         if failed:
             raise RunError(failed, partial=trajectory)
         return trajectory
@@ -391,18 +395,6 @@ class Model:
             counts=vars(outcome.counts),
             reason=outcome.reason.name.lower().replace("_", " "),
         )
-
-
-def _undefined(model: Model, outcome: Outcome) -> str:
-    """Return what to say of the first output that is not finite in a record; empty if all are."""
-    finite = np.isfinite(outcome.outputs)
-    if finite.all():
-        return ""
-    row = int(np.argmin(finite.all(axis=1)))
-    column = int(np.argmin(finite[row]))
-    value = "infinite" if np.isinf(outcome.outputs[row, column]) else "undefined (NaN)"
-    name = model.composition.flat.outputs[column]
-    return f"{name} is {value} at day {outcome.times[row]:.6g}. {ADVICE[Reason.NOT_FINITE]}"
 
 
 def load_model(names: str | Path | Sequence[str | Path]) -> Model:

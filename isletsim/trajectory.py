@@ -13,12 +13,13 @@ from isletsim.arguments import optional_class, time_argument
 from isletsim.composition import Composition, Symbol
 from isletsim.composition.names import find_symbol
 from isletsim.errors import Fault, InputError
+from isletsim.solver import ADVICE, Outcome, Reason
 from isletsim.units import Quantity, convert
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Moment", "Trajectory"]
+__all__ = ["Moment", "Trajectory", "undefined_output"]
 
 
 @dataclass(frozen=True)
@@ -167,3 +168,15 @@ class _Row(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self.trajectory.composition.flat.states)
+
+
+def undefined_output(composition: Composition, outcome: Outcome) -> str:
+    """Return what to say of the first output that is not finite in a record; empty if all are."""
+    finite = np.isfinite(outcome.outputs)
+    if finite.all():
+        return ""
+    row = int(np.argmin(finite.all(axis=1)))
+    column = int(np.argmin(finite[row]))
+    value = "infinite" if np.isinf(outcome.outputs[row, column]) else "undefined (NaN)"
+    name = composition.flat.outputs[column]
+    return f"{name} is {value} at day {outcome.times[row]:.6g}. {ADVICE[Reason.NOT_FINITE]}"
