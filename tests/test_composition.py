@@ -188,7 +188,7 @@ def test_every_therapy_of_the_project_is_neutral_until_it_is_given(path):
 def test_every_name_of_every_file_is_defined_before_it_is_read(name, path):
     for files in alternatives([path]):
         composition = superpose(files)
-        assert name in composition.files
+        assert path.stem in composition.files
         assert not unresolved(composition.flat, open_names(composition))
         for part in (composition.clocks.day, composition.clocks.life) if composition.clocks else ():
             assert not unresolved(part)

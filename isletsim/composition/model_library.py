@@ -97,6 +97,7 @@ def _read(wanted: Iterable[str | Path], follow: bool) -> tuple[list[ModelFile], 
 
     for each in wanted:
         meet(each)
+    rooms = list(dict.fromkeys(path.parent for path in waiting))  # of what was asked for; they come first
     while waiting:
         path = waiting.pop(0)
         looked.append(path)
@@ -111,10 +112,11 @@ def _read(wanted: Iterable[str | Path], follow: bool) -> tuple[list[ModelFile], 
             faults.extend(reason.faults)
             continue
         for used in file.uses if follow else ():
-            beside = path.parent / f"{used}.toml"
-            looked.append(beside)
+            near = [*rooms, path.parent]
+            looked += [room / f"{used}.toml" for room in near]
             if used not in files:
-                meet(own_file(used, path.parent) or used, file.document.place(("uses", used)))
+                own = next(filter(None, (own_file(used, room) for room in near)), None)
+                meet(own or used, file.document.place(("uses", used)))
     if faults:
         raise InputError(dict.fromkeys(faults))
     return list(files.values()), list(dict.fromkeys(looked))
