@@ -56,8 +56,9 @@ def scenario_text(name):
     file, _, key = name.partition(".")
     port = key in read_model(dict(listing("model"))[file]).ports
     for number, amount in enumerate(row["amounts"]):
-        dose = [{"into": name, "amount": amount, "at": "14 day"}] if port else []
-        course = [] if port else [{"input": name, "level": amount}]
+        known_as = name.rpartition("/")[2]  # in its own room a name needs no room
+        dose = [{"into": known_as, "amount": amount, "at": "14 day"}] if port else []
+        course = [] if port else [{"input": known_as, "level": amount}]
         arms = {"doses": inline([*other, *dose]), "courses": inline([*others, *course])}
         text += ARM.format(number=number, layers=row["layers"], **arms)
     return text

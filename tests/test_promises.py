@@ -14,12 +14,15 @@ import pytest
 from isletsim.codegen import compile_model, reference
 from isletsim.codegen.evaluate_at import derivatives
 from isletsim.composition import superpose
-from isletsim.data_files import listing
+from isletsim.data_files import find, listing
 from isletsim.flat import TIME
 from isletsim.language import evaluate, names, read_model
 from isletsim.study.check import alternatives
 
-MODELS = dict(listing("model"))
+MODELS = dict(
+    listing("model")
+)  # two rooms may have files of one name: by "day/insulin" and "insulin" they are told apart
+KEYS = {path.resolve(): name for name, path in MODELS.items()}
 POINTS = 3  # random states at which right-hand sides are compared
 
 
@@ -31,7 +34,12 @@ def _file(name):
 @cache
 def stacks(name):
     """The stacks of files a file can stand in, by name."""
-    return [tuple(sorted(file.name for file in stack)) for stack in alternatives([name])]
+    return [tuple(sorted(KEYS[file.path.resolve()] for file in stack)) for stack in alternatives([name])]
+
+
+def stem(name):
+    """The name that other files of a stack know a file by."""
+    return name.rpartition("/")[2]
 
 
 @cache
@@ -45,7 +53,8 @@ def _tables(kind):
 
 def _core():
     """The files that some study or patient takes for its core; all other files that act on something are layers."""
-    return {name for kind in ("scenario", "patient") for table in _tables(kind) for name in table.get("core", ())}
+    cores = {name for kind in ("scenario", "patient") for table in _tables(kind) for name in table.get("core", ())}
+    return {KEYS[find("model", name).resolve()] for name in cores}
 
 
 def acting(name):
@@ -63,7 +72,7 @@ def bare(stack, layer):
         before = set(gone)
         for name in stack:
             targets = {target.partition(".")[0] for target, _ in (*_file(name).adds, *_file(name).scales)}
-            if gone & (set(_file(name).uses) | targets):
+            if {stem(each) for each in gone} & (set(_file(name).uses) | targets):
                 gone.add(name)
     return tuple(name for name in stack if name not in gone)
 
@@ -170,6 +179,7 @@ def together(name, other):
         for stack in stacks(name)
         for beside in stacks(other)
         if set(stack) & set(beside) & _core()
+        and len({stem(each) for each in {*stack, *beside}}) == len({*stack, *beside})
     ]
 
 
@@ -178,7 +188,7 @@ def without(stack, layer):
     gone, before = {layer}, set()
     while gone != before:
         before = set(gone)
-        gone |= {name for name in stack if gone & set(_file(name).uses)}
+        gone |= {name for name in stack if {stem(each) for each in gone} & set(_file(name).uses)}
     return tuple(name for name in stack if name not in gone)
 
 
@@ -196,10 +206,11 @@ def plain_machine(stack):
 def plain_rates(stack, still):
     """dy/dt by name at a point where everything is moved, doses given and courses open, except in one layer."""
     flat, plain, start = plain_machine(stack)
+    owners = {stem(each): each for each in stack}
     state = np.array(start)
     for index, (name, scale) in enumerate(zip(flat.states, flat.scale, strict=True)):
         drawn = random.Random(name)
-        if name.partition(".")[0] != still:
+        if name.partition(".")[0] != stem(still):
             state[index] = (
                 start[index] * drawn.lognormvariate(0.0, 0.3) if start[index] else 0.2 * scale * drawn.random()
             )
@@ -207,8 +218,9 @@ def plain_rates(stack, still):
     padded[: len(flat.values)] = flat.values
     for place, name in enumerate(flat.parameters):
         file, _, key = name.partition(".")
-        entry = _file(file).entries.get(key) if file in MODELS else None
-        if entry is not None and entry.kind == "input" and file in LAYERS and file != still:
+        owner = owners.get(file, "")
+        entry = _file(owner).entries.get(key) if owner else None
+        if entry is not None and entry.kind == "input" and owner in LAYERS and owner != still:
             padded[place] += 0.5
     plain.prepare(padded)
     found = np.empty(len(flat.states))
