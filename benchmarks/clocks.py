@@ -28,7 +28,7 @@ from isletsim.composition.model_library import compose_stack
 from isletsim.data_files import listing
 from isletsim.dosing import ScheduledEvents, at_instants
 from isletsim.ensemble import run_task
-from isletsim.multiscale.daily_stepper import Rules
+from isletsim.multiscale.daily_stepper import StepControl
 from isletsim.multiscale.simulator import MultiscaleSimulator, Segment, SimulationState
 from isletsim.patient import read_patient
 from isletsim.study import Scenario
@@ -147,7 +147,7 @@ def _tipping(years: float) -> Case:
     while more - less > 1.0:
         level = 0.5 * (less + more)
         case = Case("", "", _diet(level, YEARS))
-        course = _values(case, _lived(case, Rules())[0])["hba1c"]
+        course = _values(case, _lived(case, StepControl())[0])["hba1c"]
         less, more = (level, more) if course[-1] > course[0] else (less, level)
     about = f"new type 2 diabetes, {more:.0f} kcal a day less; with a little less diet it progresses"
     return Case("near the tipping point", about, _diet(round(more), years), hard=True)
@@ -177,10 +177,10 @@ def cases(years: float = YEARS) -> Iterator[Case]:
 
 
 def _lived(
-    case: Case, rules: Rules, began: tuple[SimulationState, ScheduledEvents] | None = None
+    case: Case, control: StepControl, began: tuple[SimulationState, ScheduledEvents] | None = None
 ) -> tuple[Segment, float]:
     """A life from the end of the history, and the seconds of this process that it took."""
-    context = study_context(case.scenario, rules)
+    context = study_context(case.scenario, control)
     current, stops = began or arm_start(context, case.arm)
     assert isinstance(context.simulator, MultiscaleSimulator)
     fresh = context.simulator.initial_state(current.parameters, {}, case.scenario.patient.day)
@@ -195,7 +195,7 @@ def _lived(
 
 
 def _values(case: Case, stretch: Segment) -> dict[str, NDArray[np.float64]]:
-    outputs = study_context(case.scenario, Rules()).simulator.outputs
+    outputs = study_context(case.scenario, StepControl()).simulator.outputs
     reports = case.scenario.composition.reports
     return {
         name: np.asarray(convert(stretch.rows[:, outputs.index(f"report.{name}")], reports[name].unit))
@@ -205,9 +205,9 @@ def _values(case: Case, stretch: Segment) -> dict[str, NDArray[np.float64]]:
 
 def compared(case: Case, rounds: int = 1) -> Finding:
     """A case lived in both ways; the time of the default scheme is the best of some rounds."""
-    began = arm_start(study_context(case.scenario, Rules()), case.arm)
-    runs = [_lived(case, Rules(), began) for _ in range(rounds + 1)]  # the first loads code
-    every, seconds = _lived(case, Rules(every_day=True), began)
+    began = arm_start(study_context(case.scenario, StepControl()), case.arm)
+    runs = [_lived(case, StepControl(), began) for _ in range(rounds + 1)]  # the first loads code
+    every, seconds = _lived(case, StepControl(every_day=True), began)
     stretch = runs[0][0]
     found, exact = _values(case, stretch), _values(case, every)
     errors, latest = {}, {}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from isletsim.multiscale import CompiledPair
-from isletsim.multiscale.surrogate import Base, curved, summaries_near
+from isletsim.multiscale.surrogate import DailySurrogate, curved, summaries_near
 
 FOLLOWED = 1.5
 
@@ -25,7 +25,7 @@ def matters(pair: CompiledPair, s: np.ndarray) -> np.ndarray:
     return np.where(smooth, np.where(pair.clocks.felt, pair.size, shown), np.inf)
 
 
-def surprise(pair: CompiledPair, base: Base, v: np.ndarray, s: np.ndarray) -> float:
+def surprise(pair: CompiledPair, base: DailySurrogate, v: np.ndarray, s: np.ndarray) -> float:
     """How far a day's summaries are from those expected, in tolerances."""
     return float((np.abs(s - summaries_near(base, v)) / pair.tolerances).max())
 
@@ -41,7 +41,7 @@ def owed(error: np.ndarray, slopes: np.ndarray, way: np.ndarray) -> np.ndarray:
 
 
 def followed(
-    pair: CompiledPair, base: Base, v: np.ndarray, s: np.ndarray, x: np.ndarray
+    pair: CompiledPair, base: DailySurrogate, v: np.ndarray, s: np.ndarray, x: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The slopes at a real day at v, which follow the bend seen on the way there."""
     curve = np.where(1.0 + base.curve * (s - base.s) > 1e-9, base.curve, 0.0)
@@ -54,7 +54,7 @@ def followed(
     return jacobian, base.orbit + owed(lacking, base.orbit * pair.width, way) / pair.width
 
 
-def stale(pair: CompiledPair, base: Base, factor: float) -> np.ndarray:
+def stale(pair: CompiledPair, base: DailySurrogate, factor: float) -> np.ndarray:
     """The directions worth another look."""
     effect = np.abs(base.jacobian * (base.v - base.seen)) / (factor * matters(pair, base.s))[:, None]
     effect = effect.max(axis=0)
@@ -62,8 +62,8 @@ def stale(pair: CompiledPair, base: Base, factor: float) -> np.ndarray:
 
 
 def moved(
-    pair: CompiledPair, base: Base, v: np.ndarray, s: np.ndarray, x: np.ndarray, dawn: np.ndarray, **more: Any
-) -> Base:
+    pair: CompiledPair, base: DailySurrogate, v: np.ndarray, s: np.ndarray, x: np.ndarray, dawn: np.ndarray, **more: Any
+) -> DailySurrogate:
     """The base at a real day that was no surprise."""
     jacobian, orbit = followed(pair, base, v, s, x)
     return replace(base, v=v, s=s, x=x, dawn=dawn, jacobian=jacobian, orbit=orbit, fresh=False, **more)

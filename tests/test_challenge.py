@@ -10,7 +10,7 @@ from isletsim.dosing import Dose
 from isletsim.ensemble import run_task
 from isletsim.errors import InputError
 from isletsim.multiscale.simulator import MultiscaleSimulator
-from isletsim.multiscale.step_control import Rules
+from isletsim.multiscale.step_control import StepControl
 
 # Water runs in through a tap and out through a drain; a float follows the water, and the person has a weight.
 TANK = """
@@ -92,7 +92,7 @@ def give(tmp_path, compose):
         file = read_challenge(path)
         composition = compose(tank=TANK, float=FLOAT, body=BODY)
         test = bind_challenge(file, composition)
-        simulator = MultiscaleSimulator(composition, 1e-6, Rules())
+        simulator = MultiscaleSimulator(composition, 1e-6, StepControl())
         current = simulator.initial_state(np.array(composition.flat.values), {}, usual)
         return run_task(challenge(test, simulator, current, composition))
 

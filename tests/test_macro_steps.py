@@ -15,7 +15,7 @@ from isletsim.dosing import Dose, scheduled_events
 from isletsim.ensemble import Task, run_task, run_tasks, solve_batch
 from isletsim.multiscale import BatchManager
 from isletsim.multiscale.simulator import MultiscaleSimulator, Segment
-from isletsim.multiscale.surrogate import Base, curves
+from isletsim.multiscale.surrogate import DailySurrogate, curves
 from isletsim.solver import Reason
 
 GRAFTS = (Dose("cells.graft", 0.3, 50.0), Dose("cells.graft", -0.4, 51.0), Dose("cells.graft", 0.2, 120.0))
@@ -31,7 +31,7 @@ def manager(simulator: MultiscaleSimulator) -> BatchManager:
     return simulator.manager
 
 
-def some_base(manager: BatchManager, seed: int) -> tuple[Base, np.random.Generator]:
+def some_base(manager: BatchManager, seed: int) -> tuple[DailySurrogate, np.random.Generator]:
     """A base that might be somebody's."""
     random = np.random.default_rng(seed)
     v, s = random.uniform(0.5, 1.5, manager.downs), random.uniform(0.2, 0.9, manager.ups)
@@ -41,12 +41,12 @@ def some_base(manager: BatchManager, seed: int) -> tuple[Base, np.random.Generat
         random.normal(size=(manager.pair.midnight, manager.downs)),
     )
     curve = curves(s, manager.pair.bounds, manager.pair.size)
-    return Base(v, s, x, x + 0.01, *slopes, curve, v + 0.002, 0.003, v), random
+    return DailySurrogate(v, s, x, x + 0.01, *slopes, curve, v + 0.002, 0.003, v), random
 
 
 def moved(
-    manager: BatchManager, simulator: MultiscaleSimulator, base: Base, day: tuple[np.ndarray, ...]
-) -> tuple[Base, int]:
+    manager: BatchManager, simulator: MultiscaleSimulator, base: DailySurrogate, day: tuple[np.ndarray, ...]
+) -> tuple[DailySurrogate, int]:
     """The base at a day, where all directions are known, and how many days that took."""
     life = born(simulator).slow
     assert life is not None
@@ -67,7 +67,7 @@ def test_slopes_follow_what_a_day_has_shown(manager: BatchManager, simulator: Mu
         manager.pair, base, v, s, x, dawn, curve=curves(s, manager.pair.bounds, manager.pair.size)
     )
     found, days = moved(manager, simulator, base, (v, s, x, dawn))
-    stale = surrogate_days.stale(manager.pair, expected, simulator.rules.stale)
+    stale = surrogate_days.stale(manager.pair, expected, simulator.control.jacobian_age)
     assert days == stale.sum()
     for name in ("v", "s", "x", "dawn", "curve"):
         assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-13, abs=1e-13), name
@@ -90,7 +90,7 @@ def test_slopes_are_measured_anew_where_a_day_is_a_surprise_or_far_from_the_last
     far = replace(strong, seen=base.v - np.arange(manager.downs))  # of the first direction nothing moved since
     s = surrogate_days.summaries_near(far, v)
     stale = surrogate_days.stale(
-        manager.pair, surrogate_days.moved(manager.pair, far, v, s, base.x, base.dawn), simulator.rules.stale
+        manager.pair, surrogate_days.moved(manager.pair, far, v, s, base.x, base.dawn), simulator.control.jacobian_age
     )
     assert stale.tolist() == [False] + [True] * (manager.downs - 1)
     assert moved(manager, simulator, far, (v, s, base.x, base.dawn))[1] == stale.sum()

@@ -14,7 +14,7 @@ from isletsim.challenges.morning import morning_of, run_challenge
 from isletsim.codegen.evaluate_at import observe
 from isletsim.dosing import Course, Dose, scheduled_events
 from isletsim.ensemble import Task, run_task
-from isletsim.multiscale.daily_stepper import Rules
+from isletsim.multiscale.daily_stepper import StepControl
 from isletsim.multiscale.day import schedule_of
 from isletsim.multiscale.simulator import MultiscaleSimulator, SimulationState
 from isletsim.multiscale.surrogate import curved, curves
@@ -25,7 +25,7 @@ from isletsim.solver import Reason, Watch
 def sugar(compose: Any) -> Any:
     """A function that gives a liver with some rules."""
     composition = compose(sugar=SUGAR, cells=CELLS)
-    return lambda **rules: simulator_of(composition, **rules)
+    return lambda **control: simulator_of(composition, **control)
 
 
 GRAFTS = (Dose("cells.graft", 0.3, 50.0), Dose("cells.graft", -0.4, 51.0), Dose("cells.graft", 0.2, 120.0))
@@ -176,7 +176,7 @@ def test_days_after_a_dose_are_lived_as_they_come(sugar: Any) -> None:
     action = simulator.composition.ports["cells.graft"].add
     entries = [(1, simulator.composition.clocks.life_actions[action], 0.4)]
     after = run_task(stepper.event(life, 30.0, schedule_of([(30.0, *each) for each in entries])))
-    assert after.base.today.left == Rules().settling
+    assert after.base.today.left == StepControl().settling_days
     following, _, _ = run_task(stepper.segment(after, 30.0, 40.0, np.empty(0)))
     assert following.base.today is None
     small = run_task(stepper.event(life, 30.0, schedule_of([(30.0, *entries[0][:2], 1e-4)])))
@@ -262,7 +262,7 @@ def test_days_are_lived_one_by_one_where_steps_would_be_short(sugar: Any) -> Non
     # off, to the day half a day later was a slope a fifth wrong.
     ends = []
     for spell in (8, 20):
-        life = born(sugar(tolerance=1e-3, spell=spell)).slow
+        life = born(sugar(tolerance=1e-3, daily_run=spell)).slow
         life = replace(run_task(life.stepper.opened(life, 0.0)), step=2.0)
         life, _, _ = run_task(life.stepper.segment(life, 0.0, 11.0, np.empty(0)))
         assert life.base.today.left == (5 if spell == 8 else 9)

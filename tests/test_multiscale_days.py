@@ -15,8 +15,8 @@ from isletsim.ensemble import solve_batch
 from isletsim.multiscale import BatchManager, CompiledPair
 from isletsim.multiscale.day import LONGEST_STEP, Day, DayFailed, limits_of, schedule_of
 from isletsim.multiscale.day_kernels import between
-from isletsim.multiscale.step_control import Rules
-from isletsim.multiscale.surrogate import Base
+from isletsim.multiscale.step_control import StepControl
+from isletsim.multiscale.surrogate import DailySurrogate
 from isletsim.solver import Reason
 
 # A store that empties itself and is filled at noon, x0 exp(-k t), and how much of a day it is between two levels.
@@ -74,12 +74,12 @@ def day_of(composition: Any, entries: Any = (), method: str = "explicit") -> tup
 def spent(day: Day, parameters: np.ndarray, midnight: np.ndarray, pace: float) -> tuple[np.ndarray, ...]:
     """A day: its summaries, the midnight at its end, and how far each summary's source is from closing."""
     life = compile_model(day.clocks.life)
-    manager = BatchManager(CompiledPair(day.clocks, Rules(), life, day.model, 1e-8))
+    manager = BatchManager(CompiledPair(day.clocks, StepControl(), life, day.model, 1e-8))
     whole, v = np.zeros(life.parameters), parameters[manager.pair.day_places]
     whole[: manager.pair.shared] = parameters[: manager.pair.shared]
     none = np.zeros(manager.ups)
     slopes = np.zeros((manager.ups, manager.downs)), np.zeros((len(midnight), manager.downs))
-    base = Base(v, none, midnight, midnight, *slopes, none, v, pace, v)
+    base = DailySurrogate(v, none, midnight, midnight, *slopes, none, v, pace, v)
     (job,) = solve_batch([manager.settle(day, whole, base, v, midnight, 1, 1)])
     if job.failed is not None:
         raise DayFailed(job.failed)

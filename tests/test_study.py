@@ -208,7 +208,7 @@ def test_two_patients_of_one_history_differ_by_what_is_drawn(study):
 
 
 def live_alone(scenario, subject):
-    from isletsim.multiscale.daily_stepper import Rules
+    from isletsim.multiscale.daily_stepper import StepControl
     from isletsim.multiscale.simulator import simulator_for
     from isletsim.study.subject import StudyContext
 
@@ -220,7 +220,7 @@ def live_alone(scenario, subject):
                 composition=scenario.composition,
                 patient=scenario.patient,
                 challenges=scenario.challenges,
-                simulator=simulator_for(scenario.composition, plan.tolerance, plan.method, Rules()),
+                simulator=simulator_for(scenario.composition, plan.tolerance, plan.method, StepControl()),
                 draws=collect(scenario.composition, scenario.patient),
                 save=np.array(plan.save),
             ),

@@ -9,7 +9,7 @@ import numpy as np
 from isletsim.composition import Composition
 from isletsim.dosing import Dose, scheduled_events
 from isletsim.ensemble import run_task
-from isletsim.multiscale.daily_stepper import Rules
+from isletsim.multiscale.daily_stepper import StepControl
 from isletsim.multiscale.simulator import MultiscaleSimulator, Segment, SimulationState
 
 # Sugar of the blood follows meals and what the cells make of it; some of it is hormone that lags behind.
@@ -88,8 +88,8 @@ MEALS = (Dose("sugar.meal", 30.0, 0.3), Dose("sugar.meal", 40.0, 0.5), Dose("sug
 REPORTS = ("mass", "memory", "given", "mean_day", "breakfast", "highest", "lowest", "in_range")
 
 
-def simulator_of(composition: Composition, **rules: Any) -> MultiscaleSimulator:
-    return MultiscaleSimulator(composition, 1e-6, Rules(**rules))
+def simulator_of(composition: Composition, **control: Any) -> MultiscaleSimulator:
+    return MultiscaleSimulator(composition, 1e-6, StepControl(**control))
 
 
 def born(simulator: MultiscaleSimulator, **changes: float) -> SimulationState:

@@ -18,13 +18,13 @@ from isletsim.language import TomlDocument, read_document
 from isletsim.scenario import scenario_of
 from isletsim.study import prepared_scenario
 
-__all__ = ["Base", "Bases"]
+__all__ = ["Bases", "PatientBase"]
 
 FEW = 8  # scenarios that are remembered
 _BARE = re.compile(r"[\w-]{1,100}")
 
 
-class Base:
+class PatientBase:
     """The data of a scenario and the folder that its own files are looked for in; no data for a patient."""
 
     def __init__(self, data: Mapping[str, Any] | None, folder: Path) -> None:
@@ -42,7 +42,7 @@ class Bases:
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self._given: dict[str, Path] = {}
         self._models: dict[str, Path] = {}
-        self._checked: dict[tuple[str, bytes], Base] = {}
+        self._checked: dict[tuple[str, bytes], PatientBase] = {}
 
     def admit(self, wanted: str | Path) -> str:
         """Make a scenario, or a model, known by name or path, and return the name that choices use.
@@ -63,7 +63,7 @@ class Bases:
         """Tell whether an admitted name is that of a model."""
         return name in self._models
 
-    def base(self, choices: Choices) -> Base:
+    def base(self, choices: Choices) -> PatientBase:
         """Return what the choices explore.
 
         Raises
@@ -71,12 +71,12 @@ class Bases:
         InputError : an unknown scenario, or what is wrong with an opened one.
         """
         if choices.text:
-            return self._once(("", choices.text.encode()), lambda: Base(self._opened(choices.text), self.folder))
+            return self._once(("", choices.text.encode()), lambda: PatientBase(self._opened(choices.text), self.folder))
         if not choices.scenario:
-            return Base(None, self.folder)
+            return PatientBase(None, self.folder)
         if choices.scenario in self._models:
             path = self._models[choices.scenario]
-            return Base(model_scenario(path), path.resolve().parent)
+            return PatientBase(model_scenario(path), path.resolve().parent)
         known = {**dict(listing("scenario")), **self._given}
         if choices.scenario not in known:
             cure = did_you_mean(choices.scenario[:100], known)
@@ -84,7 +84,7 @@ class Bases:
         path = known[choices.scenario]
         return self._once((str(path), path.read_bytes()), lambda: _of_file(path))
 
-    def _once(self, key: tuple[str, bytes], make: Callable[[], Base]) -> Base:
+    def _once(self, key: tuple[str, bytes], make: Callable[[], PatientBase]) -> PatientBase:
         if key not in self._checked:
             while len(self._checked) >= FEW:
                 self._checked.pop(next(iter(self._checked)))
@@ -107,10 +107,10 @@ class Bases:
         return document.data
 
 
-def _of_file(path: Path) -> Base:
+def _of_file(path: Path) -> PatientBase:
     document = read_document(path)
     _check(document)
-    return Base(document.data, path.resolve().parent)
+    return PatientBase(document.data, path.resolve().parent)
 
 
 def _check(document: TomlDocument) -> None:

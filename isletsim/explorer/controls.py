@@ -14,11 +14,11 @@ from typing import Any
 from isletsim.data_files import data_folder
 from isletsim.explorer.records import (
     Balance,
+    ControlGroup,
     Controls,
+    CurvePanel,
     DayTest,
-    Group,
     Knob,
-    Panel,
     PatientChoice,
     PlannedTest,
     Shown,
@@ -112,9 +112,9 @@ def _patients(path: Path) -> tuple[str, tuple[PatientChoice, ...]]:
     return first, tuple(found)
 
 
-def _groups(document: TomlDocument) -> tuple[Group, ...]:
+def _groups(document: TomlDocument) -> tuple[ControlGroup, ...]:
     return tuple(
-        Group(
+        ControlGroup(
             _required(document, entry, "name", ("groups", index)),
             _required(document, entry, "label", ("groups", index)),
         )
@@ -122,7 +122,7 @@ def _groups(document: TomlDocument) -> tuple[Group, ...]:
     )
 
 
-def _sliders(path: Path) -> tuple[tuple[Group, ...], tuple[Slider, ...]]:
+def _sliders(path: Path) -> tuple[tuple[ControlGroup, ...], tuple[Slider, ...]]:
     document = read_document(path)
     document.only(document.data, (*_HEAD, "groups", "sliders"), ())
     groups = _groups(document)
@@ -154,7 +154,7 @@ def _sliders(path: Path) -> tuple[tuple[Group, ...], tuple[Slider, ...]]:
     return groups, tuple(found)
 
 
-def _therapies(path: Path) -> tuple[tuple[Group, ...], tuple[Therapy, ...]]:
+def _therapies(path: Path) -> tuple[tuple[ControlGroup, ...], tuple[Therapy, ...]]:
     document = read_document(path)
     document.only(document.data, (*_HEAD, "groups", "therapies"), ())
     groups = _groups(document)
@@ -205,7 +205,7 @@ def _knob(document: TomlDocument, knob: Mapping[str, Any], therapy: Mapping[str,
     )
 
 
-def _panel(document: TomlDocument, entry: Mapping[str, Any], index: int) -> Panel:
+def _panel(document: TomlDocument, entry: Mapping[str, Any], index: int) -> CurvePanel:
     keys: KeyPath = ("panels", index)
     document.only(entry, ("name", "title", "shows", "kinds"), keys)
     shows = []
@@ -222,7 +222,9 @@ def _panel(document: TomlDocument, entry: Mapping[str, Any], index: int) -> Pane
             )
         )
     title = _required(document, entry, "title", keys)
-    return Panel(_required(document, entry, "name", keys), title, tuple(shows), document.names(entry, "kinds", keys))
+    return CurvePanel(
+        _required(document, entry, "name", keys), title, tuple(shows), document.names(entry, "kinds", keys)
+    )
 
 
 def _days(path: Path) -> tuple[Mapping[str, str], tuple[DayTest, ...]]:

@@ -11,7 +11,7 @@ from isletsim.errors import Fault, InputError
 from isletsim.explorer.choices import Choices
 from isletsim.explorer.records import Balance
 from isletsim.explorer.runs import Prepared, Simulations
-from isletsim.explorer.terms import Term, terms_of
+from isletsim.explorer.terms import ExplainedTerm, terms_of
 from isletsim.explorer.views import finding_view
 from isletsim.language import read_document
 
@@ -66,7 +66,7 @@ def _start(data: Mapping[str, Any]) -> str:
 
 def _test(
     simulations: Simulations, prepared: Prepared, test: str
-) -> tuple[list[str], dict[str, Any], list[tuple[Balance, tuple[Term, ...]]]]:
+) -> tuple[list[str], dict[str, Any], list[tuple[Balance, tuple[ExplainedTerm, ...]]]]:
     """Return the curves to show, the test as data with the terms of the day's balances, and those terms."""
     offered = next(each for each in simulations.controls.days if each.name == test)
     wanted = {each.of: each for each in simulations.controls.balances if each.per == "day"}

@@ -20,7 +20,17 @@ from isletsim.explorer.runs import Run, Simulations
 from isletsim.language import ExpressionError, KeyPath, TomlDocument, Tree, evaluate, parse, read_document
 from isletsim.units import days
 
-__all__ = ["Answer", "Lesson", "Question", "Step", "answer", "answers_view", "lessons_view", "measured", "read_lessons"]
+__all__ = [
+    "Answer",
+    "Lesson",
+    "LessonStep",
+    "Question",
+    "answer",
+    "answers_view",
+    "lessons_view",
+    "measured",
+    "read_lessons",
+]
 
 TABS = ("years", "day", "why")
 MEASURE = ("run", "of", "arm", "at", "time_of", "test", "minute", "highest_until", "years")
@@ -49,7 +59,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Step:
+class LessonStep:
     """A page of a lesson: a text, the run, tab and quantities that it shows, and its questions."""
 
     title: str
@@ -70,7 +80,7 @@ class Lesson:
     goal: str
     minutes: int
     runs: Mapping[str, Mapping[str, Any]]
-    steps: tuple[Step, ...]
+    steps: tuple[LessonStep, ...]
 
 
 @dataclass(frozen=True)
@@ -113,11 +123,11 @@ def _lesson(path: Path) -> Lesson:
     return lesson
 
 
-def _step(document: TomlDocument, entry: Mapping[str, Any], index: int, runs: Mapping[str, Any]) -> Step:
+def _step(document: TomlDocument, entry: Mapping[str, Any], index: int, runs: Mapping[str, Any]) -> LessonStep:
     keys: KeyPath = ("steps", index)
     document.only(entry, ("title", "text", "run", "tab", "day", "show", "questions"), keys)
     listed = document.listing(entry, "questions", keys)
-    return Step(
+    return LessonStep(
         title=document.word(entry, "title", keys),
         text=document.word(entry, "text", keys).strip(),
         run=document.one_of(entry, "run", keys, runs),

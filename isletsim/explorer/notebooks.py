@@ -15,7 +15,7 @@ from isletsim.errors import Fault, InputError, RunError, did_you_mean
 from isletsim.explorer.choices import read_choices
 from isletsim.explorer.controls import read_controls
 from isletsim.explorer.days import day_view
-from isletsim.explorer.lessons import Answer, Lesson, Step, answer, read_lessons
+from isletsim.explorer.lessons import Answer, Lesson, LessonStep, answer, read_lessons
 from isletsim.explorer.runs import Simulations
 from isletsim.figures import Curve, FigureSpec, Panel, draw, render
 from isletsim.results.record import NOTICE
@@ -93,13 +93,13 @@ class OpenLesson:
         said = options[found.option][0] if options else f"{found.value:.3g} {asked[question - 1].unit}".strip()
         return f"{said}. {found.because}"
 
-    def _step(self, number: int) -> Step:
+    def _step(self, number: int) -> LessonStep:
         if not 1 <= number <= len(self.lesson.steps):
             message = f"It has {len(self.lesson.steps)} steps; {number} is none of them."
             raise InputError(Fault(self.lesson.name, message))
         return self.lesson.steps[number - 1]
 
-    def _years(self, step: Step) -> matplotlib.figure.Figure:
+    def _years(self, step: LessonStep) -> matplotlib.figure.Figure:
         simulations = _simulations()
         run = simulations.run(read_choices(simulations.controls, self.lesson.runs[step.run]))
         shown = [(panel, each) for panel in simulations.controls.panels for each in panel.shows]
@@ -119,7 +119,7 @@ class OpenLesson:
         notes = (f"Lines: the reference patient. {NOTICE}",)
         return draw(FigureSpec(self.lesson.title, tuple(panels), (0.0, float(run.time[-1])), (), notes))
 
-    def _test(self, step: Step) -> matplotlib.figure.Figure:
+    def _test(self, step: LessonStep) -> matplotlib.figure.Figure:
         import numpy as np
 
         simulations = _simulations()

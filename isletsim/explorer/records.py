@@ -8,11 +8,11 @@ from typing import Any
 
 __all__ = [
     "Balance",
+    "ControlGroup",
     "Controls",
+    "CurvePanel",
     "DayTest",
-    "Group",
     "Knob",
-    "Panel",
     "PatientChoice",
     "PlannedTest",
     "Shown",
@@ -23,7 +23,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Group:
+class ControlGroup:
     """A heading under which sliders or therapies are listed."""
 
     name: str
@@ -105,7 +105,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Panel:
+class CurvePanel:
     """One plot over the years, with one or several quantities to switch between."""
 
     name: str
@@ -157,11 +157,11 @@ class Controls:
 
     first: str
     patients: tuple[PatientChoice, ...]
-    slider_groups: tuple[Group, ...]
+    slider_groups: tuple[ControlGroup, ...]
     sliders: tuple[Slider, ...]
-    therapy_groups: tuple[Group, ...]
+    therapy_groups: tuple[ControlGroup, ...]
     therapies: tuple[Therapy, ...]
-    panels: tuple[Panel, ...]
+    panels: tuple[CurvePanel, ...]
     test: PlannedTest
     days: tuple[DayTest, ...]
     units: Mapping[str, str]

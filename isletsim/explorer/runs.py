@@ -18,13 +18,13 @@ import numpy as np
 from isletsim.challenges import Finding
 from isletsim.data_files import find
 from isletsim.errors import InputError, RunError
-from isletsim.explorer.bases import Base, Bases
+from isletsim.explorer.bases import Bases, PatientBase
 from isletsim.explorer.choices import Choices
 from isletsim.explorer.records import Controls
-from isletsim.explorer.terms import Term, terms_of
+from isletsim.explorer.terms import ExplainedTerm, terms_of
 from isletsim.explorer.writing import scenario_data, toml_text
 from isletsim.language import TomlDocument, read_document
-from isletsim.multiscale.daily_stepper import Rules
+from isletsim.multiscale.daily_stepper import StepControl
 from isletsim.results import Result, Variable
 from isletsim.scenario import ArmPlan, Plan, plan_scenario, scenario_of
 from isletsim.study import Scenario, prepared_scenario
@@ -46,13 +46,13 @@ Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
-class Stack:
+class LayerStack:
     """A prepared scenario whose plan is replaced from run to run, with what depends on its files alone."""
 
     scenario: Scenario
     context: StudyContext
     columns: Columns
-    terms: Mapping[str, tuple[Term, ...]]
+    terms: Mapping[str, tuple[ExplainedTerm, ...]]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Prepared:
 
     scenario: Scenario
     data: Mapping[str, Any]
-    stack: Stack
+    stack: LayerStack
     key: str
 
     @property
@@ -136,7 +136,7 @@ class Simulations:
             base = self.bases.base(choices)
             return self._prepared(base, self._data(base, choices))
 
-    def _data(self, base: Base, choices: Choices) -> dict[str, Any]:
+    def _data(self, base: PatientBase, choices: Choices) -> dict[str, Any]:
         bare = scenario_data(self.controls, choices, base.data, lambda name: False, ())
         (names, terms), _ = self._outlines.get(
             self._key(base, {**bare, "record": []}), lambda: self._outline(base, bare)
@@ -144,7 +144,9 @@ class Simulations:
         flat = [term.name for balance in self.controls.balances if balance.per == "years" for term in terms[balance.of]]
         return scenario_data(self.controls, choices, base.data, lambda name: name in names, flat)
 
-    def _outline(self, base: Base, data: Mapping[str, Any]) -> tuple[set[str], Mapping[str, tuple[Term, ...]]]:
+    def _outline(
+        self, base: PatientBase, data: Mapping[str, Any]
+    ) -> tuple[set[str], Mapping[str, tuple[ExplainedTerm, ...]]]:
         """Return the names a stack knows, before anything is recorded, and the terms of the balances."""
         scenario = prepared_scenario(scenario_of(_page(base, {**data, "figures": {}})))
         composition = scenario.composition
@@ -155,14 +157,14 @@ class Simulations:
             names |= {f"test:{test}", *document.table(document.data, "reports", ())}
         return names, terms_of(scenario, [each.of for each in self.controls.balances])
 
-    def _key(self, base: Base, data: Mapping[str, Any]) -> str:
+    def _key(self, base: PatientBase, data: Mapping[str, Any]) -> str:
         """Return a text that is the same for scenarios that share stack, records and tests."""
         layers = [arm.get("layers", []) for arm in data["arms"].values()]
         shared = [str(base.folder), data.get("core"), data.get("patient"), layers, data.get("record")]
         inputs = [course.get("input") for arm in data["arms"].values() for course in arm.get("courses", [])]
         return json.dumps([*shared, sorted(data.get("challenges", {})), data.get("figures"), inputs], default=str)
 
-    def _prepared(self, base: Base, data: dict[str, Any]) -> Prepared:
+    def _prepared(self, base: PatientBase, data: dict[str, Any]) -> Prepared:
         key = self._key(base, data)
         stack, new = self._stacks.get(key, lambda: self._stack(base, data))
         if new:
@@ -178,11 +180,11 @@ class Simulations:
             raise InputError(dict.fromkeys([*noted, *reason.faults])) from None
         return Prepared(replace(stack.scenario, plan=plan), data, stack, key)
 
-    def _stack(self, base: Base, data: Mapping[str, Any]) -> Stack:
+    def _stack(self, base: PatientBase, data: Mapping[str, Any]) -> LayerStack:
         scenario = prepared_scenario(scenario_of(_page(base, data)))
-        context = study_context(scenario, Rules())
+        context = study_context(scenario, StepControl())
         terms = terms_of(scenario, [each.of for each in self.controls.balances])
-        return Stack(scenario, context, columns_of(scenario, context.simulator), terms)
+        return LayerStack(scenario, context, columns_of(scenario, context.simulator), terms)
 
     # --- curves ---
 
@@ -268,7 +270,7 @@ def _with_files(prepared: Prepared) -> Scenario:
     return replace(prepared.scenario, files=tuple(path for path in prepared.scenario.files if path.is_file()))
 
 
-def _page(base: Base, data: Mapping[str, Any]) -> TomlDocument:
+def _page(base: PatientBase, data: Mapping[str, Any]) -> TomlDocument:
     """Return a scenario's data as a page; a file of this name need not be there."""
     return TomlDocument(base.folder / f"{NAME}.toml", "these choices", dict(data), "", {})
 

@@ -10,11 +10,11 @@ from isletsim.composition.model_library import read_stack
 from isletsim.language import ModelFile, signed_terms
 from isletsim.study import Scenario
 
-__all__ = ["Term", "model_files", "terms_of"]
+__all__ = ["ExplainedTerm", "model_files", "terms_of"]
 
 
 @dataclass(frozen=True)
-class Term:
+class ExplainedTerm:
     """One signed rate of a balance, by its whole name, and what it is."""
 
     name: str
@@ -31,13 +31,13 @@ def model_files(scenario: Scenario) -> dict[str, ModelFile]:
     return {each.name: each for each in read_stack(wanted.values(), follow=False)}
 
 
-def terms_of(scenario: Scenario, wanted: Iterable[str]) -> Mapping[str, tuple[Term, ...]]:
+def terms_of(scenario: Scenario, wanted: Iterable[str]) -> Mapping[str, tuple[ExplainedTerm, ...]]:
     """Return the terms of each balance that the stack has, and none for the others."""
     files = model_files(scenario)
     return {each: tuple(_terms(files, each)) for each in wanted}
 
 
-def _terms(files: Mapping[str, ModelFile], whole: str) -> Iterable[Term]:
+def _terms(files: Mapping[str, ModelFile], whole: str) -> Iterable[ExplainedTerm]:
     owner, _, state = whole.partition(".")
     if owner not in files or state not in files[owner].balance:
         return
@@ -52,7 +52,7 @@ def _terms(files: Mapping[str, ModelFile], whole: str) -> Iterable[Term]:
         if source is None or name not in source.entries:
             continue
         about = source.entries[name].note.about or name.replace("_", " ")
-        yield Term(f"{source.name}.{name}", term.sign, about)
+        yield ExplainedTerm(f"{source.name}.{name}", term.sign, about)
 
 
 def own_path(name: str, scenario: Scenario) -> Path | None:

@@ -16,7 +16,7 @@ from isletsim.evidence import concerning, read_flags
 from isletsim.explorer.choices import Choices, number_and_unit
 from isletsim.explorer.records import Balance, Controls, Knob, Slider, Therapy, fits
 from isletsim.explorer.runs import Prepared, Run
-from isletsim.explorer.terms import Term
+from isletsim.explorer.terms import ExplainedTerm
 from isletsim.explorer.writing import kinds_of
 from isletsim.figures.layout import printed_unit
 from isletsim.language import ModelFile
@@ -271,7 +271,7 @@ def balances_view(run: Run, balances: Iterable[Balance]) -> list[dict[str, Any]]
     return found
 
 
-def _balance_view(balance: Balance, recorded: Sequence[tuple[Term, int]], run: Run) -> dict[str, Any]:
+def _balance_view(balance: Balance, recorded: Sequence[tuple[ExplainedTerm, int]], run: Run) -> dict[str, Any]:
     composition = run.prepared.scenario.composition
     factor = _factor(composition, recorded[0][0].name, balance.unit)
     values = {term: factor * run.values[:, :, column] for term, column in recorded}
@@ -282,7 +282,7 @@ def _balance_view(balance: Balance, recorded: Sequence[tuple[Term, int]], run: R
     }
 
 
-def _joined(balance: Balance, values: Mapping[Term, Any]) -> dict[str, Any]:
+def _joined(balance: Balance, values: Mapping[ExplainedTerm, Any]) -> dict[str, Any]:
     """Return signed values by label, with the rates of each net joined."""
     found: dict[str, Any] = {}
     for term, each in values.items():
@@ -321,7 +321,7 @@ def finding_view(
     finding: Finding,
     names: Iterable[str],
     units: Mapping[str, str],
-    balances: Iterable[tuple[Balance, tuple[Term, ...]]] = (),
+    balances: Iterable[tuple[Balance, tuple[ExplainedTerm, ...]]] = (),
 ) -> dict[str, Any]:
     """Return the curves and numbers of a virtual test, and the terms of the balances of the day.
 

@@ -16,8 +16,8 @@ from isletsim.ensemble import SolveRequest, run_task, solve_batch
 from isletsim.multiscale import state_layout as at
 from isletsim.multiscale.day import Day, DayFailed
 from isletsim.multiscale.state_layout import JobState
-from isletsim.multiscale.step_control import ClockCounts
-from isletsim.multiscale.surrogate import Base, curves
+from isletsim.multiscale.step_control import WorkCounts
+from isletsim.multiscale.surrogate import DailySurrogate, curves
 from isletsim.multiscale.workspace import CompiledPair, Workspace, describe_day, make_workspace
 from isletsim.solver import Outcome, Schedule
 from isletsim.solver.struct import Record, address_of, new_record
@@ -78,7 +78,7 @@ class BatchManager:
         day: Day,
         state: Numbers,
         parameters: Numbers,
-        base: Base,
+        base: DailySurrogate,
         known: Flags,
         step: float,
         span: tuple[float, float],
@@ -113,7 +113,9 @@ class BatchManager:
         )
         return job
 
-    def settle(self, day: Day, parameters: Numbers, base: Base, v: Numbers, x: Numbers, least: int, most: int) -> Job:
+    def settle(
+        self, day: Day, parameters: Numbers, base: DailySurrogate, v: Numbers, x: Numbers, least: int, most: int
+    ) -> Job:
         """Return the job of real days with inputs v until one closes, from a midnight x."""
         job = self._job(day, parameters, base)
         job.numbers[self.row.target], job.numbers[self.row.start_midnight] = v, x
@@ -121,7 +123,15 @@ class BatchManager:
         return job
 
     def move(
-        self, day: Day, parameters: Numbers, base: Base, known: Flags, v: Numbers, s: Numbers, x: Numbers, dawn: Numbers
+        self,
+        day: Day,
+        parameters: Numbers,
+        base: DailySurrogate,
+        known: Flags,
+        v: Numbers,
+        s: Numbers,
+        x: Numbers,
+        dawn: Numbers,
     ) -> Job:
         """Return the job that moves a surrogate to a day with inputs v and summaries s, from midnight `dawn` to x."""
         job = self._job(day, parameters, base)
@@ -132,7 +142,7 @@ class BatchManager:
         job.state.set(phase=at.MOVE, next=at.OVER)
         return job
 
-    def _job(self, day: Day, parameters: Numbers, base: Base, agenda: Schedule = _NOTHING) -> Job:
+    def _job(self, day: Day, parameters: Numbers, base: DailySurrogate, agenda: Schedule = _NOTHING) -> Job:
         numbers, row = np.zeros(self.pair.length), self.row
         numbers[row.parameters] = parameters
         numbers[row.day_inputs], numbers[row.summaries] = base.v, base.s
@@ -173,10 +183,10 @@ class BatchManager:
         """Return which directions have slopes."""
         return np.asarray(job.state.held["known"] != 0)
 
-    def base(self, job: Job) -> Base:
+    def base(self, job: Job) -> DailySurrogate:
         """Return the surrogate that a job came to."""
         numbers, row = job.numbers, self.row
-        return Base(
+        return DailySurrogate(
             numbers[row.day_inputs],
             numbers[row.summaries],
             numbers[row.midnight_state],
@@ -190,7 +200,7 @@ class BatchManager:
             bool(job.state.fresh),
         )
 
-    def count(self, counts: ClockCounts, job: Job) -> None:
+    def count(self, counts: WorkCounts, job: Job) -> None:
         """Add the work of a job."""
         state = job.state
         counts.days += state.days

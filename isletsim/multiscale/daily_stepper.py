@@ -21,8 +21,16 @@ from isletsim.composition.clocks import Clocks
 from isletsim.ensemble import SolveRequest, Task
 from isletsim.multiscale.batch import BatchManager, Job
 from isletsim.multiscale.day import Day, DayFailed
-from isletsim.multiscale.step_control import ClockCounts, Rules
-from isletsim.multiscale.surrogate import Base, Today, midnight_near, summaries_near, tell, tell_drift, within_bounds
+from isletsim.multiscale.step_control import StepControl, WorkCounts
+from isletsim.multiscale.surrogate import (
+    DailySurrogate,
+    LastDay,
+    midnight_near,
+    summaries_near,
+    tell,
+    tell_drift,
+    within_bounds,
+)
 from isletsim.multiscale.workspace import LOOK_AGAIN
 from isletsim.solver import Outcome, Reason, Schedule
 
@@ -31,7 +39,7 @@ if TYPE_CHECKING:
 
     from isletsim.codegen import CompiledModel
 
-__all__ = ["ClockCounts", "DailyStepper", "Rules", "SlowState"]
+__all__ = ["DailyStepper", "SlowState", "StepControl", "WorkCounts"]
 
 MOST_DAYS_ALONE = (
     2000  # without a macro step between them: then macro steps are of no use, and a run would not end soon
@@ -45,7 +53,7 @@ class SlowState:
 
     state: NDArray[np.float64]
     parameters: NDArray[np.float64]
-    base: Base | None = None
+    base: DailySurrogate | None = None
     step: float = 0.0
     known: NDArray[np.bool_] | None = None
     stepper: DailyStepper | None = None
@@ -76,10 +84,10 @@ class DailyStepper:
     model: CompiledModel
     clocks: Clocks
     day: Day
-    rules: Rules
+    control: StepControl
     midnight: NDArray[np.float64]
     manager: BatchManager
-    counts: ClockCounts = field(default_factory=ClockCounts)
+    counts: WorkCounts = field(default_factory=WorkCounts)
 
     def __post_init__(self) -> None:
         self.rtol, self.downs, self.ups = self.manager.pair.rtol, self.manager.downs, self.manager.ups
@@ -98,7 +106,7 @@ class DailyStepper:
         return self.manager.day_parameters(slow, v)
 
     def _real(
-        self, slow: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]
+        self, slow: NDArray[np.float64], base: DailySurrogate, v: NDArray[np.float64], x: NDArray[np.float64]
     ) -> Task[RealDay]:
         """One real day."""
         seen, _ = yield from self._settled(slow, base, v, x, 1, 1)
@@ -107,7 +115,7 @@ class DailyStepper:
     def _settled(
         self,
         slow: NDArray[np.float64],
-        base: Base,
+        base: DailySurrogate,
         v: NDArray[np.float64],
         x: NDArray[np.float64],
         least: int,
@@ -120,7 +128,9 @@ class DailyStepper:
         s, x, dawn, gap = self.manager.last_day(job)
         return RealDay(s, x, gap), dawn
 
-    def _paced(self, slow: NDArray[np.float64], base: Base, v: NDArray[np.float64], x: NDArray[np.float64]) -> Base:
+    def _paced(
+        self, slow: NDArray[np.float64], base: DailySurrogate, v: NDArray[np.float64], x: NDArray[np.float64]
+    ) -> DailySurrogate:
         """The base with a pace that suits days that read v; looked at again only where they have become others."""
         if _length((v - base.paced) / self.width) <= LOOK_AGAIN:
             return base
@@ -181,7 +191,7 @@ class DailyStepper:
 
     def again(self, midnight: NDArray[np.float64] | None = None) -> DailyStepper:
         """The same walk with its counts at zero, and perhaps another midnight to begin with."""
-        return replace(self, counts=ClockCounts(), midnight=self.midnight if midnight is None else midnight)
+        return replace(self, counts=WorkCounts(), midnight=self.midnight if midnight is None else midnight)
 
     def with_day(self, slow: SlowState, day: Day, time: float) -> Task[tuple[SlowState, DailyStepper]]:
         """The life and its stepper where every day is another from a midnight on.
@@ -193,7 +203,7 @@ class DailyStepper:
         assert base is not None
         midnight = base.x if base.today is None else base.today.x
         stepper = replace(self, day=day, midnight=midnight)
-        if base.today is not None and self.rules.every_day:
+        if base.today is not None and self.control.every_day:
             kept = replace(base, today=replace(base.today, drift=None))
             return replace(slow, base=kept, stepper=stepper), stepper
         slow = yield from stepper.opened(replace(slow, base=None, stepper=stepper), time)
@@ -205,12 +215,12 @@ class DailyStepper:
         pace = self.day.pace(self._reads(slow.parameters, v), self.midnight)
         nothing = np.zeros(self.ups)
         slopes = np.zeros((self.ups, self.downs)), np.zeros((len(self.midnight), self.downs))
-        base = Base(v, nothing, self.midnight, self.midnight, *slopes, nothing, v, pace, paced=v)
+        base = DailySurrogate(v, nothing, self.midnight, self.midnight, *slopes, nothing, v, pace, paced=v)
         seen, dawn = yield from self._settled(slow.parameters, base, v, self.midnight, 2, 8)
-        today = Today(seen.s, seen.x, dawn=seen.x) if self.rules.every_day else None
+        today = LastDay(seen.s, seen.x, dawn=seen.x) if self.control.every_day else None
         base = replace(base, s=seen.s, x=seen.x, dawn=dawn, curve=self.manager.curves(seen.s), today=today)
         known = np.zeros(self.downs, dtype=bool)
-        return self._present(replace(slow, base=base, step=self.rules.first, known=known, time=time))
+        return self._present(replace(slow, base=base, step=self.control.first, known=known, time=time))
 
     def event(self, slow: SlowState, time: float, agenda: Schedule) -> Task[SlowState]:
         """The life after what happens at one instant.
@@ -247,7 +257,7 @@ class DailyStepper:
             today = slow.base.today
             if time >= end - 1e-9:
                 return self._present(slow), rows, None
-            if today is None or not (today.left > 0 or self.rules.every_day):
+            if today is None or not (today.left > 0 or self.control.every_day):
                 slow, found, failed = yield from self._on_the_way(slow, time, end, save[done:], agenda, happened)
                 self.counts.alone = 0 if slow.time > time else self.counts.alone
                 rows[done : done + len(found)] = found
@@ -297,7 +307,7 @@ class DailyStepper:
         yesterday = base.today if reached == time else None
         base, known = self.manager.base(job), self.manager.known(job)
         if self.manager.needs_daily_run(job):
-            step, spell = 2.0 * self.rules.worthwhile, self.rules.spell
+            step, spell = 2.0 * self.control.min_macro_days, self.control.daily_run
             if yesterday is None or yesterday.drift is None:
                 yesterday = self._as_foreseen(base, self._read(state, parameters, reached), np.zeros(self.ups))
             base = replace(base, today=replace(yesterday, left=spell))
@@ -309,21 +319,23 @@ class DailyStepper:
         return slow, self.manager.records(job), job.failed
 
     def _after(
-        self, base: Base, today: Today | None, before: NDArray[np.float64] | None, *, unforeseen: bool
-    ) -> Today | None:
+        self, base: DailySurrogate, today: LastDay | None, before: NDArray[np.float64] | None, *, unforeseen: bool
+    ) -> LastDay | None:
         """The latest day where something has just happened; `before` is what it read until then, if that was moved."""
         if before is not None:
             today = today or self._as_foreseen(base, before)
-            return replace(today, drift=None, left=self.rules.settling if unforeseen else today.left)
+            return replace(today, drift=None, left=self.control.settling_days if unforeseen else today.left)
         if today is None or today.drift is None:
             return today
         # The days are what they were, but may drift otherwise from now on.
         return replace(today, s=today.now, ago=0.0, drift=np.zeros(self.ups))
 
-    def _as_foreseen(self, base: Base, v: NDArray[np.float64], drift: NDArray[np.float64] | None = None) -> Today:
+    def _as_foreseen(
+        self, base: DailySurrogate, v: NDArray[np.float64], drift: NDArray[np.float64] | None = None
+    ) -> LastDay:
         """The day that reads v, as the base foresees it."""
         x = midnight_near(base, v)
-        return Today(summaries_near(base, v), x, dawn=x, ago=0.5 if drift is None else 0.0, drift=drift)
+        return LastDay(summaries_near(base, v), x, dawn=x, ago=0.5 if drift is None else 0.0, drift=drift)
 
     # --- day by day ---
 
@@ -356,9 +368,9 @@ class DailyStepper:
         tell_drift(self.places, slow.parameters, middle, s, drift)
         outcome = yield from self._recorded(slow, time, after, save)
         self.counts.steps += 1
-        today = Today(s, x, dawn, after - middle, drift, max(0, yesterday.left - 1))
+        today = LastDay(s, x, dawn, after - middle, drift, max(0, yesterday.left - 1))
         slow = replace(slow, state=outcome.state, base=replace(base, today=today))
-        if not self.rules.every_day and (seen.gap < self.rules.gap or today.left == 0):  # else no slopes are wanted
+        if not self.control.every_day and (seen.gap < self.control.gap or today.left == 0):  # else no slopes are wanted
             slow = yield from self._moved(slow, v, seen, dawn)
             assert slow.base is not None
             slow = replace(slow, base=replace(slow.base, today=replace(today, left=0)))  # if days go on one by one

@@ -22,7 +22,7 @@ from isletsim.ensemble import SolveRequest, Task
 from isletsim.errors import Fault, InputError
 from isletsim.model import breakpoints, constant_values
 from isletsim.multiscale.batch import BatchManager
-from isletsim.multiscale.daily_stepper import ClockCounts, DailyStepper, Rules, SlowState
+from isletsim.multiscale.daily_stepper import DailyStepper, SlowState, StepControl, WorkCounts
 from isletsim.multiscale.day import Day, DayFailed, limits_of, schedule_of
 from isletsim.multiscale.workspace import CompiledPair
 from isletsim.solver import Outcome, Reason, Schedule, Watch
@@ -112,11 +112,11 @@ class Simulator(Protocol):
         ...
 
 
-def simulator_for(composition: Composition, tolerance: float, method: str, rules: Rules) -> Simulator:
+def simulator_for(composition: Composition, tolerance: float, method: str, control: StepControl) -> Simulator:
     """The way to live a composition."""
     if composition.clocks is None:
         return SingleScaleSimulator(composition, tolerance, method)
-    return MultiscaleSimulator(composition, tolerance, rules)
+    return MultiscaleSimulator(composition, tolerance, control)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class MultiscaleSimulator:
 
     composition: Composition
     tolerance: float
-    rules: Rules
+    control: StepControl
     protocols: dict[tuple[object, ...], Day] = field(default_factory=dict)
     plans: dict[int, tuple[ScheduledEvents, Schedule]] = field(default_factory=dict)
     parts: dict[tuple[object, ...], tuple[CompiledModel, list[str]]] = field(default_factory=dict)
@@ -251,14 +251,14 @@ class MultiscaleSimulator:
         morning = self.manager.day_parameters(whole, down)
         midnight = _start(self.day_model, morning, starts)[: self.manager.pair.midnight]
         protocol = self._day_of(tuple(day), limits_of(clocks, self._levels(parameters)))
-        stepper = DailyStepper(self.life_model, clocks, protocol, self.rules, midnight, self.manager)
+        stepper = DailyStepper(self.life_model, clocks, protocol, self.control, midnight, self.manager)
         return SimulationState(state, parameters, SlowState(state, whole, stepper=stepper))
 
     @cached_property
     def manager(self) -> BatchManager:
         """Where its lives are sent on their way."""
         return BatchManager(
-            CompiledPair(self._clocks, self.rules, self.life_model, self.day_model, LOOSER * self.tolerance)
+            CompiledPair(self._clocks, self.control, self.life_model, self.day_model, LOOSER * self.tolerance)
         )
 
     @cached_property
@@ -402,7 +402,7 @@ class MultiscaleSimulator:
         time: float,
         rows: NDArray[np.float64],
         reason: Reason,
-        counts: ClockCounts,
+        counts: WorkCounts,
         failed: Outcome | None,
         day: bool = False,
     ) -> Segment:

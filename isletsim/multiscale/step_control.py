@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ClockCounts", "Rules"]
+__all__ = ["StepControl", "WorkCounts"]
 
 
 @dataclass(frozen=True)
-class Rules:
-    """How the macro steps are controlled; lengths in days, the rest in tolerances of the summaries or sizes.
+class StepControl:
+    """Settings of the macro steps; lengths in days, the rest in tolerances of the summaries or in sizes of quantities.
 
     Attributes
     ----------
     tolerance : factor of all tolerances.
+    shortest, longest, first : lengths of macro steps.
     gap : a day that closes to this share of the tolerance counts as periodic.
-    strange : a day at the end of a step that ends so far from the midnight expected there, in sizes of its states times
-        `tolerance`, is looked at once more, from the morning that this asks for.
-    doubt : where the day at the end of a step missed by more, slopes that were not measured at the base are renewed
-        before it is judged.
-    bend, trust : how far the path may curve within a step, in sizes, and the summaries may move, in tolerances.
-    jump, lived, settling : after an event that moves what the day reads so far, in tenths of sizes, where no slope is
-        known, or the summaries so far, so many days are simulated one by one, or fewer where they are alike sooner.
-    shown : a summary that only reports read may be missed by so many times what matters there, which is a hundredth of
-        itself, down to a tenth of its size; those with kinks by as much as they like.
-    worthwhile, spell : in place of steps that would be shorter, so many days are simulated one by one.
-    looked : after an event that moves the summaries so far, one day is simulated before the next macro step.
-    stale : slopes are measured anew where what moved since they were has moved the summaries so far.
+    periodicity_tol : how far a day at the end of a step may end from the expected midnight, in sizes of its states
+        times `tolerance`, before a second day is simulated.
+    refresh_error : error of the day at the end of a step from which on an older Jacobian is measured again.
+    max_curvature : how far the path of the day's inputs may curve within a step, in sizes.
+    max_summary_change : how far the summaries may move within a step, in tolerances.
+    unforeseen_input, unforeseen_summary : a jump of the inputs along unmeasured directions (in tenths of sizes), or of
+        the summaries, after which `settling_days` are simulated one by one, or fewer if they are alike sooner.
+    report_tol : allowed error of a summary that only reports read, in hundredths of itself, down to a tenth of its
+        size; summaries with kinks are not limited.
+    min_macro_days, daily_run : in place of macro steps shorter than the first, so many days are simulated one by one.
+    probe_change : a jump of the summaries after which one day is simulated before the next macro step.
+    jacobian_age : movement of the summaries after which slopes are measured again.
     every_day : simulate every day, each from the midnight of the day before.
     """
 
@@ -35,23 +36,23 @@ class Rules:
     longest: float = 100.0
     first: float = 10.0
     gap: float = 0.1
-    strange: float = 0.02
-    doubt: float = 0.3
-    bend: float = 0.15
-    trust: float = 40.0
-    jump: float = 0.05
-    lived: float = 5.0
-    settling: int = 4
-    shown: float = 3.0
-    worthwhile: float = 5.0
-    spell: int = 8
-    looked: float = 0.5
-    stale: float = 8.0
+    periodicity_tol: float = 0.02
+    refresh_error: float = 0.3
+    max_curvature: float = 0.15
+    max_summary_change: float = 40.0
+    unforeseen_input: float = 0.05
+    unforeseen_summary: float = 5.0
+    settling_days: int = 4
+    report_tol: float = 3.0
+    min_macro_days: float = 5.0
+    daily_run: int = 8
+    probe_change: float = 0.5
+    jacobian_age: float = 8.0
     every_day: bool = False
 
 
 @dataclass
-class ClockCounts:
+class WorkCounts:
     """The work of a walk.
 
     Attributes

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
 
 __all__ = [
-    "Base",
+    "DailySurrogate",
+    "LastDay",
     "Places",
-    "Today",
     "curves",
     "midnight_near",
     "places_of",
@@ -33,7 +33,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Today:
+class LastDay:
     """Where days are simulated one after the other: the latest of them.
 
     Attributes
@@ -59,7 +59,7 @@ class Today:
 
 
 @dataclass(frozen=True)
-class Base:
+class DailySurrogate:
     """A real day and its neighbourhood: what it read, its summaries, its midnight, and their slopes.
 
     Attributes
@@ -82,7 +82,7 @@ class Base:
     pace: float
     paced: Vector
     fresh: bool = False
-    today: Today | None = None
+    today: LastDay | None = None
 
 
 def _along(slopes: Vector, way: Vector) -> Vector:
@@ -120,12 +120,12 @@ def curved(change: Vector, curve: Vector) -> Vector:
     return move
 
 
-def summaries_near(base: Base, v: Vector) -> Vector:
+def summaries_near(base: DailySurrogate, v: Vector) -> Vector:
     """The summaries of a day that reads v."""
     return base.s + curved(_along(base.jacobian, v - base.v), base.curve)
 
 
-def midnight_near(base: Base, v: Vector) -> Vector:
+def midnight_near(base: DailySurrogate, v: Vector) -> Vector:
     """The midnight of a day that reads v."""
     return shifted(base.x, _along(base.orbit, v - base.v))
 
@@ -171,7 +171,7 @@ def places_of(clocks: Clocks) -> Places:
     )
 
 
-def tell(places: Places, parameters: Vector, base: Base) -> None:
+def tell(places: Places, parameters: Vector, base: DailySurrogate) -> None:
     """Write into a life's parameters: the days are those near the base."""
     parameters[places.v0] = base.v
     parameters[places.s0] = base.s

@@ -15,7 +15,7 @@ from isletsim.ensemble import MAXIMUM_STEPS, tolerances_of
 from isletsim.multiscale import state_layout as at
 from isletsim.multiscale.day import Day
 from isletsim.multiscale.state_layout import BatchFrame, DayDescriptor
-from isletsim.multiscale.step_control import Rules
+from isletsim.multiscale.step_control import StepControl
 from isletsim.multiscale.surrogate import places_of
 from isletsim.solver import Schedule
 from isletsim.solver.frame import FIXED, LANES, STIFF
@@ -50,8 +50,10 @@ class CompiledPair:
     row, length : where in the array of a job its vectors are, by the names of `JobState`; and the length of that array.
     """
 
-    def __init__(self, clocks: Clocks, rules: Rules, life: CompiledModel, day: CompiledModel, rtol: float) -> None:
-        self.clocks, self.rules, self.life, self.day, self.rtol = clocks, rules, life, day, rtol
+    def __init__(
+        self, clocks: Clocks, control: StepControl, life: CompiledModel, day: CompiledModel, rtol: float
+    ) -> None:
+        self.clocks, self.control, self.life, self.day, self.rtol = clocks, control, life, day, rtol
         self.downs, self.ups = len(clocks.down), len(clocks.up)
         self.shared = len(clocks.life.parameters) - (1 + 2 * self.downs + 4 * self.ups + self.ups * self.downs)
         means = {summary.of for summary in clocks.summaries if summary.kind == "mean"}
@@ -59,7 +61,7 @@ class CompiledPair:
         self.places = places_of(clocks)
         self.width = 0.1 * np.array(clocks.sizes)
         self.size = np.array(clocks.tolerances)
-        self.tolerances = np.where(clocks.felt, rules.tolerance * self.size, np.inf)
+        self.tolerances = np.where(clocks.felt, control.tolerance * self.size, np.inf)
         high = [1.0 if summary.kind == "fraction" else np.inf for summary in clocks.summaries]
         self.bounds = np.zeros(self.ups), np.array(high)
         place = {name: index for index, name in enumerate(clocks.day.parameters)}
@@ -135,7 +137,7 @@ def describe_day(day: Day) -> Record:
 
 def make_workspace(pair: CompiledPair, records: int, day_records: int) -> Workspace:
     """Return a workspace with room for so many records of slow models, and of days."""
-    clocks, rules, life, day, room = pair.clocks, pair.rules, pair.life, pair.day, pair.room
+    clocks, control, life, day, room = pair.clocks, pair.control, pair.life, pair.day, pair.room
     records = max(RECORDS, records)
     places = pair.places
     save = np.empty(records + room)
@@ -174,20 +176,20 @@ def make_workspace(pair: CompiledPair, records: int, day_records: int) -> Worksp
         prepared=np.zeros(max(1, life.width)),
         observed=np.zeros(max(1, life.outputs)),
         instant=np.zeros(2),
-        tolerance=rules.tolerance,
-        shortest=rules.shortest,
-        longest=rules.longest,
-        gap=rules.gap,
-        periodicity_tol=rules.strange,
-        refresh_error=rules.doubt,
-        max_curvature=rules.bend,
-        max_summary_change=rules.trust,
-        min_macro_days=rules.worthwhile,
-        report_tol=rules.shown,
-        probe_change=rules.looked,
-        jacobian_age=rules.stale,
-        unforeseen_input=rules.jump,
-        unforeseen_summary=rules.lived,
+        tolerance=control.tolerance,
+        shortest=control.shortest,
+        longest=control.longest,
+        gap=control.gap,
+        periodicity_tol=control.periodicity_tol,
+        refresh_error=control.refresh_error,
+        max_curvature=control.max_curvature,
+        max_summary_change=control.max_summary_change,
+        min_macro_days=control.min_macro_days,
+        report_tol=control.report_tol,
+        probe_change=control.probe_change,
+        jacobian_age=control.jacobian_age,
+        unforeseen_input=control.unforeseen_input,
+        unforeseen_summary=control.unforeseen_summary,
         recheck_change=LOOK_AGAIN,
         room=room,
         record_room=records,

@@ -16,7 +16,7 @@ from isletsim.composition.model_library import compose_stack
 from isletsim.dosing import Dose, ScheduledEvents
 from isletsim.ensemble import Task, run_task
 from isletsim.errors import Fault, InputError, RunError, did_you_mean
-from isletsim.multiscale.daily_stepper import Rules
+from isletsim.multiscale.daily_stepper import StepControl
 from isletsim.multiscale.simulator import MultiscaleSimulator, SimulationState, SingleScaleSimulator
 from isletsim.sbml.differentiate import without_algebra
 from isletsim.sbml.exchange import Exchange
@@ -56,7 +56,7 @@ def export_model(names: str | Path | Sequence[str | Path], algebraic: bool = Tru
     titles = [file.title for file in composition.files.values()]
     title = titles[0] if len(titles) == 1 else composition.flat.name
     if composition.clocks is not None:
-        simulator = MultiscaleSimulator(composition, 1e-6, Rules())
+        simulator = MultiscaleSimulator(composition, 1e-6, StepControl())
         current = simulator.initial_state(np.array(composition.flat.values), {}, ())
         slow = _Lives(composition, simulator, current, ScheduledEvents(()), ())
         return Exported(_two_clocks(slow, composition.flat.name, f"{title}, fasting", MODEL_DAYS), MODEL_DAYS, 1000)
@@ -100,7 +100,7 @@ def export_arm(scenario: Scenario, arm: str = "", algebraic: bool = True) -> Exp
     if plan.arms[number].days:
         message = "days of an arm's own ([[arms.NAME.day]]) are not exported."
         raise InputError(Fault(f"{scenario.name} {names[number]}", message, "Export an arm without them."))
-    context = study_context(scenario, Rules())
+    context = study_context(scenario, StepControl())
     current, stops = arm_start(context, number)
     label = f"{scenario.name} {names[number]}"
     title = f"{plan.title}: {names[number]}"

@@ -12,7 +12,7 @@ from isletsim.dosing import read_time
 from isletsim.ensemble import run_task
 from isletsim.errors import Fault, InputError, RunError
 from isletsim.language import TomlDocument, read_document
-from isletsim.multiscale.daily_stepper import Rules
+from isletsim.multiscale.daily_stepper import StepControl
 from isletsim.scenario import scenario_of
 from isletsim.study.load import prepared_scenario
 from isletsim.study.run import study_context
@@ -75,7 +75,7 @@ def examine(wanted: str, test: str, at: str = "0 day") -> list[Examination]:
         units = {symbol.name: unit_label(unit.text) for symbol, unit in finding.challenge.shown}
         seen.append(Examination(path.stem, scenario.plan.arms[arm].name, day, finding, units))
 
-    subject_result = run_task(simulate_subject(study_context(scenario, Rules(), note), 0))
+    subject_result = run_task(simulate_subject(study_context(scenario, StepControl(), note), 0))
     if subject_result.failures:
         raise RunError("\n".join(dict.fromkeys(failure.message for failure in subject_result.failures)))
     arms = [arm.name for arm in scenario.plan.arms]

@@ -16,7 +16,7 @@ from isletsim.composition.model_library import compose_stack
 from isletsim.data_files import find, in_room_of, own_file
 from isletsim.errors import Fault, InputError
 from isletsim.language import read_document
-from isletsim.multiscale.daily_stepper import Rules
+from isletsim.multiscale.daily_stepper import StepControl
 from isletsim.patient import NO_PATIENT, BoundPatient, PatientFile, bind_patient, read_patient
 from isletsim.results import Result
 from isletsim.scenario import Plan, ScenarioFile, plan_scenario, printed, scenario_of
@@ -66,7 +66,7 @@ class Scenario(PreparedStudy):
         """
         plan = self.plan if seed is None else replace(self.plan, seed=whole_argument(seed, "seed"))
         jobs = None if jobs is None else whole_argument(jobs, "jobs", 1)
-        return run_study(replace(self, plan=plan), jobs, progress, Rules(every_day=every_day), explain=explain)
+        return run_study(replace(self, plan=plan), jobs, progress, StepControl(every_day=every_day), explain=explain)
 
 
 def load_scenario(

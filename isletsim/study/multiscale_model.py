@@ -17,7 +17,7 @@ from isletsim.ensemble import Task, run_task
 from isletsim.errors import Fault, InputError, RunError
 from isletsim.language import TomlDocument
 from isletsim.model import failure_message
-from isletsim.multiscale.daily_stepper import Rules
+from isletsim.multiscale.daily_stepper import StepControl
 from isletsim.multiscale.simulator import MultiscaleSimulator, SimulationState
 from isletsim.results import Result
 from isletsim.scenario import scenario_of
@@ -133,7 +133,7 @@ class Years:
         if not 0.0 <= moment <= self.scenario.plan.until:
             message = f"{at!r} is not within the {self.scenario.plan.until:g} days that were simulated."
             raise InputError(Fault("at", message, 'Write at="6 month".'))
-        context = study_context(self.scenario, Rules(every_day=self.every_day))
+        context = study_context(self.scenario, StepControl(every_day=self.every_day))
         simulator = context.simulator
         assert isinstance(simulator, MultiscaleSimulator)
         begun, events = arm_start(context, 0)

@@ -20,7 +20,7 @@ from isletsim.ensemble import WIDTH, Task, run_task, run_tasks
 from isletsim.errors import RunError
 from isletsim.machine import cores
 from isletsim.multiscale import DRIVER
-from isletsim.multiscale.daily_stepper import Rules
+from isletsim.multiscale.daily_stepper import StepControl
 from isletsim.multiscale.simulator import simulator_for
 from isletsim.results import Covariate, EffectDriver, Failure, Result
 from isletsim.solver import RUN, make_ahead
@@ -66,13 +66,13 @@ class _Gathered:
 
 
 def run_study(
-    scenario: PreparedStudy, jobs: int | None, progress: Progress | None, rules: Rules, *, explain: bool = True
+    scenario: PreparedStudy, jobs: int | None, progress: Progress | None, control: StepControl, *, explain: bool = True
 ) -> Result:
     """Every arm of a scenario for the reference patient and the cohort; see `Scenario.run`."""
     began = clock.perf_counter()
     macro = [(*DRIVER, 1)] if scenario.composition.clocks is not None else []
     make_ahead((*RUN, 1), *macro, (*RUN, LANES))  # the reference patient alone, the cohort
-    plan, context = scenario.plan, study_context(scenario, rules)
+    plan, context = scenario.plan, study_context(scenario, control)
     shape = (len(plan.arms), plan.cohort + 1, len(plan.save))
     columns = columns_of(scenario, context.simulator)
     covariates = covariates_of(scenario.patient, context.draws)
@@ -115,7 +115,7 @@ def run_study(
 
 
 def study_context(
-    scenario: PreparedStudy, rules: Rules, seen: Callable[[int, float, Finding], None] | None = None
+    scenario: PreparedStudy, control: StepControl, seen: Callable[[int, float, Finding], None] | None = None
 ) -> StudyContext:
     """What all subjects of a scenario share; `seen` is told of every virtual test."""
     plan = scenario.plan
@@ -124,7 +124,7 @@ def study_context(
         composition=scenario.composition,
         patient=scenario.patient,
         challenges=scenario.challenges,
-        simulator=simulator_for(scenario.composition, plan.tolerance, plan.method, rules),
+        simulator=simulator_for(scenario.composition, plan.tolerance, plan.method, control),
         draws=collect(scenario.composition, scenario.patient),
         save=np.array(plan.save),
         seen=seen,

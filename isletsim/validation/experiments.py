@@ -22,7 +22,7 @@ from isletsim.errors import Fault, InputError, RunError, did_you_mean
 from isletsim.evidence.experiments import Experiment, Experiments, ExperimentValue, Trial, read_experiments
 from isletsim.language import ANY, Mismatch, TomlDocument, Tree, dimension_of, evaluate
 from isletsim.multiscale.simulator import MultiscaleSimulator, SimulationState
-from isletsim.multiscale.step_control import Rules
+from isletsim.multiscale.step_control import StepControl
 from isletsim.patient import PatientFile, bind_patient, read_patient
 from isletsim.scenario import scenario_of
 from isletsim.study.load import Scenario, prepared_scenario
@@ -339,7 +339,7 @@ class _SharedModel:
             self.scenario = prepared_scenario(scenario_of(document))
         bound = bind_patient(self.patients[name], self.scenario.composition)
         scenario = replace(self.scenario, patient=bound)
-        context = study_context(scenario, Rules(every_day=every_day))
+        context = study_context(scenario, StepControl(every_day=every_day))
         simulator = self.simulators.setdefault(every_day, context.simulator)  # type: ignore[arg-type]
         context = replace(context, simulator=simulator)
         self.contexts[name, every_day] = context
