@@ -44,19 +44,19 @@ def followed(
     pair: CompiledPair, base: DailySurrogate, v: np.ndarray, s: np.ndarray, x: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The slopes at a real day at v, which follow the bend seen on the way there."""
-    curve = np.where(1.0 + base.curve * (s - base.s) > 1e-9, base.curve, 0.0)
-    error = straightened(s - base.s, curve) - base.jacobian @ (v - base.v)
-    way = (v - base.v) / pair.width
-    share = 1.0 + curve * (s - base.s)
+    curve = np.where(1.0 + base.curve * (s - base.summaries) > 1e-9, base.curve, 0.0)
+    error = straightened(s - base.summaries, curve) - base.jacobian @ (v - base.day_inputs)
+    way = (v - base.day_inputs) / pair.width
+    share = 1.0 + curve * (s - base.summaries)
     slope = 2.0 * share**2 / (1.0 + share**2)
     jacobian = (base.jacobian + owed(error, base.jacobian * pair.width, way) / pair.width) * slope[:, None]
-    lacking = x - base.x - base.orbit @ (v - base.v)
-    return jacobian, base.orbit + owed(lacking, base.orbit * pair.width, way) / pair.width
+    lacking = x - base.midnight_state - base.midnight_jacobian @ (v - base.day_inputs)
+    return jacobian, base.midnight_jacobian + owed(lacking, base.midnight_jacobian * pair.width, way) / pair.width
 
 
 def stale(pair: CompiledPair, base: DailySurrogate, factor: float) -> np.ndarray:
     """The directions worth another look."""
-    effect = np.abs(base.jacobian * (base.v - base.seen)) / (factor * matters(pair, base.s))[:, None]
+    effect = np.abs(base.jacobian * (base.day_inputs - base.seen)) / (factor * matters(pair, base.summaries))[:, None]
     effect = effect.max(axis=0)
     return (effect > 0.1) & bool((effect > 1.0).any())
 
@@ -66,7 +66,17 @@ def moved(
 ) -> DailySurrogate:
     """The base at a real day that was no surprise."""
     jacobian, orbit = followed(pair, base, v, s, x)
-    return replace(base, v=v, s=s, x=x, dawn=dawn, jacobian=jacobian, orbit=orbit, fresh=False, **more)
+    return replace(
+        base,
+        day_inputs=v,
+        summaries=s,
+        midnight_state=x,
+        initial_midnight=dawn,
+        jacobian=jacobian,
+        midnight_jacobian=orbit,
+        fresh=False,
+        **more,
+    )
 
 
 __all__ = ["curved", "followed", "matters", "moved", "stale", "straightened", "surprise"]

@@ -127,6 +127,12 @@ def test_no_module_imports_itself_by_way_of_others():
     assert not waiting, f"a circle is among {sorted(str(path.relative_to(PACKAGE)) for path in waiting)}"
 
 
+def test_every_class_has_a_name_of_its_own():
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in modules]
+    names = [node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
+    assert not {name for name in names if names.count(name) > 1}
+
+
 def test_the_normal_point_of_95_percent_is_written_once():
     assert [path.name for path in modules if "1.95" + "99" in path.read_text(encoding="utf-8")] == ["statistics.py"]
 

@@ -59,9 +59,9 @@ def moved(
 @pytest.mark.parametrize("seed", range(8))
 def test_slopes_follow_what_a_day_has_shown(manager: BatchManager, simulator: MultiscaleSimulator, seed: int) -> None:
     base, random = some_base(manager, seed)
-    v = base.v + 0.01 * random.normal(size=manager.downs) * (1.0 if seed else 0.0)  # at the base itself
+    v = base.day_inputs + 0.01 * random.normal(size=manager.downs) * (1.0 if seed else 0.0)  # at the base itself
     s = surrogate_days.summaries_near(base, v) + 0.3 * manager.pair.size * random.uniform(-1.0, 1.0, manager.ups)
-    x, dawn = base.x + 0.1 * random.normal(size=len(base.x)), base.dawn + 0.1
+    x, dawn = base.midnight_state + 0.1 * random.normal(size=len(base.midnight_state)), base.initial_midnight + 0.1
     assert surrogate_days.surprise(manager.pair, base, v, s) < 0.5
     expected = surrogate_days.moved(
         manager.pair, base, v, s, x, dawn, curve=curves(s, manager.pair.bounds, manager.pair.size)
@@ -69,9 +69,9 @@ def test_slopes_follow_what_a_day_has_shown(manager: BatchManager, simulator: Mu
     found, days = moved(manager, simulator, base, (v, s, x, dawn))
     stale = surrogate_days.stale(manager.pair, expected, simulator.control.jacobian_age)
     assert days == stale.sum()
-    for name in ("v", "s", "x", "dawn", "curve"):
+    for name in ("day_inputs", "summaries", "midnight_state", "initial_midnight", "curve"):
         assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-13, abs=1e-13), name
-    for name in ("jacobian", "orbit"):
+    for name in ("jacobian", "midnight_jacobian"):
         old = getattr(expected, name)[:, ~stale]
         assert getattr(found, name)[:, ~stale] == pytest.approx(old, rel=1e-11, abs=1e-12), name
 
@@ -80,20 +80,22 @@ def test_slopes_are_measured_anew_where_a_day_is_a_surprise_or_far_from_the_last
     manager: BatchManager, simulator: MultiscaleSimulator
 ) -> None:
     base, _ = some_base(manager, 3)
-    v, matters = base.v + 1e-3, surrogate_days.matters(manager.pair, base.s)
+    v, matters = base.day_inputs + 1e-3, surrogate_days.matters(manager.pair, base.summaries)
     felt = np.flatnonzero(np.isfinite(manager.tolerances))[0]
     off = np.where(np.arange(manager.ups) == felt, 0.6 * manager.tolerances, 0.0)
     strong = replace(base, jacobian=np.where(np.isfinite(matters), 10 * matters, 0.0)[:, None] / manager.width)
     for one, days in ((strong, manager.downs), (replace(strong, jacobian=0.0 * base.jacobian), 0)):
         s = surrogate_days.summaries_near(one, v) + off
-        assert moved(manager, simulator, one, (v, s, base.x, base.dawn))[1] == days
-    far = replace(strong, seen=base.v - np.arange(manager.downs))  # of the first direction nothing moved since
+        assert moved(manager, simulator, one, (v, s, base.midnight_state, base.initial_midnight))[1] == days
+    far = replace(strong, seen=base.day_inputs - np.arange(manager.downs))  # of the first direction nothing moved since
     s = surrogate_days.summaries_near(far, v)
     stale = surrogate_days.stale(
-        manager.pair, surrogate_days.moved(manager.pair, far, v, s, base.x, base.dawn), simulator.control.jacobian_age
+        manager.pair,
+        surrogate_days.moved(manager.pair, far, v, s, base.midnight_state, base.initial_midnight),
+        simulator.control.jacobian_age,
     )
     assert stale.tolist() == [False] + [True] * (manager.downs - 1)
-    assert moved(manager, simulator, far, (v, s, base.x, base.dawn))[1] == stale.sum()
+    assert moved(manager, simulator, far, (v, s, base.midnight_state, base.initial_midnight))[1] == stale.sum()
 
 
 # --- company ----------------------------------------------------------------------------------------------------------

@@ -103,8 +103,8 @@ def test_every_day_of_the_reference_begins_where_the_last_one_ended(sugar: Any) 
         life, _, failed = run_task(stepper.segment(life, float(day), day + 1.0, np.empty(0)))
         assert failed is None
         today = life.base.today
-        assert today.dawn.tobytes() == before.x.tobytes()
-        assert today.x.tobytes() != today.dawn.tobytes()
+        assert today.initial_midnight.tobytes() == before.midnight_state.tobytes()
+        assert today.midnight_state.tobytes() != today.initial_midnight.tobytes()
 
 
 def test_a_tighter_tolerance_takes_more_days_and_always_arrives(sugar: Any) -> None:
@@ -209,7 +209,7 @@ def test_what_happens_on_the_way_is_what_happens_piece_by_piece(sugar: Any) -> N
     assert rows.tobytes() == np.concatenate(pieces).tobytes()
     assert whole.state.tobytes() == life.state.tobytes()
     assert whole.base.today.left == life.base.today.left
-    assert whole.base.today.x.tobytes() == life.base.today.x.tobytes()
+    assert whole.base.today.midnight_state.tobytes() == life.base.today.midnight_state.tobytes()
 
 
 def test_what_would_happen_after_the_end_is_not_lived(sugar: Any) -> None:
@@ -454,16 +454,16 @@ def test_slopes_of_days_that_have_not_settled_are_those_of_settled_ones(sugar: A
     active = np.array([name == "cells.mass" for name in stepper.clocks.down])
     none = np.zeros(len(active), dtype=bool)
     for _ in range(6):  # a step that nobody feels, in a direction that is new each time
-        v = life.base.v + 1e-6 * stepper.width * active
-        seen, dawn = run_task(stepper._settled(life.parameters, life.base, v, life.base.x, 1, 1))
+        v = life.base.day_inputs + 1e-6 * stepper.width * active
+        seen, dawn = run_task(stepper._settled(life.parameters, life.base, v, life.base.midnight_state, 1, 1))
         life = run_task(stepper._moved(replace(life, known=none), v, seen, dawn))
         assert life.base.fresh
     settled = life.base
-    off = 1.02 * settled.dawn  # a day that begins elsewhere
-    seen, dawn = run_task(stepper._settled(life.parameters, settled, settled.v, off, 1, 1))
-    found = run_task(stepper._moved(replace(life, known=active), settled.v, seen, dawn)).base
+    off = 1.02 * settled.initial_midnight  # a day that begins elsewhere
+    seen, dawn = run_task(stepper._settled(life.parameters, settled, settled.day_inputs, off, 1, 1))
+    found = run_task(stepper._moved(replace(life, known=active), settled.day_inputs, seen, dawn)).base
     assert found.fresh
-    assert found.s.tobytes() == seen.s.tobytes() != settled.s.tobytes()
+    assert found.summaries.tobytes() == seen.summaries.tobytes() != settled.summaries.tobytes()
     column_of = int(np.flatnonzero(active)[0])
     assert found.jacobian[:, column_of] == pytest.approx(settled.jacobian[:, column_of], rel=0.03)
 

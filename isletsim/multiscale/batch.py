@@ -145,9 +145,9 @@ class BatchManager:
     def _job(self, day: Day, parameters: Numbers, base: DailySurrogate, agenda: Schedule = _NOTHING) -> Job:
         numbers, row = np.zeros(self.pair.length), self.row
         numbers[row.parameters] = parameters
-        numbers[row.day_inputs], numbers[row.summaries] = base.v, base.s
-        numbers[row.midnight_state], numbers[row.initial_midnight] = base.x, base.dawn
-        numbers[row.jacobian], numbers[row.midnight_jacobian] = base.jacobian.ravel(), base.orbit.ravel()
+        numbers[row.day_inputs], numbers[row.summaries] = base.day_inputs, base.summaries
+        numbers[row.midnight_state], numbers[row.initial_midnight] = base.midnight_state, base.initial_midnight
+        numbers[row.jacobian], numbers[row.midnight_jacobian] = base.jacobian.ravel(), base.midnight_jacobian.ravel()
         numbers[row.curvature], numbers[row.measured_at], numbers[row.step_chosen_at] = (
             base.curve,
             base.seen,

@@ -63,8 +63,8 @@ class SlowState:
 class RealDay(NamedTuple):
     """A real day: its summaries, the midnight at its end, and how far it is from closing, in tolerances."""
 
-    s: NDArray[np.float64]
-    x: NDArray[np.float64]
+    summaries: NDArray[np.float64]
+    midnight_state: NDArray[np.float64]
     gap: float
 
 
@@ -141,9 +141,9 @@ class DailyStepper:
         base = slow.base
         assert base is not None
         v = self._read(slow.state, slow.parameters, slow.time)
-        x = midnight_near(base, v) if base.today is None else base.today.x
+        x = midnight_near(base, v) if base.today is None else base.today.midnight_state
         seen, _ = yield from self._settled(slow.parameters, self._paced(slow.parameters, base, v, x), v, x, 1, 4)
-        return self._reads(slow.parameters, v), seen.x
+        return self._reads(slow.parameters, v), seen.midnight_state
 
     def _moved(
         self, slow: SlowState, v: NDArray[np.float64], seen: RealDay, dawn: NDArray[np.float64]
@@ -152,7 +152,7 @@ class DailyStepper:
         base, known = slow.base, slow.known
         assert base is not None
         assert known is not None
-        moving = self.manager.move(self.day, slow.parameters, base, known, v, seen.s, seen.x, dawn)
+        moving = self.manager.move(self.day, slow.parameters, base, known, v, seen.summaries, seen.midnight_state, dawn)
         job = yield from self._done(moving)
         if job.failed is not None:
             raise DayFailed(job.failed)
@@ -201,7 +201,7 @@ class DailyStepper:
         """
         base = slow.base
         assert base is not None
-        midnight = base.x if base.today is None else base.today.x
+        midnight = base.midnight_state if base.today is None else base.today.midnight_state
         stepper = replace(self, day=day, midnight=midnight)
         if base.today is not None and self.control.every_day:
             kept = replace(base, today=replace(base.today, drift=None))
@@ -217,8 +217,19 @@ class DailyStepper:
         slopes = np.zeros((self.ups, self.downs)), np.zeros((len(self.midnight), self.downs))
         base = DailySurrogate(v, nothing, self.midnight, self.midnight, *slopes, nothing, v, pace, paced=v)
         seen, dawn = yield from self._settled(slow.parameters, base, v, self.midnight, 2, 8)
-        today = LastDay(seen.s, seen.x, dawn=seen.x) if self.control.every_day else None
-        base = replace(base, s=seen.s, x=seen.x, dawn=dawn, curve=self.manager.curves(seen.s), today=today)
+        today = (
+            LastDay(seen.summaries, seen.midnight_state, initial_midnight=seen.midnight_state)
+            if self.control.every_day
+            else None
+        )
+        base = replace(
+            base,
+            summaries=seen.summaries,
+            midnight_state=seen.midnight_state,
+            initial_midnight=dawn,
+            curve=self.manager.curves(seen.summaries),
+            today=today,
+        )
         known = np.zeros(self.downs, dtype=bool)
         return self._present(replace(slow, base=base, step=self.control.first, known=known, time=time))
 
@@ -328,14 +339,14 @@ class DailyStepper:
         if today is None or today.drift is None:
             return today
         # The days are what they were, but may drift otherwise from now on.
-        return replace(today, s=today.now, ago=0.0, drift=np.zeros(self.ups))
+        return replace(today, summaries=today.now, ago=0.0, drift=np.zeros(self.ups))
 
     def _as_foreseen(
         self, base: DailySurrogate, v: NDArray[np.float64], drift: NDArray[np.float64] | None = None
     ) -> LastDay:
         """The day that reads v, as the base foresees it."""
         x = midnight_near(base, v)
-        return LastDay(summaries_near(base, v), x, dawn=x, ago=0.5 if drift is None else 0.0, drift=drift)
+        return LastDay(summaries_near(base, v), x, initial_midnight=x, ago=0.5 if drift is None else 0.0, drift=drift)
 
     # --- day by day ---
 
@@ -354,16 +365,16 @@ class DailyStepper:
         midnight = math.floor(time + 1e-9)
         after = min(midnight + 1.0, end)
         middle, latest = 0.5 * (time + after), time - yesterday.ago
-        tell_drift(self.places, slow.parameters, latest, yesterday.s, yesterday.drift)
+        tell_drift(self.places, slow.parameters, latest, yesterday.summaries, yesterday.drift)
         ahead = yield from self._solve(slow, time, middle, [middle])
         if ahead.reason.failed:
             return slow, middle, ahead
         v = self.manager.split(ahead.outputs[-1])[0]
-        dawn = yesterday.x if time - midnight < 1e-9 else yesterday.dawn
+        dawn = yesterday.midnight_state if time - midnight < 1e-9 else yesterday.initial_midnight
         base = self._paced(slow.parameters, base, v, dawn)
         seen = yield from self._real(slow.parameters, base, v, dawn)
-        s, x = seen.s, seen.x
-        drift = np.zeros(self.ups) if yesterday.drift is None else (s - yesterday.s) / (middle - latest)
+        s, x = seen.summaries, seen.midnight_state
+        drift = np.zeros(self.ups) if yesterday.drift is None else (s - yesterday.summaries) / (middle - latest)
         drift = within_bounds(drift, s, self.manager.pair.bounds)
         tell_drift(self.places, slow.parameters, middle, s, drift)
         outcome = yield from self._recorded(slow, time, after, save)

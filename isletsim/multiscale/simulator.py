@@ -325,7 +325,7 @@ class MultiscaleSimulator:
         whole = slow.parameters.copy()
         changed = not np.array_equal(whole[: len(current.parameters)], current.parameters)
         whole[: len(current.parameters)] = current.parameters
-        stepper = stepper.again() if slow.base is None or not changed else stepper.again(slow.base.x)
+        stepper = stepper.again() if slow.base is None or not changed else stepper.again(slow.base.midnight_state)
         base = None if changed else slow.base  # another patient's day: what was known of it is void
         slow = SlowState(current.state, whole, base, slow.step, slow.known, stepper)
         agenda = self._agenda(events)

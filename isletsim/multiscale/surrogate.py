@@ -38,16 +38,16 @@ class LastDay:
 
     Attributes
     ----------
-    s, x : its summaries, and the midnight at its end.
-    dawn : the midnight at its beginning.
+    summaries, midnight_state : its summaries, and the midnight at its end.
+    initial_midnight : the midnight at its beginning.
     ago : how long before the present the middle of what was lived of it lies.
     drift : how the summaries move in time, per day; None where something has just happened.
     left : how many such days may still follow before the next macro step.
     """
 
-    s: Vector
-    x: Vector
-    dawn: Vector
+    summaries: Vector
+    midnight_state: Vector
+    initial_midnight: Vector
     ago: float = 0.5
     drift: Vector | None = None
     left: int = 0
@@ -55,7 +55,7 @@ class LastDay:
     @property
     def now(self) -> Vector:
         """The summaries of the present."""
-        return self.s if self.drift is None else self.s + self.ago * self.drift
+        return self.summaries if self.drift is None else self.summaries + self.ago * self.drift
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,20 @@ class DailySurrogate:
 
     Attributes
     ----------
-    dawn : the midnight at its beginning; `x` is the one at its end.
-    jacobian, orbit : ds/dv and dx/dv; `fresh` where they were measured at this very day.
+    initial_midnight : the midnight at its beginning; `midnight_state` is the one at its end.
+    jacobian, midnight_jacobian : derivatives of summaries and midnight by the inputs; `fresh` where they were measured
+        at this very day.
     curve : r of each summary, 0 where it is linear. seen : what was read when each slope was last measured.
     pace : the fixed step of such days, chosen where they read `paced`.
     today : the latest day, where it is not this one.
     """
 
-    v: Vector
-    s: Vector
-    x: Vector
-    dawn: Vector
+    day_inputs: Vector
+    summaries: Vector
+    midnight_state: Vector
+    initial_midnight: Vector
     jacobian: Vector
-    orbit: Vector
+    midnight_jacobian: Vector
     curve: Vector
     seen: Vector
     pace: float
@@ -122,12 +123,12 @@ def curved(change: Vector, curve: Vector) -> Vector:
 
 def summaries_near(base: DailySurrogate, v: Vector) -> Vector:
     """The summaries of a day that reads v."""
-    return base.s + curved(_along(base.jacobian, v - base.v), base.curve)
+    return base.summaries + curved(_along(base.jacobian, v - base.day_inputs), base.curve)
 
 
 def midnight_near(base: DailySurrogate, v: Vector) -> Vector:
     """The midnight of a day that reads v."""
-    return shifted(base.x, _along(base.orbit, v - base.v))
+    return shifted(base.midnight_state, _along(base.midnight_jacobian, v - base.day_inputs))
 
 
 def shifted(x: Vector, change: Vector) -> Vector:
@@ -173,8 +174,8 @@ def places_of(clocks: Clocks) -> Places:
 
 def tell(places: Places, parameters: Vector, base: DailySurrogate) -> None:
     """Write into a life's parameters: the days are those near the base."""
-    parameters[places.v0] = base.v
-    parameters[places.s0] = base.s
+    parameters[places.v0] = base.day_inputs
+    parameters[places.s0] = base.summaries
     parameters[places.r] = base.curve
     parameters[places.J] = base.jacobian.ravel()
     parameters[places.w] = 0.0
