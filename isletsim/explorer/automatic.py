@@ -11,7 +11,7 @@ from typing import Any
 
 from isletsim.composition import Composition, Symbol
 from isletsim.data_files import title
-from isletsim.explorer.records import Balance, Controls, Group, Panel, PlannedTest, Shown, Slider
+from isletsim.explorer.records import Balance, ControlGroup, Controls, CurvePanel, PlannedTest, Shown, Slider
 from isletsim.typesetting import letters
 from isletsim.units import convert
 
@@ -40,7 +40,7 @@ def model_scenario(path: Path) -> dict[str, Any]:
 
 def automatic_controls(composition: Composition, offered: Controls) -> Controls:
     """Return controls made of a composition; `offered` lends what does not depend on the model."""
-    files = [Group(name, info.title) for name, info in composition.files.items()]
+    files = [ControlGroup(name, info.title) for name, info in composition.files.items()]
     states = [each for each in composition.symbols.values() if each.kind == "state" and not each.classes]
     states = [each for each in states if "[" not in each.name]
     shown = [*composition.reports.values(), *states][:MOST_PANELS]
@@ -52,7 +52,7 @@ def automatic_controls(composition: Composition, offered: Controls) -> Controls:
         sliders=tuple(_sliders(composition))[:MOST_SLIDERS],
         therapies=(),
         panels=tuple(
-            Panel(each.name, _titled(each), (Shown(_shown(each), "", "", (), figure=True),), ()) for each in shown
+            CurvePanel(each.name, _titled(each), (Shown(_shown(each), "", "", (), figure=True),), ()) for each in shown
         ),
         test=PlannedTest("", (), (), "0 day"),
         days=(),

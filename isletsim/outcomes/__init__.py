@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from isletsim.outcomes.economics import Economics, Worth, draw_economics, load_economics, therapy_cost, value
 from isletsim.outcomes.hazards import risk
-from isletsim.outcomes.microsimulation import History, simulate_events
+from isletsim.outcomes.microsimulation import LifeCourse, simulate_events
 from isletsim.outcomes.occupancy import ever, occupancy
 from isletsim.outcomes.progression import next_value
 from isletsim.outcomes.reading import engine_files, load_engine
@@ -22,7 +22,7 @@ from isletsim.outcomes.records import Engine
 __all__ = [
     "Economics",
     "Engine",
-    "History",
+    "LifeCourse",
     "Worth",
     "draw_economics",
     "engine_files",

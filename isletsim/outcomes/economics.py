@@ -19,7 +19,7 @@ from isletsim.statistics import NORMAL_95
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from isletsim.outcomes.microsimulation import History
+    from isletsim.outcomes.microsimulation import LifeCourse
 
 __all__ = [
     "Economics", "Item", "Worth", "discount_factors", "draw_economics", "economics_files", "load_economics",
@@ -186,7 +186,7 @@ def discount_factors(rate: float, years: int) -> NDArray[np.float64]:
     return np.asarray((1.0 + rate) ** -np.arange(years, dtype=float), float)
 
 
-def value(history: History, economics: Economics) -> Worth:
+def value(history: LifeCourse, economics: Economics) -> Worth:
     """Return life years, quality-adjusted life years and costs of each person.
 
     An event counts from the year in which it happens: costs with the cost of the first year and then of later years,
@@ -226,7 +226,7 @@ def _column(value: Any, years: int, people: int) -> NDArray[np.float64]:
     return np.broadcast_to(array[:years] if array.ndim == 2 else array, (years, people))
 
 
-def _quality(history: History, economics: Economics, years: int, age: NDArray[np.float64]) -> NDArray[np.float64]:
+def _quality(history: LifeCourse, economics: Economics, years: int, age: NDArray[np.float64]) -> NDArray[np.float64]:
     people = history.people
     base = _per_age(economics.base, economics.base_age, age, people)
     total = np.zeros((years, people))
@@ -249,7 +249,7 @@ def _quality(history: History, economics: Economics, years: int, age: NDArray[np
     return np.asarray((base + total + worst) * factor, float)
 
 
-def _had(history: History, name: str, years: int) -> tuple[Any, Any]:
+def _had(history: LifeCourse, name: str, years: int) -> tuple[Any, Any]:
     """Return whether an event, or a class such as albuminuria, had happened by each year, and whether in it."""
     if name in history.occurred:
         return history.count(name)[:years] > 0, history.occurred[name][:years]
@@ -260,7 +260,7 @@ def _had(history: History, name: str, years: int) -> tuple[Any, Any]:
 
 
 def _spent(
-    history: History,
+    history: LifeCourse,
     economics: Economics,
     years: int,
     age: NDArray[np.float64],

@@ -17,18 +17,18 @@ from isletsim.errors import Fault, InputError
 from isletsim.outcomes.draws import frailties, generator, uniforms
 from isletsim.outcomes.hazards import Covariates, death_probability, probability
 from isletsim.outcomes.progression import RiskFactors
-from isletsim.outcomes.records import Engine, Event
+from isletsim.outcomes.records import Engine, OutcomeEvent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["History", "simulate_events"]
+__all__ = ["LifeCourse", "simulate_events"]
 
 LONGEST = 100  # years
 
 
 @dataclass(frozen=True)
-class History:
+class LifeCourse:
     """What happened to every person in every year.
 
     Attributes
@@ -78,7 +78,7 @@ def simulate_events(
     frailty: float = 0.0,
     life_table: NDArray[np.float64] | None = None,
     draw: int | None = None,
-) -> History:
+) -> LifeCourse:
     """Simulate the events and deaths of people.
 
     Parameters
@@ -136,7 +136,7 @@ def simulate_events(
             state.first[name][fresh] = np.minimum(state.first[name][fresh], year + 1.0)
         record.died[year, living[dying]] = True
         alive[living[dying]] = False
-    return History(engine, years, record.alive, record.died, record.occurred, factors.record(), before)
+    return LifeCourse(engine, years, record.alive, record.died, record.occurred, factors.record(), before)
 
 
 class _Record:
@@ -190,7 +190,7 @@ def _clocks(engine: Engine) -> list[str]:
 
 
 def _chances(
-    engine: Engine, events: Sequence[Event], values: Mapping[str, Any], fragile: NDArray[np.float64]
+    engine: Engine, events: Sequence[OutcomeEvent], values: Mapping[str, Any], fragile: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the probability of each event, (event, people)."""
     covariates = Covariates(engine, values)

@@ -10,7 +10,7 @@ from typing import Any
 from isletsim.data_files import data_folder
 from isletsim.errors import Fault, InputError, did_you_mean
 from isletsim.language import Equation, KeyPath, TomlDocument, names, read_document
-from isletsim.outcomes.records import FORMS, Average, Engine, Event, Progression, RiskRow, Transition
+from isletsim.outcomes.records import FORMS, Average, Engine, OutcomeEvent, Progression, RiskRow, Transition
 
 __all__ = ["engine_file", "engine_files", "load_engine", "read_engine"]
 
@@ -128,13 +128,13 @@ def _causes(document: TomlDocument, data: Mapping[str, Any]) -> dict[str, tuple[
     return found
 
 
-def _events(document: TomlDocument, data: Mapping[str, Any], kind: str) -> list[Event]:
+def _events(document: TomlDocument, data: Mapping[str, Any], kind: str) -> list[OutcomeEvent]:
     found = []
     for name, table in document.table(data, kind, ()).items():
         keys = (kind, name)
         document.only(table, ("about", "rows", "at_most", "frail"), keys)
         found.append(
-            Event(
+            OutcomeEvent(
                 name=name,
                 about=document.word(table, "about", keys),
                 rows=_rows(document, table, keys),

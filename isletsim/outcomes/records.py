@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from isletsim.language import Equation
 
-__all__ = ["FORMS", "Average", "Engine", "Event", "Progression", "RiskRow", "Transition"]
+__all__ = ["FORMS", "Average", "Engine", "OutcomeEvent", "Progression", "RiskRow", "Transition"]
 
 FORMS = ("weibull", "gompertz", "exponential", "logistic", "cox", "power")
 
@@ -45,7 +45,7 @@ class RiskRow:
 
 
 @dataclass(frozen=True)
-class Event:
+class OutcomeEvent:
     """An event or score: its rows (the first whose condition holds applies) and how often a person can have it.
 
     `frail` says whether a shared frailty multiplies its rate.
@@ -118,9 +118,9 @@ class Engine:
     transforms: Mapping[str, Equation]
     averages: Mapping[str, Average]
     groups: Mapping[str, tuple[str, ...]]
-    events: tuple[Event, ...]
+    events: tuple[OutcomeEvent, ...]
     causes: Mapping[str, tuple[RiskRow, ...]]
-    scores: Mapping[str, Event]
+    scores: Mapping[str, OutcomeEvent]
     ageing: bool
     progression: Mapping[str, Progression]
     transitions: tuple[Transition, ...]
