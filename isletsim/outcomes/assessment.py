@@ -10,7 +10,7 @@ import numpy as np
 
 from isletsim.outcomes.decisions import price_for
 from isletsim.outcomes.economics import Economics, Worth, therapy_cost, value
-from isletsim.outcomes.microsimulation import History, simulate_events
+from isletsim.outcomes.microsimulation import LifeCourse, simulate_events
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +25,7 @@ class ArmOutcome:
     """One arm: its events, and what they are worth; `price` is that of its therapy, None where none was given."""
 
     name: str
-    history: History
+    history: LifeCourse
     worth: Worth
     price: float | None
 
@@ -111,7 +111,7 @@ def assess(
     return Assessment(tuple(found), economics, assumed)
 
 
-def cumulative_incidence(history: History, event: str) -> NDArray[np.float64]:
+def cumulative_incidence(history: LifeCourse, event: str) -> NDArray[np.float64]:
     """Return the share of people with a first event by the end of each year, (year,); death competes."""
     happened = history.died if event == "death" else history.occurred[event]
     return np.asarray(np.logical_or.accumulate(happened, axis=0).mean(axis=1), float)
