@@ -285,7 +285,7 @@ class DailyStepper:
             rows[done : done + len(outcome.outputs)] = outcome.outputs
             done += len(outcome.outputs)
             self.counts.alone += 1
-            if self.counts.alone > MOST_DAYS_ALONE and not self.rules.every_day:
+            if self.counts.alone > MOST_DAYS_ALONE and not self.control.every_day:
                 outcome = replace(outcome, reason=Reason.TOO_MANY_STEPS)
             if outcome.reason.failed:
                 return slow, rows[:done], outcome
