@@ -21,7 +21,7 @@ OTHERS = [(kind, name) for kind in KINDS if kind not in ("model", "scenario") fo
 # These say in their files that their own start is a rest. A file that is found at rest besides is held to it too.
 AT_REST = {
     *("dallaman2007", "dwivedi2014", "dwivedi2014_surrogate", "hba1c_chain", "hovorka2004", "topp2000"),
-    *("uva_padova2008", "vancauter1992", "yildirim2023"),
+    *("hillmcmanus2018", "uva_padova2008", "vancauter1992", "yildirim2023"),
 }
 
 
