@@ -186,8 +186,8 @@ def explicit_step(frame: Frame) -> None:
     explicit_argument(frame, EXPLICIT_STAGES)
     error_row(frame, 0)
     error_row(frame, 1)
-    fifth = weighted_rest(frame, frame.errors, frame.next)
-    third = weighted_rest(frame, offset(frame.errors, frame.stride), frame.next)
+    third = weighted_rest(frame, frame.errors, frame.next)
+    fifth = weighted_rest(frame, offset(frame.errors, frame.stride), frame.next)
     both = math.sqrt(fifth * fifth + 0.01 * third * third)
     frame.error[0] = fifth * fifth / both if both != 0.0 else 0.0
     if frame.error[0] <= 1.0 or frame.roots > 0:

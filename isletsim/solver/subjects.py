@@ -63,7 +63,7 @@ def blame(frame: Frame) -> None:
     """Find the state that weighed most in the error of the step that failed; one lane only."""
     keep_apart()
     frame.worst = first_not_finite(frame, frame.next)
-    error = frame.errors
+    error = offset(frame.errors, frame.stride)
     if frame.method == STIFF:
         error = offset(frame.stages, 7 * frame.stride)
     largest = -1.0
