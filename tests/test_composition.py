@@ -93,8 +93,9 @@ STACKS = {
     "own core": [
         path
         for _, path in listing("model")
-        if "published" not in {file.path.parent.name for file in read_stack([path])}
+        if not {"published", "day"} & {file.path.parent.name for file in read_stack([path])}
     ],
+    "the day": [path for _, path in listing("model") if path.parent.name == "day"],
 }
 
 
