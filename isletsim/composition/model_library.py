@@ -98,6 +98,7 @@ def _read(wanted: Iterable[str | Path], follow: bool) -> tuple[list[ModelFile], 
     for each in wanted:
         meet(each)
     rooms = list(dict.fromkeys(path.parent for path in waiting))  # of what was asked for; they come first
+    asked = {path.stem for path in waiting}
     while waiting:
         path = waiting.pop(0)
         looked.append(path)
@@ -114,7 +115,7 @@ def _read(wanted: Iterable[str | Path], follow: bool) -> tuple[list[ModelFile], 
         for used in file.uses if follow else ():
             near = [*rooms, path.parent]
             looked += [room / f"{used}.toml" for room in near]
-            if used not in files:
+            if used not in files and used not in asked:
                 own = next(filter(None, (own_file(used, room) for room in near)), None)
                 meet(own or used, file.document.place(("uses", used)))
     if faults:
