@@ -332,3 +332,17 @@ def test_the_change_of_a_state_is_its_composed_balance(compose):
     flat = compose(**STACK | {"reader": speed}).flat
     given = {"tissue.mass": 200.0, "drug.level": 0.5}
     assert values_at(flat, **given)["reader.speed"] == derivatives_at(flat, **given)["tissue.mass"]
+
+
+def test_a_stack_reads_what_was_asked_for_and_then_the_rooms_of_that(tmp_path):
+    text = 'title = "{name}"\nassumed = "test"\n[states]\nx = {{ start = "1", unit = "" }}\n[balance]\nx = ""\n'
+    for room in ("old", "new"):
+        (tmp_path / room).mkdir()
+        for name in ("water", "wine"):
+            (tmp_path / room / f"{name}.toml").write_text(text.format(name=f"{name} of {room}"))
+    uses = text.format(name="cellar").replace("[states]", '[uses]\nwater = ["x"]\n[states]')
+    (tmp_path / "old" / "cellar.toml").write_text(uses)
+    files = read_stack([tmp_path / "old" / "cellar.toml", tmp_path / "new" / "water.toml"])
+    assert {file.title for file in files} == {"cellar", "water of new"}
+    alone = read_stack([tmp_path / "old" / "cellar.toml"])
+    assert {file.title for file in alone} == {"cellar", "water of old"}

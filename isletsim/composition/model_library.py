@@ -97,6 +97,7 @@ def _read(wanted: Iterable[str | Path], follow: bool) -> tuple[list[ModelFile], 
 
     for each in wanted:
         meet(each)
+    asked = {path.stem for path in waiting}
     rooms = list(dict.fromkeys(path.parent for path in waiting))  # of what was asked for; they come first
     asked = {path.stem for path in waiting}
     while waiting:
@@ -113,7 +114,7 @@ def _read(wanted: Iterable[str | Path], follow: bool) -> tuple[list[ModelFile], 
             faults.extend(reason.faults)
             continue
         for used in file.uses if follow else ():
-            near = [*rooms, path.parent]
+            near = [path.parent, *rooms] if path.parent in rooms else [*rooms, path.parent]
             looked += [room / f"{used}.toml" for room in near]
             if used not in files and used not in asked:
                 own = next(filter(None, (own_file(used, room) for room in near)), None)
