@@ -9,7 +9,7 @@ import isletsim
 from isletsim.cli import commands as cli
 from isletsim.data_files import find
 from isletsim.errors import InputError
-from isletsim.sbml.archive import write_archive
+from isletsim.sbml.archive import archive_of
 from isletsim.sbml.export_scenario import export_model
 from isletsim.sbml.time_courses import run_time_courses, write_reports
 
@@ -69,7 +69,7 @@ def test_a_time_course_with_changes_and_a_formula_gives_its_report(folder):
 
 def test_an_archive_of_the_package_runs_to_the_numbers_of_its_model(tmp_path):
     exported = export_model(find("model", "topp2000"), algebraic=True)
-    write_archive(tmp_path / "topp.omex", exported.exchange, 40.0, 40)
+    (tmp_path / "topp.omex").write_bytes(archive_of(exported.exchange, 40.0, 40))
     report, *_ = run_time_courses(tmp_path / "topp.omex")
     model = isletsim.load_model("topp2000").simulate(until="40 day", save="1 day", rtol=1e-9)
     mass = report.values[:, report.labels.index("topp2000.mass")]
