@@ -16,7 +16,7 @@ export const page = {
 };
 
 const TAB = Math.random().toString(36).slice(2);
-const GAP = 250; // least time between two solves while a slider is dragged, in ms
+const GAPS = [250, 500]; // least time after the first, and after every later solve while a slider is dragged, in ms
 const QUIET = 60; // a pause of the hand after which the latest value is solved at once
 
 export async function ask(path, data) {
@@ -74,7 +74,7 @@ export function decode(text) {
 
 // --- solving ---
 
-let number = 0, busy = false, wanted = false, started = 0, moved = 0, timer = 0;
+let number = 0, busy = false, wanted = false, started = 0, moved = 0, timer = 0, during = 0;
 export const counts = { solves: 0, last: 0 };
 window.isletsim = { counts, page };
 
@@ -82,17 +82,23 @@ export function solve() {
   const now = performance.now(), pause = now - moved;
   moved = now;
   wanted = true;
+  if (pause > QUIET) during = 0; // a new movement of the hand
+  if (!busy && pause > QUIET) next();
+  else plan();
+}
+
+// The next solve: when the hand pauses, or at once where the last one is long enough ago.
+function plan() {
   clearTimeout(timer);
-  if (!busy && pause > QUIET) return next();
-  timer = setTimeout(next, Math.min(QUIET, Math.max(0, started + GAP - now)));
-  if (now - started < GAP) { clearTimeout(timer); timer = setTimeout(next, QUIET); }
+  const now = performance.now(), due = started + GAPS[during > 1 ? 1 : 0];
+  timer = setTimeout(next, now >= due ? 0 : Math.max(0, moved + QUIET - now));
 }
 
 async function next() {
   clearTimeout(timer);
   if (busy || !wanted) return;
   busy = true; wanted = false;
-  started = performance.now();
+  started = performance.now(); during += 1;
   const asked = JSON.stringify(page.choices), origin = moved;
   const slow = setTimeout(() => tell("slow"), 700);
   try {
@@ -112,7 +118,7 @@ async function next() {
   } finally {
     clearTimeout(slow);
     busy = false;
-    if (wanted) timer = setTimeout(next, performance.now() - moved > QUIET ? 0 : QUIET);
+    if (wanted) plan();
     else tell("rest");
   }
 }
