@@ -84,7 +84,9 @@ def test_a_badge_tells_the_therapy_from_the_size_of_its_effect():
 
 def test_what_carries_an_effect_is_named_with_its_grade():
     arm = ArmInfo("cells", "", (), (), (), (), *EVIDENCE)
-    assert carried(arm) == "its effect on hba1c goes with msc.potency (98 %, assumed); 12 of its 14 numbers assumed"
+    assert (
+        carried(arm) == "main drivers of its effect on hba1c: msc.potency (98 %, assumed); 12 of its 14 numbers assumed"
+    )
     three = tuple(EffectDriver(f"msc.n{number}", "hba1c", 0.5, "cell") for number in range(5))
     assert "msc.n3" not in carried(replace(arm, effect_drivers=three))
 

@@ -1,4 +1,4 @@
-"""Who answers a therapy, how soon, and with what the answer goes together."""
+"""Responders to a therapy: how many, how soon, and which covariates their response correlates with."""
 
 import re
 from dataclasses import replace
@@ -91,14 +91,14 @@ def test_ties_share_their_rank_and_the_failed_are_left_out():
 def test_it_is_told_in_words():
     blind = Response("hba1c", -0.3, ("hba1c",))
     lines = told(responders(study()))
-    assert "how much lower than in usual hba1c is in the first year" in lines[0]
+    assert "the reduction of hba1c against usual in the first year" in lines[0]
     assert lines[1] == (
-        "cells: of 40 people hba1c was lowered by 0.3 % or more in 10 within 3 months and in 10 within 6 months; "
-        "in 10 more later, in 20 never"
+        "cells: responders (hba1c reduction of 0.3 % or more): 10 of 40 by 3 months, 10 of 40 by 6 months; "
+        "10 more later, 20 never"
     )
-    assert re.search(r"known before: reserve \(\+1.00\), where chance reaches 0\.\d\d; drawn for", lines[2])
-    assert "therapy: cells.batch (-1.00), where chance reaches 0." in lines[2]
-    assert "known before: nothing beyond chance, first history 1" in told(responders(study(blind)))[2]
+    assert re.search(r"baseline covariates: reserve \(\+1.00\); chance reaches 0\.\d\d; random draws", lines[2])
+    assert "therapy: cells.batch (-1.00); chance reaches 0." in lines[2]
+    assert "baseline covariates: none beyond chance, the strongest is history 1" in told(responders(study(blind)))[2]
     assert told({}) == []
 
 

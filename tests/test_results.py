@@ -321,9 +321,9 @@ def test_the_table_is_of_what_the_figures_show_and_names_the_rest():
     text = render_table(shown)
     assert "crp [mg/L]" in text
     assert "hba1c [%]" not in text
-    assert "Recorded too: hba1c, glucose_mean," in text
+    assert "Also recorded (see summary.json with -o, or --all): hba1c, glucose_mean," in text
     assert "hba1c [%]" in render_table(shown, everything=True)
-    assert "Recorded too" not in render_table(shown, everything=True)
+    assert "Also recorded" not in render_table(shown, everything=True)
     nothing_clinical = replace(example(), figures=(FigureRequest("b", "msc.cells"),))
     assert "hba1c [%]" in render_table(nothing_clinical)
 
@@ -341,7 +341,7 @@ def test_the_table_says_what_arms_are_and_prints_units_for_people():
 def test_the_table_names_doses_evidence_and_failures():
     text = render_table(example())
     assert "cells: 3 × msc.infusion 1e6 cell/kg (day 0, 28, 56); evidence: preclinical (animals)" in text
-    assert "its effect on hba1c goes with msc.potency (98 %, assumed)" in " ".join(text.split())
+    assert "main drivers of its effect on hba1c: msc.potency (98 %, assumed)" in " ".join(text.split())
     assert "12 of its 14 numbers assumed" in " ".join(text.split())
     assert "must not be missed" in text
     assert "F99" not in text

@@ -97,7 +97,6 @@ def _read(wanted: Iterable[str | Path], follow: bool) -> tuple[list[ModelFile], 
 
     for each in wanted:
         meet(each)
-    asked = {path.stem for path in waiting}
     rooms = list(dict.fromkeys(path.parent for path in waiting))  # of what was asked for; they come first
     asked = {path.stem for path in waiting}
     while waiting:

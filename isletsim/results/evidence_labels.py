@@ -25,14 +25,14 @@ def evidence_label(arm: ArmInfo) -> str:
 
 
 def carried(arm: ArmInfo) -> str:
-    """Which numbers an arm's effect goes with, and how many of its own are assumed; empty where nothing is known."""
+    """Return the main drivers of an arm's effect and how many of its numbers are assumed; empty if nothing is known."""
     parts = []
     if arm.effect_drivers:
         named = [
             f"{each.name} ({100 * each.share:.0f} %, {each.grade or 'no grade'})"
             for each in arm.effect_drivers[:SHOWN_CARRIERS]
         ]
-        parts.append(f"its effect on {arm.effect_drivers[0].on} goes with {', '.join(named)}")
+        parts.append(f"main drivers of its effect on {arm.effect_drivers[0].on}: {', '.join(named)}")
     if arm.assumed[1]:
         parts.append(f"{arm.assumed[0]} of its {arm.assumed[1]} numbers assumed")
     return "; ".join(parts)

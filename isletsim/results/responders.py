@@ -1,4 +1,4 @@
-"""Who answers a therapy: how many, how soon, and with what their answer goes together.
+"""Responders to a therapy: how many, how soon, and the covariates that their response correlates with.
 
 Each subject is its own control. What was known of people before the therapy (reports at the start, lengths of the legs
 of their history) and what was drawn for the therapy itself (batch, product, how a host answers) are ranked by
@@ -65,19 +65,21 @@ def told(found: dict[str, Any]) -> list[str]:
         return []
     of, against = found["of"], found["against"]
     if found["least"]:
-        change = f"how much {'lower' if found['least'] < 0 else 'higher'} than in {against} {of} is in the first year"
+        change = f"the {'reduction' if found['least'] < 0 else 'increase'} of {of} against {against} in the first year"
     else:
         change = f"the difference of {of} from {against} in the first year"
-    lines = [f"Who answers: rank correlation across people with {change}. Up to what chance reaches it is no finding."]
+    lines = [
+        f"Responders: rank correlations of covariates with {change}. Values up to that reached by chance are no finding."
+    ]
     for name, arm in found["arms"].items():
         if "never" in arm:
-            by = " and in ".join(f"{count} within {at}s" for at, count in arm["by"].items())
-            verb, size = "lowered" if found["least"] < 0 else "raised", f"{abs(found['least']):g} {found['unit']}"
+            by = ", ".join(f"{count} of {arm['n']} by {at}s" for at, count in arm["by"].items())
+            change, size = "reduction" if found["least"] < 0 else "increase", f"{abs(found['least']):g} {found['unit']}"
             lines.append(
-                f"{name}: of {arm['n']} people {of} was {verb} by {size.strip()} or more in {by}; "
-                f"in {arm['later']} more later, in {arm['never']} never"
+                f"{name}: responders ({of} {change} of {size.strip()} or more): {by}; "
+                f"{arm['later']} more later, {arm['never']} never"
             )
-        pieces = [_told(arm, BEFORE, "known before"), _told(arm, THERAPY, "drawn for the therapy")]
+        pieces = [_told(arm, BEFORE, "baseline covariates"), _told(arm, THERAPY, "random draws of the therapy")]
         lines.append(f"{name}: {'; '.join(piece for piece in pieces if piece)}")
     return lines
 
@@ -90,8 +92,8 @@ def _told(arm: dict[str, Any], kind: str, words: str) -> str:
     above = sum(each["beyond_chance"] for each in arm[kind])
     chance = f"chance reaches {arm[f'chance_{kind}']:.2f}"
     if above:
-        return f"{words}: {', '.join(named[: min(above, SHOWN)])}, where {chance}"
-    return f"{words}: nothing beyond chance, first {named[0]}, where {chance}"
+        return f"{words}: {', '.join(named[: min(above, SHOWN)])}; {chance}"
+    return f"{words}: none beyond chance, the strongest is {named[0]}; {chance}"
 
 
 # --- the answer -------------------------------------------------------------------------------------------------------

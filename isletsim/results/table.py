@@ -47,7 +47,7 @@ def render_table(result: StudyData, width: int = 100, everything: bool = False) 
         lines.append(f"{name} [{units[name]}]" if units[name] else name)
         lines += [_line(text, cells, chosen, widths, first) for text, cells in blocks[name]]
     if left:
-        more = f"Recorded too: {', '.join(left)}. They stand in summary.json (-o), and here with --all."
+        more = f"Also recorded (see summary.json with -o, or --all): {', '.join(left)}."
         lines += ["", *textwrap.wrap(more, width)]
     return "\n".join(line.rstrip() for line in [*lines, "", *_foot(result, found, width)])
 
@@ -181,7 +181,7 @@ def _foot(result: StudyData, found: Mapping[str, Any], width: int) -> list[str]:
         lines += textwrap.wrap(f"warning: {warning}", width, subsequent_indent="  ")
     known = must_know(result)
     if known:
-        lines += [*[""] * bool(lines), "What must be known of this study:"]
+        lines += [*[""] * bool(lines), "Caveats for this study:"]
     for statement in known:
         lines += textwrap.wrap(statement, width, initial_indent="  ", subsequent_indent="  ")
     return [*lines, *textwrap.wrap(" · ".join(provenance(result)), width), NOTICE]
