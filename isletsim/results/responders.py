@@ -68,9 +68,7 @@ def told(found: dict[str, Any]) -> list[str]:
         change = f"the {'reduction' if found['least'] < 0 else 'increase'} of {of} against {against} in the first year"
     else:
         change = f"the difference of {of} from {against} in the first year"
-    lines = [
-        f"Responders: rank correlations of covariates with {change}. Values up to that reached by chance are no finding."
-    ]
+    lines = [f"Responders: rank correlations of covariates with {change}. Values that chance reaches are no finding."]
     for name, arm in found["arms"].items():
         if "never" in arm:
             by = ", ".join(f"{count} of {arm['n']} by {at}s" for at, count in arm["by"].items())
