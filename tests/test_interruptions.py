@@ -38,8 +38,9 @@ y = "-falling"
 """
 
 ENDLESS = """
-import sys
+import signal
 from isletsim import load_model
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job may have been told to ignore it
 model = load_model("fast.toml")
 model.simulate(until="1 second")
 print("running", flush=True)
@@ -107,19 +108,27 @@ def started(script: str, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE, text=True)
 
 
+def said(run: subprocess.Popen[str], seconds: float) -> str:
+    """The rest of what a process prints; one that does not end in time is killed, so that no test waits for ever."""
+    try:
+        return run.communicate(timeout=seconds)[0].strip()
+    finally:
+        run.kill()
+
+
 def test_ctrl_c_interrupts_a_run(folder: Path) -> None:
     with started(ENDLESS, folder) as run:
         assert run.stdout is not None
         assert run.stdout.readline().strip() == "running"
         time.sleep(0.5)
         run.send_signal(signal.SIGINT)
-        assert run.communicate(timeout=20)[0].strip() == "stopped"
+        assert said(run, 20) == "stopped"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only some systems fork")
 def test_a_fork_while_another_thread_compiles_runs_in_the_child(folder: Path) -> None:
     with started(FORKED, folder) as run:
-        assert run.communicate(timeout=120)[0].strip() == "7"
+        assert said(run, 120) == "7"
 
 
 def test_a_pulse_of_every_day_is_seen_without_a_longest_step(folder: Path) -> None:
