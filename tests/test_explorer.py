@@ -1,5 +1,6 @@
 """The explorer without a browser: choices, the scenarios they write, what is solved, and the server's gates."""
 
+import functools
 import http.client
 import json
 import random
@@ -339,13 +340,19 @@ def test_random_changes_never_break_the_explorer(explorer):
 
 def test_the_command_prints_its_address_and_stops_when_interrupted():
     command = [sys.executable, "-m", "isletsim", "explore", "healthy_adult", "--no-browser", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # A shell's background jobs ignore the signal, and so would their children.
+    usual = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=usual)  # noqa: PLW1509 - no locks
+    with process:
         address = process.stdout.readline().strip()
         assert address.startswith("http://127.0.0.1:")
         with urllib.request.urlopen(address, timeout=60) as answer:
             assert b"isletsim" in answer.read()
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
 
 
 def test_a_wrong_scenario_is_refused_before_a_page_opens():
