@@ -56,7 +56,7 @@ def test_hba1c_chain_answers_a_step_of_glucose_over_a_red_cell_life(
     first = chain.simulate(until="1 day", save="1 day", set={"reference_glucose": f"{before} mmol/L"})
     step = chain.simulate(
         until="180 day",
-        save=["0 day", *(f"{day} day" for day in fractions), "180 day"],
+        save=list(dict.fromkeys(["0 day", *(f"{day} day" for day in fractions), "180 day"])),
         start=first.last,
         set={"reference_glucose": f"{after} mmol/L"},
         rtol=1e-8,

@@ -415,7 +415,7 @@ def test_a_scenario_describes_itself(study):
     scenario = study()
     assert "arm pills: drug" in scenario.describe()
     assert scenario.name == "study"
-    assert "Scenario(plan=" in repr(scenario)
+    assert repr(scenario) == "<Scenario study: arms usual, twin, none, pills; cohort of 20; 60 days>"
 
 
 # --- through the command line -----------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def _without(
     exchange: Exchange, compiled: CompiledModel, values: NDArray[np.float64], state: NDArray[np.float64]
 ) -> Exchange:
     """The model without algebraic rules, from a start that satisfies them."""
-    outcome = solve(compiled, state, values, span=(0.0, 0.0), save=[], rtol=1e-13)
+    outcome = solve(compiled, state, values, span=(0.0, 0.0), save=[], rtol=1e-12)
     if outcome.reason.failed:
         raise RunError(f"{exchange.title}: {ADVICE[outcome.reason]}")
     found = dict(zip(compiled.flat.states, outcome.state.tolist(), strict=True))
