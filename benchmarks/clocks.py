@@ -162,11 +162,11 @@ NEW_TYPE_1 = "new_onset_t1d"  # these are hard cases and patients in one
 
 
 def cases(years: float = YEARS) -> Iterator[Case]:
-    """Every patient with two clocks and an HbA1c, and the hard cases."""
+    """Every patient with two clocks and all reports that are compared, and the hard cases."""
     for name, path in listing("patient"):
         core = read_patient(path).core
         stack = compose_stack(core) if core else None
-        if stack is not None and stack.clocks is not None and "hba1c" in stack.reports:
+        if stack is not None and stack.clocks is not None and ALMOST.keys() <= stack.reports.keys():
             scenario = _of(str(path), years)
             yield Case(name, scenario.patient.title, scenario, hard=name.startswith(NEW_TYPE_1))
     for hard in HARD.values():
